@@ -1,0 +1,2 @@
+//! A ProjectX-faithful exchange on loopback. It shares no code with the client, so that one misreading of the
+//! protocol cannot hide in both halves.

@@ -1,0 +1,398 @@
+"""The seam: what the Rust engine offers to Python.
+
+One `Engine` per process and base directory. Nothing here blocks on the network: commands are non-blocking pushes,
+verdicts and answers come back as events from `drain()`, market data as columns from `frame()` and `bars()`.
+Integers everywhere: prices are ticks of the contract, sizes are lots, times are UTC nanoseconds, money is 1/10,000 of a
+dollar (`_1e4`). A price in text or a float exists only at the edges.
+
+Enumerations travel as lower-case words, listed once here:
+side         buy sell
+kind         limit market stop_limit stop trailing_stop join_bid join_ask
+life         intent sent suspended working filled cancelled expired refused denied not_accepted
+change       none modify cancel
+look         sending working changing cancelling part_filled unknown done   (pure function of the row, in the core)
+role         entry stop target close
+holder       broker computer
+book_state   building live crossed stale
+link state   off connecting live late dead
+"""
+
+from collections.abc import Sequence
+from typing import Final, final
+
+import numpy as np
+import numpy.typing as npt
+
+type I64 = npt.NDArray[np.int64]
+
+BUILD_HASH: Final[str]
+VERSION: Final[str]
+
+class EngineError(Exception):
+    """Any failure the engine reports. `kind` is one of ERROR_KINDS, `text` is for people."""
+
+    kind: str
+    text: str
+
+class Busy(EngineError):
+    """The command queue is full; nothing was queued."""
+
+class Halted(EngineError):
+    """The engine is halted; only cancels and closes are taken."""
+
+class InvalidCommand(EngineError):
+    """The command cannot be meant: unknown account, contract, order or a value outside its range."""
+
+ERROR_KINDS: Final[tuple[str, ...]]
+
+@final
+class Contract:
+    """One listed contract. Price of `ticks` = ticks * tick_units / 10**decimals, exactly."""
+
+    index: int
+    id: str
+    name: str
+    description: str
+    symbol_id: str
+    root: str
+    tick_units: int
+    decimals: int
+    tick_value_1e4: int
+    is_active: bool
+    def price_text(self, ticks: int) -> str: ...
+    def ticks_from_text(self, text: str) -> int:
+        """Parse a decimal price. Raises ValueError naming the nearest two grid prices when it is off the grid."""
+
+@final
+class Account:
+    id: int
+    name: str
+    word: str
+    kind_text: str
+    balance_1e4: int
+    can_trade: bool
+    is_simulated: bool
+    is_own: bool
+
+@final
+class Order:
+    """One order as the engine knows it. `key` is the tag of our own orders and `#<broker id>` of foreign ones."""
+
+    key: str
+    tag: str
+    order_id: int
+    account_id: int
+    contract: int
+    contract_id: str
+    side: str
+    kind: str
+    size_lots: int
+    filled_lots: int
+    limit_ticks: int | None
+    stop_ticks: int | None
+    trail_ticks: int | None
+    wanted_size_lots: int | None
+    wanted_limit_ticks: int | None
+    wanted_stop_ticks: int | None
+    average_fill_ticks_1e4: int | None
+    life: str
+    change: str
+    doubt_since_ns: int
+    look: str
+    role: str
+    holder: str
+    is_foreign: bool
+    parent_id: int
+    linked_id: int
+    queue_ahead_min: int
+    queue_ahead_max: int
+    created_ns: int
+    updated_ns: int
+    source: str
+    reason: str
+
+@final
+class Position:
+    account_id: int
+    contract: int
+    contract_id: str
+    net_lots: int
+    average_ticks_1e4: int
+    mark_ticks: int | None
+    open_pnl_1e4: int
+    realised_1e4: int
+    fees_1e4: int
+    stop_lots: int
+    target_lots: int
+    source: str
+    checked_ns: int
+    broker_net_lots: int
+    is_disputed: bool
+
+@final
+class Fill:
+    trade_id: int
+    order_id: int
+    tag: str
+    account_id: int
+    contract: int
+    contract_id: str
+    side: str
+    price_ticks: int
+    size_lots: int
+    fees_1e4: int
+    pnl_1e4: int | None
+    time_ns: int
+    is_voided: bool
+
+@final
+class Link:
+    """State of one connection: name is market, user or rest."""
+
+    name: str
+    state: str
+    since_ns: int
+    age_ms: int
+    text: str
+
+@final
+class Limits:
+    """First risk gate, per account. 0 for `max_notional_1e4` means no limit."""
+
+    def __init__(
+        self,
+        *,
+        max_order_lots: int = 5,
+        max_position_lots: int = 10,
+        max_price_away_ticks: int = 400,
+        max_working_orders: int = 60,
+        duplicate_window_ms: int = 300,
+    ) -> None: ...
+    max_order_lots: int
+    max_position_lots: int
+    max_price_away_ticks: int
+    max_working_orders: int
+    duplicate_window_ms: int
+
+# Events: what `drain()` returns, in order.
+@final
+class OrderChanged:
+    order: Order
+
+@final
+class FillAdded:
+    fill: Fill
+
+@final
+class PositionChanged:
+    position: Position
+
+@final
+class AccountChanged:
+    account: Account
+
+@final
+class LinkChanged:
+    link: Link
+
+@final
+class Denied:
+    """The gate said no: every reason, as (code, sentence). Nothing was sent."""
+
+    tag: str
+    account_id: int
+    contract_id: str
+    reasons: list[tuple[str, str]]
+
+@final
+class Notice:
+    """level: info, warning, alarm."""
+
+    level: str
+    code: str
+    text: str
+    time_ns: int
+
+@final
+class RequestDone:
+    """Answer to a request id. outcome: done, denied, refused, unknown, failed. `text` is one sentence."""
+
+    request_id: int
+    outcome: str
+    text: str
+    payload_json: str
+
+@final
+class ArmedChanged:
+    source: str
+    account_id: int
+    is_armed: bool
+
+@final
+class Resync:
+    """News was dropped because nobody drained; reload the views."""
+
+type Event = (
+    OrderChanged | FillAdded | PositionChanged | AccountChanged | LinkChanged | Denied | Notice | RequestDone | ArmedChanged | Resync
+)
+
+@final
+class MarketFrame:
+    """One contract as of one revision. Columns are owned by Python.
+
+    Book columns run from the inside outwards. `trade_*` are the prints since the revision asked from, oldest first, at most
+    `trade_limit`; `trades_skipped` counts the ones left out. `traded_*` is the session's volume by price, ascending;
+    `recent_*` the prints since the current visit to the price.
+    """
+
+    contract: int
+    revision: int
+    bid_ticks: I64
+    bid_lots: I64
+    ask_ticks: I64
+    ask_lots: I64
+    book_state: str
+    best_bid_ticks: int | None
+    best_ask_ticks: int | None
+    last_ticks: int | None
+    last_lots: int
+    last_side: str
+    open_ticks: int | None
+    high_ticks: int | None
+    low_ticks: int | None
+    settle_ticks: int | None
+    session_lots: int
+    traded_ticks: I64
+    traded_bought_lots: I64
+    traded_sold_lots: I64
+    recent_ticks: I64
+    recent_bought_lots: I64
+    recent_sold_lots: I64
+    trade_time_ns: I64
+    trade_ticks: I64
+    trade_lots: I64
+    trade_is_buy: npt.NDArray[np.bool_]
+    trades_skipped: int
+    broker_time_ns: int
+    receive_mono_ns: int
+    age_ms: int
+    is_late: bool
+
+@final
+class BarFrame:
+    """Bars from `first_changed` on (0 = the whole series); the last one is forming when `is_forming`.
+
+    time_ns is the opening time of each bar; day bars carry the session open.
+    """
+
+    contract: int
+    unit: str
+    number: int
+    revision: int
+    first_changed: int
+    count: int
+    time_ns: I64
+    open_ticks: I64
+    high_ticks: I64
+    low_ticks: I64
+    close_ticks: I64
+    volume_lots: I64
+    is_forming: bool
+    is_loading: bool
+
+@final
+class Engine:
+    """The engine of one base directory. Creating it takes the lock and starts the threads; `shutdown()` joins them."""
+
+    def __init__(self, base_directory: str, wake_fd: int, *, is_headless: bool = False) -> None:
+        """Raise Busy when another process holds the base directory. `wake_fd`: a non-blocking socket, one byte per wake."""
+
+    # life
+    def connect(self, rest_url: str, user_hub_url: str, market_hub_url: str, user_name: str, api_key: str, *, environment: str) -> int:
+        """Log in, list accounts and contracts, open both hubs, reconcile. environment: demo, replay, live. Request id."""
+    def disconnect(self) -> int: ...
+    def choose_accounts(self, account_ids: Sequence[int]) -> int: ...
+    def shutdown(self) -> None:
+        """Stop and join every thread, release the lock; idempotent; lets the interpreter run meanwhile."""
+    def is_running(self) -> bool: ...
+    def halt(self, reason: str) -> None: ...
+
+    # market
+    def subscribe(self, contract_id: str) -> int: ...
+    def unsubscribe(self, contract_id: str) -> int: ...
+    def watch_bars(self, contract_id: str, unit: str, number: int, history_count: int) -> int:
+        """unit: second minute hour day. Fetches history and joins it to the live prints; then `bars()` has the series."""
+    def frame(self, contract: int, since_revision: int, trade_limit: int = 500) -> MarketFrame | None:
+        """The contract's newest view, or None when nothing changed since that revision."""
+    def bars(self, contract: int, unit: str, number: int, since_revision: int) -> BarFrame | None: ...
+    def search_contracts(self, text: str) -> int:
+        """RequestDone.payload_json = list of contract ids, now known to `contracts()`."""
+
+    # orders
+    def submit(
+        self,
+        account_id: int,
+        contract_id: str,
+        side: str,
+        kind: str,
+        size_lots: int,
+        *,
+        source: str,
+        limit_ticks: int | None = None,
+        stop_ticks: int | None = None,
+        trail_ticks: int | None = None,
+        stop_bracket_ticks: int | None = None,
+        target_bracket_ticks: int | None = None,
+        reduce_only: bool = False,
+        pressed_mono_ns: int = 0,
+    ) -> str:
+        """Push one order; returns its tag. Raises Busy or Halted. The gate's verdict is an event."""
+    def modify(
+        self,
+        key: str,
+        *,
+        size_lots: int | None = None,
+        limit_ticks: int | None = None,
+        stop_ticks: int | None = None,
+        trail_ticks: int | None = None,
+        source: str,
+    ) -> int: ...
+    def cancel(self, key: str, *, source: str) -> int: ...
+    def cancel_group(
+        self, account_id: int, *, contract_id: str | None = None, side: str | None = None, kind: str | None = None, source: str
+    ) -> int: ...
+    def close_position(self, account_id: int, contract_id: str, *, size_lots: int | None = None, source: str) -> int: ...
+    def flatten(self, account_id: int, *, contract_id: str | None = None, source: str) -> int:
+        """Cancel, wait for proof, close the net, read back; RequestDone tells the end, Notice the progress."""
+    def arm(self, source: str, account_id: int, is_armed: bool) -> None: ...
+    def set_limits(self, account_id: int, limits: Limits) -> None: ...
+    def reconcile(self) -> int: ...
+
+    # views, all immutable, never waiting
+    def accounts(self) -> list[Account]: ...
+    def contracts(self) -> list[Contract]: ...
+    def orders(self) -> list[Order]: ...
+    def positions(self) -> list[Position]: ...
+    def fills(self) -> list[Fill]: ...
+    def links(self) -> list[Link]: ...
+    def limits(self, account_id: int) -> Limits: ...
+    def is_armed(self, source: str, account_id: int) -> bool: ...
+    def status(self) -> dict[str, int | str | bool]:
+        """state (idle connecting live halted), unknown_orders, budget_used, budget_limit, exits_kept, market_now_ns,
+        messages, messages_unrecognised, journal_records, wire_to_view_us_p50/p99 and press_to_bytes_us_p50/p99."""
+
+    # wake
+    def clear_wake(self) -> None:
+        """Clear the flag; call before `drain()`."""
+    def drain(self, limit: int = 1024) -> list[Event]: ...
+    def note_painted(self, receive_mono_ns: int) -> None:
+        """Feed the receive-to-painted histogram."""
+    def mono_ns(self) -> int: ...
+
+@final
+class SignalRCodec:
+    """The hub's record splitter and parser on bytes, for benches and tests: no sockets."""
+
+    def __init__(self) -> None: ...
+    def feed(self, data: bytes) -> int:
+        """Parse what `data` completes; the number of messages so far."""

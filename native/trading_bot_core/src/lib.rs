@@ -1,0 +1,1 @@
+//! The engine of Pitdesk: every fact about the market and about our orders has one owner, and it lives here.
