@@ -18,7 +18,7 @@ link state   off connecting live late dead
 """
 
 from collections.abc import Sequence
-from typing import Final, final
+from typing import Final, Self, final
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,19 @@ ERROR_KINDS: Final[tuple[str, ...]]
 class Contract:
     """One listed contract. Price of `ticks` = ticks * tick_units / 10**decimals, exactly."""
 
+    def __new__(
+        cls,
+        index: int,
+        id: str,
+        name: str,
+        description: str,
+        symbol_id: str,
+        root: str,
+        tick_units: int,
+        decimals: int,
+        tick_value_1e4: int,
+        is_active: bool,
+    ) -> Self: ...
     index: int
     id: str
     name: str
@@ -59,12 +72,24 @@ class Contract:
     decimals: int
     tick_value_1e4: int
     is_active: bool
+
     def price_text(self, ticks: int) -> str: ...
     def ticks_from_text(self, text: str) -> int:
         """Parse a decimal price. Raises ValueError naming the nearest two grid prices when it is off the grid."""
 
 @final
 class Account:
+    def __new__(
+        cls,
+        id: int,
+        name: str,
+        word: str,
+        kind_text: str,
+        balance_1e4: int,
+        can_trade: bool,
+        is_simulated: bool,
+        is_own: bool,
+    ) -> Self: ...
     id: int
     name: str
     word: str
@@ -78,6 +103,41 @@ class Account:
 class Order:
     """One order as the engine knows it. `key` is the tag of our own orders and `#<broker id>` of foreign ones."""
 
+    def __new__(
+        cls,
+        key: str,
+        tag: str,
+        order_id: int,
+        account_id: int,
+        contract: int,
+        contract_id: str,
+        side: str,
+        kind: str,
+        size_lots: int,
+        filled_lots: int,
+        limit_ticks: int | None,
+        stop_ticks: int | None,
+        trail_ticks: int | None,
+        wanted_size_lots: int | None,
+        wanted_limit_ticks: int | None,
+        wanted_stop_ticks: int | None,
+        average_fill_ticks_1e4: int | None,
+        life: str,
+        change: str,
+        doubt_since_ns: int,
+        look: str,
+        role: str,
+        holder: str,
+        is_foreign: bool,
+        parent_id: int,
+        linked_id: int,
+        queue_ahead_min: int,
+        queue_ahead_max: int,
+        created_ns: int,
+        updated_ns: int,
+        source: str,
+        reason: str,
+    ) -> Self: ...
     key: str
     tag: str
     order_id: int
@@ -111,8 +171,27 @@ class Order:
     source: str
     reason: str
 
+
 @final
 class Position:
+    def __new__(
+        cls,
+        account_id: int,
+        contract: int,
+        contract_id: str,
+        net_lots: int,
+        average_ticks_1e4: int,
+        mark_ticks: int | None,
+        open_pnl_1e4: int,
+        realised_1e4: int,
+        fees_1e4: int,
+        stop_lots: int,
+        target_lots: int,
+        source: str,
+        checked_ns: int,
+        broker_net_lots: int,
+        is_disputed: bool,
+    ) -> Self: ...
     account_id: int
     contract: int
     contract_id: str
@@ -131,6 +210,22 @@ class Position:
 
 @final
 class Fill:
+    def __new__(
+        cls,
+        trade_id: int,
+        order_id: int,
+        tag: str,
+        account_id: int,
+        contract: int,
+        contract_id: str,
+        side: str,
+        price_ticks: int,
+        size_lots: int,
+        fees_1e4: int,
+        pnl_1e4: int | None,
+        time_ns: int,
+        is_voided: bool,
+    ) -> Self: ...
     trade_id: int
     order_id: int
     tag: str
@@ -149,15 +244,24 @@ class Fill:
 class Link:
     """State of one connection: name is market, user or rest."""
 
+    def __new__(
+        cls,
+        name: str,
+        state: str,
+        since_ns: int,
+        age_ms: int,
+        text: str,
+    ) -> Self: ...
     name: str
     state: str
     since_ns: int
     age_ms: int
     text: str
 
+
 @final
 class Limits:
-    """First risk gate, per account. 0 for `max_notional_1e4` means no limit."""
+    """First risk gate, per account."""
 
     def __init__(
         self,
@@ -177,53 +281,103 @@ class Limits:
 # Events: what `drain()` returns, in order.
 @final
 class OrderChanged:
+    def __new__(
+        cls,
+        order: Order,
+    ) -> Self: ...
     order: Order
 
 @final
 class FillAdded:
+    def __new__(
+        cls,
+        fill: Fill,
+    ) -> Self: ...
     fill: Fill
 
 @final
 class PositionChanged:
+    def __new__(
+        cls,
+        position: Position,
+    ) -> Self: ...
     position: Position
 
 @final
 class AccountChanged:
+    def __new__(
+        cls,
+        account: Account,
+    ) -> Self: ...
     account: Account
 
 @final
 class LinkChanged:
+    def __new__(
+        cls,
+        link: Link,
+    ) -> Self: ...
     link: Link
 
 @final
 class Denied:
     """The gate said no: every reason, as (code, sentence). Nothing was sent."""
 
+    def __new__(
+        cls,
+        tag: str,
+        account_id: int,
+        contract_id: str,
+        reasons: list[tuple[str, str]],
+    ) -> Self: ...
     tag: str
     account_id: int
     contract_id: str
     reasons: list[tuple[str, str]]
 
+
 @final
 class Notice:
     """level: info, warning, alarm."""
 
+    def __new__(
+        cls,
+        level: str,
+        code: str,
+        text: str,
+        time_ns: int,
+    ) -> Self: ...
     level: str
     code: str
     text: str
     time_ns: int
 
+
 @final
 class RequestDone:
     """Answer to a request id. outcome: done, denied, refused, unknown, failed. `text` is one sentence."""
 
+    def __new__(
+        cls,
+        request_id: int,
+        outcome: str,
+        text: str,
+        payload_json: str,
+    ) -> Self: ...
     request_id: int
     outcome: str
     text: str
     payload_json: str
 
+
 @final
 class ArmedChanged:
+    def __new__(
+        cls,
+        source: str,
+        account_id: int,
+        is_armed: bool,
+    ) -> Self: ...
     source: str
     account_id: int
     is_armed: bool
@@ -231,6 +385,8 @@ class ArmedChanged:
 @final
 class Resync:
     """News was dropped because nobody drained; reload the views."""
+
+    def __new__(cls) -> Self: ...
 
 type Event = (
     OrderChanged | FillAdded | PositionChanged | AccountChanged | LinkChanged | Denied | Notice | RequestDone | ArmedChanged | Resync
@@ -245,6 +401,41 @@ class MarketFrame:
     `recent_*` the prints since the current visit to the price.
     """
 
+    def __new__(
+        cls,
+        contract: int,
+        revision: int,
+        bid_ticks: I64,
+        bid_lots: I64,
+        ask_ticks: I64,
+        ask_lots: I64,
+        book_state: str,
+        best_bid_ticks: int | None,
+        best_ask_ticks: int | None,
+        last_ticks: int | None,
+        last_lots: int,
+        last_side: str,
+        open_ticks: int | None,
+        high_ticks: int | None,
+        low_ticks: int | None,
+        settle_ticks: int | None,
+        session_lots: int,
+        traded_ticks: I64,
+        traded_bought_lots: I64,
+        traded_sold_lots: I64,
+        recent_ticks: I64,
+        recent_bought_lots: I64,
+        recent_sold_lots: I64,
+        trade_time_ns: I64,
+        trade_ticks: I64,
+        trade_lots: I64,
+        trade_is_buy: npt.NDArray[np.bool_],
+        trades_skipped: int,
+        broker_time_ns: int,
+        receive_mono_ns: int,
+        age_ms: int,
+        is_late: bool,
+    ) -> Self: ...
     contract: int
     revision: int
     bid_ticks: I64
@@ -278,6 +469,7 @@ class MarketFrame:
     age_ms: int
     is_late: bool
 
+
 @final
 class BarFrame:
     """Bars from `first_changed` on (0 = the whole series); the last one is forming when `is_forming`.
@@ -285,6 +477,23 @@ class BarFrame:
     time_ns is the opening time of each bar; day bars carry the session open.
     """
 
+    def __new__(
+        cls,
+        contract: int,
+        unit: str,
+        number: int,
+        revision: int,
+        first_changed: int,
+        count: int,
+        time_ns: I64,
+        open_ticks: I64,
+        high_ticks: I64,
+        low_ticks: I64,
+        close_ticks: I64,
+        volume_lots: I64,
+        is_forming: bool,
+        is_loading: bool,
+    ) -> Self: ...
     contract: int
     unit: str
     number: int
@@ -299,6 +508,7 @@ class BarFrame:
     volume_lots: I64
     is_forming: bool
     is_loading: bool
+
 
 @final
 class Engine:
