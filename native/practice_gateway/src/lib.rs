@@ -1,2 +1,6 @@
 //! A ProjectX-faithful exchange on loopback. It shares no code with the client, so that one misreading of the
 //! protocol cannot hide in both halves.
+
+pub mod contracts;
+pub mod feed;
+pub mod market;

@@ -1,1 +1,3 @@
+//! `pitdesk-gateway`: the practice gateway as a program.
+
 fn main() {}
