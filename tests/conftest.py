@@ -1,0 +1,46 @@
+"""What every test shares: where recorded data lies, and a last line that says what ran."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="also run the scenarios that take wall time")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--full"):
+        return
+    for item in items:
+        if item.get_closest_marker("full"):
+            item.add_marker(pytest.mark.skip(reason="takes wall time; run ./dev test --full"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print one JSON line: python, passed, failed, skipped reasons."""
+    stats = terminalreporter.stats
+    reasons = [report.longrepr[2] for report in stats.get("skipped", []) if isinstance(report.longrepr, tuple)]
+    summary = {
+        "python": platform.python_version(),
+        "passed": len(stats.get("passed", [])),
+        "failed": len(stats.get("failed", [])) + len(stats.get("error", [])),
+        "skipped": sorted({str(reason).removeprefix("Skipped: ") for reason in reasons}),
+    }
+    terminalreporter.write_line(json.dumps(summary))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the recorded market data, which is never part of the repository."""
+    folder = Path(os.environ.get("PITDESK_SHARED", ROOT.parent / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"recorded market data is absent: no folder {folder.name}/ in ../shared (or PITDESK_SHARED)")
+    return folder
