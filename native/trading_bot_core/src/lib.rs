@@ -1,4 +1,9 @@
 //! The engine of Pitdesk: every fact about the market and about our orders has one owner, and it lives here.
 
+pub mod clock;
+pub mod error;
+pub mod types;
+pub mod websocket;
+
 #[cfg(feature = "python")]
 mod ffi;
