@@ -1,0 +1,302 @@
+"""Every option of the program, declared once: type, default, unit, range, description.
+
+Sources, weakest first: default, TOML file, `PITDESK_<SECTION>__<NAME>` in the environment, command line
+(`-o section.name=value`). They are read once, at start. The commented sample file, the command line's help and the
+settings page are generated from these declarations, so an option that is not declared here does not exist.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, get_args, get_origin
+
+import platformdirs
+import tomlkit
+import tomlkit.exceptions
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.errors import InvalidOption
+
+PROGRAM = "pitdesk"
+CONFIG_FILE_NAME = "pitdesk.toml"
+ENVIRONMENT_PREFIX = "PITDESK_"
+
+
+def _option(default: Any, description: str, *, unit: str = "", **bounds: Any) -> Any:
+    """Declare one option; `unit` travels in the schema so that every generated page can show it."""
+    return Field(default=default, description=description, json_schema_extra={"unit": unit}, **bounds)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LogOptions(_Section):
+    level: Literal["debug", "info", "warning", "error"] = _option("info", "Least severe line that is written.")
+    file_kib: int = _option(4096, "Size at which a log file is rotated.", unit="KiB", ge=64, le=1_048_576)
+    files_kept: int = _option(7, "Rotated log files kept beside the current one.", unit="files", ge=1, le=100)
+
+
+class StorageOptions(_Section):
+    url: str = _option(
+        "",
+        "Where accounts, layouts, notices, orders and fills are kept: empty for app.db in the base directory, or a "
+        "SQLAlchemy URL such as postgresql+psycopg://user@host/name (schema app). Put no password here: use ~/.pgpass.",
+        pattern=r"^($|sqlite:///|postgresql(\+psycopg)?://)",
+    )
+
+
+class ConnectionOptions(_Section):
+    rest_url: str = _option(
+        "https://api.topstepx.com",
+        "Address of the real gateway's REST interface, without a path.",
+        pattern=r"^https?://",
+    )
+    user_hub_url: str = _option("wss://rtc.topstepx.com/hubs/user", "Address of the user hub.", pattern=r"^wss?://")
+    market_hub_url: str = _option(
+        "wss://rtc.topstepx.com/hubs/market", "Address of the market hub.", pattern=r"^wss?://"
+    )
+    user_name: str = _option(
+        "", "User name at the real gateway; the API key lives in the system's keyring, never here."
+    )
+    deadline_s: float = _option(
+        20.0, "Longest wait for logging in, listing accounts and opening both hubs.", unit="s", ge=1, le=300
+    )
+
+
+class PracticeOptions(_Section):
+    seed: int = _option(1, "Seed of the market model.", ge=0, le=2**63 - 1)
+    rate: float = _option(1.0, "Speed of the gateway's clock against real time.", unit="times", gt=0, le=100)
+    start_deadline_s: float = _option(
+        15.0, "Longest wait for the practice gateway's first line.", unit="s", ge=1, le=120
+    )
+
+
+class RiskOptions(_Section):
+    max_order_lots: int = _option(5, "Largest size of one order.", unit="lots", ge=1, le=1000)
+    max_position_lots: int = _option(
+        10, "Largest position that working orders may lead to.", unit="lots", ge=1, le=1000
+    )
+    max_price_away_ticks: int = _option(400, "Furthest a limit may be from the market.", unit="ticks", ge=1, le=100_000)
+    max_working_orders: int = _option(60, "Most working orders at one time.", unit="orders", ge=1, le=60)
+    duplicate_window_ms: int = _option(
+        300, "The same order again within this time is denied; 0 turns it off.", unit="ms", ge=0, le=10_000
+    )
+
+
+class TradingOptions(_Section):
+    request_deadline_s: float = _option(
+        10.0, "Longest wait for the answer to a change or a cancel.", unit="s", ge=1, le=120
+    )
+    flatten_deadline_s: float = _option(30.0, "Longest wait for a flatten to be proved.", unit="s", ge=1, le=300)
+
+
+class WindowOptions(_Section):
+    theme: Literal["dark", "light"] = _option("dark", "Colours of the window.")
+    frames_per_second: int = _option(60, "Most repaints a second.", unit="Hz", ge=5, le=120)
+
+
+class _SectionEnvironment(EnvSettingsSource):
+    """Only `PITDESK_SECTION__NAME`: a bare `PITDESK_LOG` is no JSON document for the whole section."""
+
+    def __init__(self, settings_class: type[BaseSettings], variables: Mapping[str, str]) -> None:
+        super().__init__(settings_class, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__")
+        self.env_vars = {name.lower(): value for name, value in variables.items() if "__" in name}
+
+
+class Options(BaseSettings):
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    log: LogOptions = LogOptions()
+    storage: StorageOptions = StorageOptions()
+    connection: ConnectionOptions = ConnectionOptions()
+    practice: PracticeOptions = PracticeOptions()
+    risk: RiskOptions = RiskOptions()
+    trading: TradingOptions = TradingOptions()
+    window: WindowOptions = WindowOptions()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 -- names given by pydantic-settings
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # `load` merges the sources itself, so that one error message can name the option wherever its value came from.
+        return (init_settings,)
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One option as the generated pages see it. `name` is `section.name`."""
+
+    name: str
+    field: FieldInfo
+
+    @property
+    def default(self) -> Any:
+        return self.field.default
+
+    @property
+    def description(self) -> str:
+        return self.field.description or ""
+
+    @property
+    def unit(self) -> str:
+        extra = self.field.json_schema_extra
+        return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+
+    @property
+    def allowed(self) -> str:
+        """What a value may be, as text for people."""
+        if get_origin(self.field.annotation) is Literal:
+            return " or ".join(str(choice) for choice in get_args(self.field.annotation))
+        bounds: dict[str, Any] = {}
+        for rule in self.field.metadata:
+            bounds |= {
+                key: getattr(rule, key) for key in ("ge", "gt", "le", "pattern") if getattr(rule, key, None) is not None
+            }
+        if "pattern" in bounds:
+            return f"text matching {bounds['pattern']}"
+        kind = {"int": "a whole number", "float": "a number"}.get(
+            getattr(self.field.annotation, "__name__", ""), "text"
+        )
+        if "ge" in bounds:
+            kind += f" from {bounds['ge']}"
+        if "gt" in bounds:
+            kind += f" above {bounds['gt']}"
+        if "le" in bounds:
+            kind += f" to {bounds['le']}"
+        return f"{kind} {self.unit}".rstrip()
+
+
+def declarations() -> Iterator[Declaration]:
+    """Every option, in the order of the sample file."""
+    for section, section_field in Options.model_fields.items():
+        model = section_field.annotation
+        assert isinstance(model, type), "a section is a model class"
+        assert issubclass(model, _Section), "a section is a model class"
+        for name, field in model.model_fields.items():
+            yield Declaration(f"{section}.{name}", field)
+
+
+def sample_text() -> str:
+    """Write the commented sample file: every option with its default, switched off by `#` except for the sections."""
+    lines = [f"# Options of {PROGRAM}. Remove the # before a line to change it.", ""]
+    section = ""
+    for declaration in declarations():
+        head, _, name = declaration.name.partition(".")
+        if head != section:
+            section = head
+            lines += [f"[{section}]"]
+        lines += [f"# {declaration.description}", f"# Allowed: {declaration.allowed}"]
+        lines += [f"#{name} = {tomlkit.item(declaration.default).as_string()}", ""]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Directories:
+    """Where the program's files live. `base` is the engine's base directory: lock, control socket, journal, app.db."""
+
+    base: Path
+    config: Path
+    log: Path
+    crash: Path
+    practice: Path
+
+    @classmethod
+    def under(cls, base: Path) -> Self:
+        """Everything below one directory: portable use, and each test by itself."""
+        return cls(
+            base=base, config=base / "config", log=base / "log", crash=base / "crash", practice=base / "practice"
+        )
+
+    @classmethod
+    def of_user(cls) -> Self:
+        found = platformdirs.PlatformDirs(PROGRAM, appauthor=False)
+        data, state = Path(found.user_data_dir), Path(found.user_state_dir)
+        return cls(
+            base=data,
+            config=Path(found.user_config_dir),
+            log=state / "log",
+            crash=state / "crash",
+            practice=data / "practice",
+        )
+
+    def create(self) -> None:
+        for directory in (self.base, self.config, self.log, self.crash, self.practice):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def directories(base: str | Path | None, environment: Mapping[str, str] | None = None) -> Directories:
+    """Choose by `--basedir`, then `PITDESK_BASEDIR`, then the system's own places."""
+    chosen = base or (os.environ if environment is None else environment).get(f"{ENVIRONMENT_PREFIX}BASEDIR")
+    return Directories.under(Path(chosen).expanduser().resolve()) if chosen else Directories.of_user()
+
+
+def load(file: Path | None, environment: Mapping[str, str], assignments: Sequence[str] = ()) -> Options:
+    """Resolve all options. `file` may be None or absent; `assignments` are `section.name=value` of the command line.
+
+    Raises InvalidOption, which names the option, its value and what is allowed.
+    """
+    merged: dict[str, Any] = _read_toml(file) if file is not None and file.exists() else {}
+    for layer in (_SectionEnvironment(Options, environment)(), _parse_assignments(assignments)):
+        for section, values in layer.items():
+            held = merged.setdefault(section, {})
+            if not isinstance(held, dict) or not isinstance(values, dict):
+                raise InvalidOption(section, held, "a section with options in it")
+            held |= values
+    try:
+        return Options(**merged)
+    except ValidationError as error:
+        raise _invalid_option(error) from None
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomlkit.parse(file.read_text(encoding="utf-8")).unwrap()
+    except (tomlkit.exceptions.ParseError, UnicodeDecodeError) as error:
+        raise InvalidOption(str(file), str(error), "a TOML file in UTF-8 (see --print-sample-config)") from None
+
+
+def _parse_assignments(assignments: Sequence[str]) -> dict[str, dict[str, str]]:
+    parsed: dict[str, dict[str, str]] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        section, dot, option = name.strip().partition(".")
+        if not (equals and dot and option):
+            raise InvalidOption("-o", assignment, "section.name=value, such as log.level=debug")
+        parsed.setdefault(section, {})[option] = value.strip()
+    return parsed
+
+
+def _invalid_option(error: ValidationError) -> InvalidOption:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"][:2])
+    known = {declaration.name: declaration for declaration in declarations()}
+    if name in known:
+        return InvalidOption(name, first["input"], known[name].allowed)
+    section = f"{first['loc'][0]}."
+    near = [other for other in known if other.startswith(section)] or list(Options.model_fields)
+    return InvalidOption(name, first["input"], "no such option; there are " + ", ".join(near))
+
+
+def write_option(file: Path, name: str, value: str | float | bool) -> None:
+    """Change one option in the user's file and keep his comments and order. Raises InvalidOption before writing."""
+    section, _, option = name.partition(".")
+    document = tomlkit.parse(file.read_text(encoding="utf-8")) if file.exists() else tomlkit.document()
+    table = document.setdefault(section, tomlkit.table())
+    table[option] = value
+    try:
+        Options(**document.unwrap())
+    except ValidationError as error:
+        raise _invalid_option(error) from None
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(".new")
+    draft.write_text(tomlkit.dumps(document), encoding="utf-8")
+    draft.replace(file)

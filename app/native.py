@@ -1,0 +1,416 @@
+"""The facade over the engine, and the only module that imports the extension.
+
+    engine thread ── one byte ──► wake socket ──► pump() ──► listeners by event type
+                                                     └─────► answers to request ids
+
+There is one reader (decision 27): the window calls `pump()` from a `QSocketNotifier` on `wake_fileno()`, a headless
+program lets `attach()` do it with `loop.add_reader`. Everything here runs on the thread that owns that loop. Python
+keeps the wake socket until `shutdown()` has joined all engine threads, so that no thread ever writes to a descriptor
+that somebody else has been given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import trading_bot_core as core
+from trading_bot_core import (
+    Account,
+    AccountChanged,
+    ArmedChanged,
+    BarFrame,
+    Contract,
+    Denied,
+    Fill,
+    FillAdded,
+    Limits,
+    Link,
+    LinkChanged,
+    MarketFrame,
+    Notice,
+    Order,
+    OrderChanged,
+    Position,
+    PositionChanged,
+    RequestDone,
+    Resync,
+)
+
+from app import errors
+
+__all__ = [
+    "BUILD_HASH",
+    "VERSION",
+    "Account",
+    "AccountChanged",
+    "ArmedChanged",
+    "BarFrame",
+    "Contract",
+    "Denied",
+    "Fill",
+    "FillAdded",
+    "Limits",
+    "Link",
+    "LinkChanged",
+    "MarketFrame",
+    "NativeEngine",
+    "Notice",
+    "Order",
+    "OrderChanged",
+    "Position",
+    "PositionChanged",
+    "RequestDone",
+    "Resync",
+    "check_build",
+]
+
+BUILD_HASH = core.BUILD_HASH
+VERSION = core.VERSION
+
+_DRAIN_LIMIT = 1024
+_HASH_VARIABLE = "PITDESK_BUILD_HASH"
+
+_log = logging.getLogger(__name__)
+_EventT = TypeVar("_EventT")
+
+
+def check_build(expected_hash: str | None = None) -> None:
+    """Refuse an extension from another build than the one the starter names.
+
+    `./dev` and the bundle put the hash of what they built into PITDESK_BUILD_HASH; without it nothing is compared.
+    Raises BuildMismatch.
+    """
+    wanted = expected_hash or os.environ.get(_HASH_VARIABLE, "")
+    if wanted and wanted != BUILD_HASH:
+        raise errors.BuildMismatch(
+            "build", f"The engine was built as {BUILD_HASH}, the program expects {wanted}. Build again with ./dev."
+        )
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the extension's exceptions into ours, keeping the chain for the log."""
+    try:
+        yield
+    except core.Busy as error:
+        raise errors.EngineBusy(error.kind, error.text) from error
+    except core.Halted as error:
+        raise errors.EngineHalted(error.kind, error.text) from error
+    except core.InvalidCommand as error:
+        raise errors.InvalidCommand(error.kind, error.text) from error
+    except core.EngineError as error:
+        raise errors.EngineFault(error.kind, error.text) from error
+
+
+class NativeEngine:
+    """One engine and its wake socket. Not thread-safe: use it on the loop's thread (views may be read anywhere)."""
+
+    def __init__(self, engine: core.Engine, wake: tuple[socket.socket, socket.socket]) -> None:
+        self._engine = engine
+        self._reader, self._writer = wake
+        self._listeners: dict[type, list[Callable[[Any], None]]] = {}
+        self._answers: dict[int, asyncio.Future[RequestDone]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def open(cls, base: Path, *, is_headless: bool = False) -> NativeEngine:
+        """Take the base directory's lock and start the engine. Raises EngineBusy when another process holds it."""
+        check_build()
+        reader, writer = socket.socketpair()
+        for end in (reader, writer):
+            end.settimeout(0)
+        try:
+            with _translated():
+                engine = core.Engine(str(base), writer.fileno(), is_headless=is_headless)
+        except BaseException:
+            reader.close()
+            writer.close()
+            raise
+        return cls(engine, (reader, writer))
+
+    # wake
+
+    def wake_fileno(self) -> int:
+        return self._reader.fileno()
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let this loop pump by itself; for programs without a window."""
+        loop.add_reader(self._reader.fileno(), self.pump)
+        self._loop = loop
+
+    def detach(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._reader.fileno())
+            self._loop = None
+
+    def pump(self) -> int:
+        """Clear the flag, drain what there is and hand it out; the number of events.
+
+        The flag is cleared before draining: an event that arrives in between then wakes again instead of waiting.
+        """
+        with contextlib.suppress(BlockingIOError):
+            while self._reader.recv(64):
+                pass
+        self._engine.clear_wake()
+        count = 0
+        while True:
+            events = self._engine.drain(_DRAIN_LIMIT)
+            count += len(events)
+            for event in events:
+                self._hand_out(event)
+            if len(events) < _DRAIN_LIMIT:
+                return count
+
+    def _hand_out(self, event: core.Event) -> None:
+        if isinstance(event, RequestDone):
+            answer = self._answers.pop(event.request_id, None)
+            if answer is not None and not answer.done():
+                answer.set_result(event)
+        for listener in tuple(self._listeners.get(type(event), ())):
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001 -- whatever a panel raises
+                # One broken panel must not keep an order's news from the others.
+                _log.exception("listener failed event=%s", type(event).__name__)
+
+    def listen(self, event_type: type[_EventT], listener: Callable[[_EventT], None]) -> Callable[[], None]:
+        """Call `listener` with every event of this type, in order. Returns the function that ends it."""
+        listeners = self._listeners.setdefault(event_type, [])
+        listeners.append(listener)
+
+        def stop() -> None:
+            if listener in listeners:
+                listeners.remove(listener)
+
+        return stop
+
+    async def answer(self, request_id: int, deadline_s: float) -> RequestDone:
+        """Wait for a request's end, whatever it is. Call it before the next await, or the answer may be gone.
+
+        Raises OutcomeUnknown when the deadline passes first.
+        """
+        waiting: asyncio.Future[RequestDone] = asyncio.get_running_loop().create_future()
+        self._answers[request_id] = waiting
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await waiting
+        except TimeoutError:
+            raise errors.OutcomeUnknown(f"No answer after {deadline_s:g} s; it may still have been done.") from None
+        finally:
+            self._answers.pop(request_id, None)
+
+    async def done(self, request_id: int, deadline_s: float, tag: str = "") -> dict[str, Any] | list[Any]:
+        """Wait for a request to be done and return its payload.
+
+        Raises Denied, BrokerRejected, OutcomeUnknown or NotConnected, after the outcome.
+        """
+        answer = await self.answer(request_id, deadline_s)
+        match answer.outcome:
+            case "done":
+                payload: dict[str, Any] | list[Any] = json.loads(answer.payload_json or "{}")
+                return payload
+            case "denied":
+                raise errors.Denied(tag, [("denied", answer.text)])
+            case "refused":
+                raise errors.BrokerRejected("refused", answer.text, tag)
+            case "unknown":
+                raise errors.OutcomeUnknown(answer.text, tag)
+            case _:
+                raise errors.NotConnected(answer.text)
+
+    # life
+
+    def connect(
+        self, rest_url: str, user_hub_url: str, market_hub_url: str, user_name: str, api_key: str, *, environment: str
+    ) -> int:
+        with _translated():
+            return self._engine.connect(
+                rest_url, user_hub_url, market_hub_url, user_name, api_key, environment=environment
+            )
+
+    def disconnect(self) -> int:
+        with _translated():
+            return self._engine.disconnect()
+
+    def choose_accounts(self, account_ids: Sequence[int]) -> int:
+        with _translated():
+            return self._engine.choose_accounts(account_ids)
+
+    def shutdown(self) -> None:
+        """Stop the engine and only then give up the wake socket. Idempotent; blocks until every thread is joined."""
+        self.detach()
+        for waiting in self._answers.values():
+            waiting.cancel()
+        self._answers.clear()
+        self._engine.shutdown()
+        self._reader.close()
+        self._writer.close()
+
+    def is_running(self) -> bool:
+        return self._engine.is_running()
+
+    def halt(self, reason: str) -> None:
+        self._engine.halt(reason)
+
+    # market
+
+    def subscribe(self, contract_id: str) -> int:
+        with _translated():
+            return self._engine.subscribe(contract_id)
+
+    def unsubscribe(self, contract_id: str) -> int:
+        with _translated():
+            return self._engine.unsubscribe(contract_id)
+
+    def watch_bars(self, contract_id: str, unit: str, number: int, history_count: int) -> int:
+        with _translated():
+            return self._engine.watch_bars(contract_id, unit, number, history_count)
+
+    def frame(self, contract: int, since_revision: int, trade_limit: int = 500) -> MarketFrame | None:
+        with _translated():
+            return self._engine.frame(contract, since_revision, trade_limit)
+
+    def bars(self, contract: int, unit: str, number: int, since_revision: int) -> BarFrame | None:
+        with _translated():
+            return self._engine.bars(contract, unit, number, since_revision)
+
+    def search_contracts(self, text: str) -> int:
+        with _translated():
+            return self._engine.search_contracts(text)
+
+    # orders
+
+    def submit(
+        self,
+        account_id: int,
+        contract_id: str,
+        side: str,
+        kind: str,
+        size_lots: int,
+        *,
+        source: str,
+        limit_ticks: int | None = None,
+        stop_ticks: int | None = None,
+        trail_ticks: int | None = None,
+        stop_bracket_ticks: int | None = None,
+        target_bracket_ticks: int | None = None,
+        reduce_only: bool = False,
+        pressed_mono_ns: int = 0,
+    ) -> str:
+        """Push one order and return its tag. Raises EngineBusy, EngineHalted or InvalidCommand."""
+        with _translated():
+            return self._engine.submit(
+                account_id,
+                contract_id,
+                side,
+                kind,
+                size_lots,
+                source=source,
+                limit_ticks=limit_ticks,
+                stop_ticks=stop_ticks,
+                trail_ticks=trail_ticks,
+                stop_bracket_ticks=stop_bracket_ticks,
+                target_bracket_ticks=target_bracket_ticks,
+                reduce_only=reduce_only,
+                pressed_mono_ns=pressed_mono_ns,
+            )
+
+    def modify(
+        self,
+        key: str,
+        *,
+        size_lots: int | None = None,
+        limit_ticks: int | None = None,
+        stop_ticks: int | None = None,
+        trail_ticks: int | None = None,
+        source: str,
+    ) -> int:
+        with _translated():
+            return self._engine.modify(
+                key,
+                size_lots=size_lots,
+                limit_ticks=limit_ticks,
+                stop_ticks=stop_ticks,
+                trail_ticks=trail_ticks,
+                source=source,
+            )
+
+    def cancel(self, key: str, *, source: str) -> int:
+        with _translated():
+            return self._engine.cancel(key, source=source)
+
+    def cancel_group(
+        self,
+        account_id: int,
+        *,
+        contract_id: str | None = None,
+        side: str | None = None,
+        kind: str | None = None,
+        source: str,
+    ) -> int:
+        with _translated():
+            return self._engine.cancel_group(account_id, contract_id=contract_id, side=side, kind=kind, source=source)
+
+    def close_position(self, account_id: int, contract_id: str, *, size_lots: int | None = None, source: str) -> int:
+        with _translated():
+            return self._engine.close_position(account_id, contract_id, size_lots=size_lots, source=source)
+
+    def flatten(self, account_id: int, *, contract_id: str | None = None, source: str) -> int:
+        with _translated():
+            return self._engine.flatten(account_id, contract_id=contract_id, source=source)
+
+    def arm(self, source: str, account_id: int, is_armed: bool) -> None:
+        with _translated():
+            self._engine.arm(source, account_id, is_armed)
+
+    def set_limits(self, account_id: int, limits: Limits) -> None:
+        with _translated():
+            self._engine.set_limits(account_id, limits)
+
+    def reconcile(self) -> int:
+        with _translated():
+            return self._engine.reconcile()
+
+    # views
+
+    def accounts(self) -> list[Account]:
+        return self._engine.accounts()
+
+    def contracts(self) -> list[Contract]:
+        return self._engine.contracts()
+
+    def orders(self) -> list[Order]:
+        return self._engine.orders()
+
+    def positions(self) -> list[Position]:
+        return self._engine.positions()
+
+    def fills(self) -> list[Fill]:
+        return self._engine.fills()
+
+    def links(self) -> list[Link]:
+        return self._engine.links()
+
+    def limits(self, account_id: int) -> Limits:
+        with _translated():
+            return self._engine.limits(account_id)
+
+    def is_armed(self, source: str, account_id: int) -> bool:
+        return self._engine.is_armed(source, account_id)
+
+    def status(self) -> dict[str, int | str | bool]:
+        return self._engine.status()
+
+    def note_painted(self, receive_mono_ns: int) -> None:
+        self._engine.note_painted(receive_mono_ns)
+
+    def mono_ns(self) -> int:
+        return self._engine.mono_ns()
