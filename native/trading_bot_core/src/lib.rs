@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod error;
+pub mod order_execution;
 pub mod types;
 pub mod websocket;
 

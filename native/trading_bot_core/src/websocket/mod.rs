@@ -1,3 +1,5 @@
 //! The hubs: framing, payloads, and (with tokio) the connection itself.
 
 pub mod parse;
+
+pub mod supervisor;

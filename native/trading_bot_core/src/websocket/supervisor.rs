@@ -181,7 +181,8 @@ impl<S: FrameSink> Supervisor<S> {
             };
             failures += 1;
             self.sink.link(LinkState::Dead, text).await;
-            let is_over = if refused >= REFUSED_LOGINS { self.wait_for_word().await } else { self.back_off(failures).await };
+            let is_over =
+                if refused >= REFUSED_LOGINS { self.wait_for_word().await } else { self.back_off(failures).await };
             if is_over {
                 break;
             }
@@ -270,7 +271,9 @@ impl<S: FrameSink> Supervisor<S> {
                 return Err(Ended::Unauthorized);
             }
             // The text of the error may quote the address and with it the token; its kind alone is told.
-            Ok(Err(WsError::Http(response))) => return Err(lost(&format!("answered HTTP {}", response.status().as_u16()))),
+            Ok(Err(WsError::Http(response))) => {
+                return Err(lost(&format!("answered HTTP {}", response.status().as_u16())));
+            }
             Ok(Err(WsError::Io(error))) => return Err(lost(&format!("cannot be reached: {}", error.kind()))),
             Ok(Err(_)) => return Err(lost("does not speak the protocol")),
             Err(_) => return Err(lost("did not open in 10 s")),
@@ -279,7 +282,9 @@ impl<S: FrameSink> Supervisor<S> {
             socket.send(Message::text(HANDSHAKE)).await?;
             loop {
                 match socket.next().await {
-                    Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => return Ok(Some(message.into_data())),
+                    Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+                        return Ok(Some(message.into_data()));
+                    }
                     Some(Ok(Message::Close(_))) | None => return Ok(None),
                     Some(Ok(_)) => {}
                     Some(Err(error)) => return Err(error),
