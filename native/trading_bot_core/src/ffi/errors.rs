@@ -5,10 +5,30 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-create_exception!(trading_bot_core, EngineError, PyException, "Any failure the engine reports.");
-create_exception!(trading_bot_core, Busy, EngineError, "The command queue is full; nothing was queued.");
-create_exception!(trading_bot_core, Halted, EngineError, "The engine is halted; only cancels and closes are taken.");
-create_exception!(trading_bot_core, InvalidCommand, EngineError, "The command cannot be meant.");
+create_exception!(
+    trading_bot_core,
+    EngineError,
+    PyException,
+    "Any failure the engine reports."
+);
+create_exception!(
+    trading_bot_core,
+    Busy,
+    EngineError,
+    "The command queue is full; nothing was queued."
+);
+create_exception!(
+    trading_bot_core,
+    Halted,
+    EngineError,
+    "The engine is halted; only cancels and closes are taken."
+);
+create_exception!(
+    trading_bot_core,
+    InvalidCommand,
+    EngineError,
+    "The command cannot be meant."
+);
 
 /// Every value of `EngineError.kind`.
 pub const ERROR_KINDS: [&str; 6] = ["fault", "busy", "halted", "invalid", "io", "closed"];

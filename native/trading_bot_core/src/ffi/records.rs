@@ -256,12 +256,16 @@ pub struct BarFrame {
 impl Contract {
     /// Decimal text of a price, with the contract's full number of decimals.
     fn price_text(&self, ticks: i64) -> String {
-        price_text(i128::from(ticks) * i128::from(self.tick_units), self.decimals)
+        price_text(
+            i128::from(ticks) * i128::from(self.tick_units),
+            self.decimals,
+        )
     }
 
     /// Ticks of a decimal price; refuses text off the grid and names the two nearest prices.
     fn ticks_from_text(&self, text: &str) -> PyResult<i64> {
-        let off_scale = || PyValueError::new_err(format!("{text:?} is not a decimal price of {}.", self.name));
+        let off_scale =
+            || PyValueError::new_err(format!("{text:?} is not a decimal price of {}.", self.name));
         let (units, is_exact) = units_from_text(text, self.decimals).ok_or_else(off_scale)?;
         let tick = i128::from(self.tick_units.max(1));
         let floor = units.div_euclid(tick);
@@ -282,29 +286,56 @@ impl Contract {
 /// Writes `units` of 10^-decimals as text.
 fn price_text(units: i128, decimals: u32) -> String {
     let sign = if units < 0 { "-" } else { "" };
-    let digits = format!("{:0>width$}", units.unsigned_abs(), width = decimals as usize + 1);
+    let digits = format!(
+        "{:0>width$}",
+        units.unsigned_abs(),
+        width = decimals as usize + 1
+    );
     let (whole, fraction) = digits.split_at(digits.len() - decimals as usize);
-    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+    if fraction.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{fraction}")
+    }
 }
 
 /// Reads decimal text into units of 10^-decimals, rounded down, and whether nothing was cut; spaces and thousands
 /// separators of the screen are accepted. `None` when it is no number or too large.
 fn units_from_text(text: &str, decimals: u32) -> Option<(i128, bool)> {
-    let plain: String = text.chars().filter(|c| !c.is_whitespace() && *c != ',' && *c != '_').collect();
+    let plain: String = text
+        .chars()
+        .filter(|c| !c.is_whitespace() && *c != ',' && *c != '_')
+        .collect();
     let (is_negative, body) = match plain.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, plain.strip_prefix('+').unwrap_or(&plain)),
     };
     let (whole, fraction) = body.split_once('.').unwrap_or((body, ""));
     let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    if (whole.is_empty() && fraction.is_empty()) || whole.len() > 15 || !all_digits(whole) || !all_digits(fraction) {
+    if (whole.is_empty() && fraction.is_empty())
+        || whole.len() > 15
+        || !all_digits(whole)
+        || !all_digits(fraction)
+    {
         return None;
     }
     let kept = fraction.len().min(decimals as usize);
-    let digits = format!("{whole}{:0<width$}", &fraction[..kept], width = decimals as usize);
-    let units: i128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
+    let digits = format!(
+        "{whole}{:0<width$}",
+        &fraction[..kept],
+        width = decimals as usize
+    );
+    let units: i128 = if digits.is_empty() {
+        0
+    } else {
+        digits.parse().ok()?
+    };
     let is_exact = fraction[kept..].bytes().all(|b| b == b'0');
-    let signed = if is_negative { -units - i128::from(!is_exact) } else { units };
+    let signed = if is_negative {
+        -units - i128::from(!is_exact)
+    } else {
+        units
+    };
     Some((signed, is_exact))
 }
 
@@ -331,7 +362,13 @@ impl Limits {
         max_working_orders: i64,
         duplicate_window_ms: i64,
     ) -> Self {
-        Self { max_order_lots, max_position_lots, max_price_away_ticks, max_working_orders, duplicate_window_ms }
+        Self {
+            max_order_lots,
+            max_position_lots,
+            max_price_away_ticks,
+            max_working_orders,
+            duplicate_window_ms,
+        }
     }
 }
 

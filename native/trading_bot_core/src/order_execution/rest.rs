@@ -89,9 +89,18 @@ impl Endpoint {
             None => (authority, default_port),
         };
         let prefix = path.trim_end_matches('/');
-        let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+        let prefix = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("/{prefix}")
+        };
         let is_usable = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == '@');
-        is_usable.then(|| Self { is_tls, host: host.to_owned(), port, prefix })
+        is_usable.then(|| Self {
+            is_tls,
+            host: host.to_owned(),
+            port,
+            prefix,
+        })
     }
 
     /// Whether the gateway runs on this machine.
@@ -113,7 +122,9 @@ impl Stamped {
     fn note(&self, result: &Poll<std::io::Result<usize>>) {
         if matches!(result, Poll::Ready(Ok(written)) if *written > 0) {
             let now = crate::clock::mono().0;
-            let _ = self.first_write.compare_exchange(0, now, Ordering::AcqRel, Ordering::Relaxed);
+            let _ = self
+                .first_write
+                .compare_exchange(0, now, Ordering::AcqRel, Ordering::Relaxed);
         }
     }
 }
@@ -129,7 +140,11 @@ impl AsyncRead for Stamped {
 }
 
 impl AsyncWrite for Stamped {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.note(&result);
         result
@@ -172,14 +187,25 @@ impl Connection {
         let response = match self.sender.try_send_request(request).await {
             Ok(response) => response,
             Err(mut failure) => {
-                let never_written = failure.take_message().is_some() || self.first_write.load(Ordering::Acquire) == 0;
+                let never_written = failure.take_message().is_some()
+                    || self.first_write.load(Ordering::Acquire) == 0;
                 let text = failure.into_error().to_string();
-                return if never_written { Outcome::NotSent(text) } else { Outcome::Reset(text) };
+                return if never_written {
+                    Outcome::NotSent(text)
+                } else {
+                    Outcome::Reset(text)
+                };
             }
         };
         let status = response.status().as_u16();
-        match Limited::new(response.into_body(), BODY_LIMIT).collect().await {
-            Ok(body) => Outcome::Reply { status, body: body.to_bytes() },
+        match Limited::new(response.into_body(), BODY_LIMIT)
+            .collect()
+            .await
+        {
+            Ok(body) => Outcome::Reply {
+                status,
+                body: body.to_bytes(),
+            },
             Err(error) => Outcome::Reset(error.to_string()),
         }
     }
@@ -224,7 +250,9 @@ pub struct Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
     }
 }
 
@@ -234,7 +262,13 @@ impl Client {
     /// A client without connections; `warm_up` opens them.
     pub fn new(endpoint: Endpoint, user_name: String, api_key: SecretString) -> Self {
         let tls = endpoint.is_tls.then(tls_connector);
-        let session = Session { user_name, api_key, token: None, generation: 0, renew_at: None };
+        let session = Session {
+            user_name,
+            api_key,
+            token: None,
+            generation: 0,
+            renew_at: None,
+        };
         Self {
             endpoint,
             tls,
@@ -263,7 +297,9 @@ impl Client {
             let due: Vec<Connection> = {
                 let mut idle = pool.lock();
                 idle.retain(|c| !c.sender.is_closed() && now - c.used < REPLACE_AFTER);
-                let (due, kept) = std::mem::take(&mut *idle).into_iter().partition(|c| now - c.pinged >= PING_AFTER);
+                let (due, kept) = std::mem::take(&mut *idle)
+                    .into_iter()
+                    .partition(|c| now - c.pinged >= PING_AFTER);
                 *idle = kept;
                 due
             };
@@ -287,15 +323,25 @@ impl Client {
     }
 
     /// Posts `body` once. Reads and cancels (`may_repeat`) repeat once after a 401 with a renewed token.
-    pub async fn post(&self, pool: Pool, path: &str, body: Bytes, deadline: Duration, may_repeat: bool) -> Answer {
+    pub async fn post(
+        &self,
+        pool: Pool,
+        path: &str,
+        body: Bytes,
+        deadline: Duration,
+        may_repeat: bool,
+    ) -> Answer {
         let generation = self.session.read().generation;
-        let first = self.exchange(pool, path, body.clone(), self.authorization(), deadline).await;
+        let first = self
+            .exchange(pool, path, body.clone(), self.authorization(), deadline)
+            .await;
         if !matches!(first.outcome, Outcome::Reply { status: 401, .. }) {
             return first;
         }
         let is_renewed = self.renew(generation).await.is_ok();
         if is_renewed && may_repeat {
-            self.exchange(pool, path, body, self.authorization(), deadline).await
+            self.exchange(pool, path, body, self.authorization(), deadline)
+                .await
         } else {
             first
         }
@@ -312,7 +358,12 @@ impl Client {
         let pool = &self.idle[pool as usize];
         let mut connection = match self.check_out(pool).await {
             Ok(connection) => connection,
-            Err(text) => return Answer { outcome: Outcome::NotSent(text), sent_mono_ns: 0 },
+            Err(text) => {
+                return Answer {
+                    outcome: Outcome::NotSent(text),
+                    sent_mono_ns: 0,
+                };
+            }
         };
         let request = self.request(Method::POST, path, body, authorization);
         let first_write = Arc::clone(&connection.first_write);
@@ -320,7 +371,9 @@ impl Client {
         // the late reply would be read as the answer of the next request.
         let outcome = match tokio::time::timeout(deadline, connection.send(request)).await {
             Ok(outcome) => outcome,
-            Err(_) if first_write.load(Ordering::Acquire) == 0 => Outcome::NotSent("the socket took no byte".into()),
+            Err(_) if first_write.load(Ordering::Acquire) == 0 => {
+                Outcome::NotSent("the socket took no byte".into())
+            }
             Err(_) => Outcome::Timeout,
         };
         if matches!(outcome, Outcome::Reply { .. }) && !connection.sender.is_closed() {
@@ -328,14 +381,20 @@ impl Client {
             connection.pinged = connection.used;
             pool.lock().push(connection);
         }
-        Answer { outcome, sent_mono_ns: first_write.load(Ordering::Acquire) }
+        Answer {
+            outcome,
+            sent_mono_ns: first_write.load(Ordering::Acquire),
+        }
     }
 
     async fn check_out(&self, pool: &Mutex<Vec<Connection>>) -> Result<Connection, String> {
         loop {
-            let Some(mut connection) = pool.lock().pop() else { break };
+            let Some(mut connection) = pool.lock().pop() else {
+                break;
+            };
             // `ready` returns at once on an idle connection and fails on one the far side has closed.
-            let is_ready = tokio::time::timeout(Duration::from_millis(50), connection.sender.ready()).await;
+            let is_ready =
+                tokio::time::timeout(Duration::from_millis(50), connection.sender.ready()).await;
             if matches!(is_ready, Ok(Ok(()))) {
                 return Ok(connection);
             }
@@ -345,29 +404,53 @@ impl Client {
 
     async fn open(&self) -> Result<Connection, String> {
         let opening = async {
-            let address = (self.endpoint.host.trim_matches(['[', ']']), self.endpoint.port);
-            let tcp = TcpStream::connect(address).await.map_err(|e| e.to_string())?;
+            let address = (
+                self.endpoint.host.trim_matches(['[', ']']),
+                self.endpoint.port,
+            );
+            let tcp = TcpStream::connect(address)
+                .await
+                .map_err(|e| e.to_string())?;
             tcp.set_nodelay(true).map_err(|e| e.to_string())?;
             let inner: Box<dyn Stream> = match &self.tls {
                 None => Box::new(tcp),
                 Some(connector) => {
-                    let name = ServerName::try_from(self.endpoint.host.clone()).map_err(|e| e.to_string())?;
-                    Box::new(connector.connect(name, tcp).await.map_err(|e| e.to_string())?)
+                    let name = ServerName::try_from(self.endpoint.host.clone())
+                        .map_err(|e| e.to_string())?;
+                    Box::new(
+                        connector
+                            .connect(name, tcp)
+                            .await
+                            .map_err(|e| e.to_string())?,
+                    )
                 }
             };
             let first_write = Arc::new(AtomicU64::new(0));
-            let io = TokioIo::new(Stamped { inner, first_write: Arc::clone(&first_write) });
+            let io = TokioIo::new(Stamped {
+                inner,
+                first_write: Arc::clone(&first_write),
+            });
             let (sender, driver) = handshake(io).await.map_err(|e| e.to_string())?;
             tokio::spawn(async move {
                 // Its error reaches the request that was under way; an idle connection's end needs no word.
                 let _ = driver.await;
             });
             let now = Instant::now();
-            Ok(Connection { sender, first_write, used: now, pinged: now })
+            Ok(Connection {
+                sender,
+                first_write,
+                used: now,
+                pinged: now,
+            })
         };
-        tokio::time::timeout(CONNECT_DEADLINE, opening).await.unwrap_or_else(|_| {
-            Err(format!("{}:{} did not accept a connection in 5 s", self.endpoint.host, self.endpoint.port))
-        })
+        tokio::time::timeout(CONNECT_DEADLINE, opening)
+            .await
+            .unwrap_or_else(|_| {
+                Err(format!(
+                    "{}:{} did not accept a connection in 5 s",
+                    self.endpoint.host, self.endpoint.port
+                ))
+            })
     }
 
     fn request(
@@ -381,7 +464,9 @@ impl Client {
         *request.method_mut() = method;
         // Paths are constants of this crate and the prefix was parsed, so a failure here cannot carry foreign data;
         // "/" then earns a 404, which refuses the request instead of ending the engine.
-        *request.uri_mut() = format!("{}{path}", self.endpoint.prefix).parse().unwrap_or_default();
+        *request.uri_mut() = format!("{}{path}", self.endpoint.prefix)
+            .parse()
+            .unwrap_or_default();
         let headers = request.headers_mut();
         let host = format!("{}:{}", self.endpoint.host, self.endpoint.port);
         if let Ok(host) = HeaderValue::from_str(&host) {
@@ -397,7 +482,10 @@ impl Client {
 
     fn authorization(&self) -> Option<HeaderValue> {
         let session = self.session.read();
-        let bearer = Zeroizing::new(format!("Bearer {}", session.token.as_ref()?.expose_secret()));
+        let bearer = Zeroizing::new(format!(
+            "Bearer {}",
+            session.token.as_ref()?.expose_secret()
+        ));
         let mut value = HeaderValue::from_str(&bearer).ok()?;
         value.set_sensitive(true);
         Some(value)
@@ -422,13 +510,24 @@ impl Client {
     pub async fn renew_when_due(&self) -> Result<(), LoginFailure> {
         let (generation, is_due) = {
             let session = self.session.read();
-            (session.generation, session.renew_at.is_some_and(|at| Instant::now() >= at))
+            (
+                session.generation,
+                session.renew_at.is_some_and(|at| Instant::now() >= at),
+            )
         };
         if !is_due {
             return Ok(());
         }
         let authorization = self.authorization();
-        if self.enter("/api/Auth/validate", Bytes::from_static(b"{}"), authorization).await.is_ok() {
+        if self
+            .enter(
+                "/api/Auth/validate",
+                Bytes::from_static(b"{}"),
+                authorization,
+            )
+            .await
+            .is_ok()
+        {
             return Ok(());
         }
         self.renew(generation).await
@@ -448,22 +547,44 @@ impl Client {
         self.session.read().generation
     }
 
-    async fn enter(&self, path: &str, body: Bytes, authorization: Option<HeaderValue>) -> Result<(), LoginFailure> {
+    async fn enter(
+        &self,
+        path: &str,
+        body: Bytes,
+        authorization: Option<HeaderValue>,
+    ) -> Result<(), LoginFailure> {
         let failure = |text: String, is_final| LoginFailure { text, is_final };
-        let answer = self.exchange(Pool::Ordinary, path, body, authorization, Duration::from_secs(10)).await;
+        let answer = self
+            .exchange(
+                Pool::Ordinary,
+                path,
+                body,
+                authorization,
+                Duration::from_secs(10),
+            )
+            .await;
         let (status, body) = match answer.outcome {
             Outcome::Reply { status, body } => (status, body),
             Outcome::NotSent(text) | Outcome::Reset(text) => return Err(failure(text, false)),
-            Outcome::Timeout => return Err(failure("no answer to the login in 10 s".into(), false)),
+            Outcome::Timeout => {
+                return Err(failure("no answer to the login in 10 s".into(), false));
+            }
         };
         if status != 200 {
-            return Err(failure(format!("the gateway answered the login with HTTP {status}"), status == 400));
+            return Err(failure(
+                format!("the gateway answered the login with HTTP {status}"),
+                status == 400,
+            ));
         }
         let reply: LoginReply = serde_json::from_slice(&body)
             .map_err(|_| failure("the answer to the login cannot be read".into(), false))?;
-        let token = reply.token.filter(|token| reply.success && !token.is_empty());
+        let token = reply
+            .token
+            .filter(|token| reply.success && !token.is_empty());
         let Some(token) = token.map(Zeroizing::new) else {
-            let text = reply.error_message.unwrap_or_else(|| login_error_text(reply.error_code).to_owned());
+            let text = reply
+                .error_message
+                .unwrap_or_else(|| login_error_text(reply.error_code).to_owned());
             return Err(failure(text, reply.error_code != 8));
         };
         let life = token_life(&token).unwrap_or(Duration::from_secs(24 * 3600));
@@ -522,7 +643,9 @@ fn base64url(text: &str) -> Option<Vec<u8>> {
 }
 
 fn tls_connector() -> TlsConnector {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let roots = rustls::RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -538,13 +661,16 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn client_of(port: u16) -> Client {
-        let endpoint = Endpoint::parse(&format!("http://127.0.0.1:{port}")).expect("a loopback address");
+        let endpoint =
+            Endpoint::parse(&format!("http://127.0.0.1:{port}")).expect("a loopback address");
         Client::new(endpoint, "trader".into(), SecretString::from("canary-key"))
     }
 
     /// Answers each request of one connection with the next of `replies`; an empty one closes the socket.
     async fn serve(replies: Vec<&'static str>) -> u16 {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         tokio::spawn(async move {
             let mut replies = replies.into_iter();
@@ -553,7 +679,10 @@ mod tests {
                 while socket.read(&mut buffer).await.is_ok_and(|n| n > 0) {
                     match replies.next() {
                         Some("") | None => break,
-                        Some(text) => socket.write_all(text.as_bytes()).await.expect("client reads"),
+                        Some(text) => socket
+                            .write_all(text.as_bytes())
+                            .await
+                            .expect("client reads"),
                     }
                 }
             }
@@ -563,7 +692,13 @@ mod tests {
 
     async fn place(client: &Client) -> Answer {
         client
-            .post(Pool::Orders, "/api/Order/place", Bytes::from_static(b"{}"), Duration::from_millis(300), false)
+            .post(
+                Pool::Orders,
+                "/api/Order/place",
+                Bytes::from_static(b"{}"),
+                Duration::from_millis(300),
+                false,
+            )
             .await
     }
 
@@ -584,25 +719,51 @@ mod tests {
 
     #[tokio::test]
     async fn a_cut_body_is_a_reset() {
-        let client = client_of(serve(vec!["HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{\"orderId\"", ""]).await);
+        let client = client_of(
+            serve(vec![
+                "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{\"orderId\"",
+                "",
+            ])
+            .await,
+        );
         let answer = place(&client).await;
-        assert!(matches!(answer.outcome, Outcome::Timeout | Outcome::Reset(_)), "{answer:?}");
+        assert!(
+            matches!(answer.outcome, Outcome::Timeout | Outcome::Reset(_)),
+            "{answer:?}"
+        );
     }
 
     #[tokio::test]
     async fn a_place_is_never_repeated_after_a_401_and_a_read_is_once() {
         let refused = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
-        let login = "HTTP/1.1 200 OK\r\ncontent-length: 32\r\n\r\n{\"token\":\"a.b.c\",\"success\":true}";
+        let login =
+            "HTTP/1.1 200 OK\r\ncontent-length: 32\r\n\r\n{\"token\":\"a.b.c\",\"success\":true}";
         let ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
         // Both requests and both logins share one connection, so the replies are consumed in this order.
         let client = client_of(serve(vec![refused, login, refused, login, ok]).await);
         let read = Bytes::from_static(b"{}");
         let deadline = Duration::from_millis(500);
-        let answer = client.post(Pool::Ordinary, "/api/Account/search", read.clone(), deadline, false).await;
-        assert!(matches!(answer.outcome, Outcome::Reply { status: 401, .. }), "{answer:?}");
+        let answer = client
+            .post(
+                Pool::Ordinary,
+                "/api/Account/search",
+                read.clone(),
+                deadline,
+                false,
+            )
+            .await;
+        assert!(
+            matches!(answer.outcome, Outcome::Reply { status: 401, .. }),
+            "{answer:?}"
+        );
         assert_eq!(client.generation(), 1, "the token was renewed all the same");
-        let answer = client.post(Pool::Ordinary, "/api/Account/search", read, deadline, true).await;
-        assert!(matches!(answer.outcome, Outcome::Reply { status: 200, .. }), "{answer:?}");
+        let answer = client
+            .post(Pool::Ordinary, "/api/Account/search", read, deadline, true)
+            .await;
+        assert!(
+            matches!(answer.outcome, Outcome::Reply { status: 200, .. }),
+            "{answer:?}"
+        );
     }
 
     #[test]

@@ -86,18 +86,26 @@ pub struct Topic {
 /// The three topics of a contract on the market hub.
 pub fn contract_topics(contract_id: &str) -> [Topic; 3] {
     let argument = serde_json::Value::from(contract_id).to_string();
-    ["ContractQuotes", "ContractTrades", "ContractMarketDepth"]
-        .map(|method| Topic { method, argument: argument.clone() })
+    ["ContractQuotes", "ContractTrades", "ContractMarketDepth"].map(|method| Topic {
+        method,
+        argument: argument.clone(),
+    })
 }
 
 /// The topics of an account on the user hub.
 pub fn account_topics(account_id: i64) -> [Topic; 3] {
-    ["Orders", "Positions", "Trades"].map(|method| Topic { method, argument: account_id.to_string() })
+    ["Orders", "Positions", "Trades"].map(|method| Topic {
+        method,
+        argument: account_id.to_string(),
+    })
 }
 
 /// The topic of the login as a whole.
 pub fn accounts_topic() -> Topic {
-    Topic { method: "Accounts", argument: String::new() }
+    Topic {
+        method: "Accounts",
+        argument: String::new(),
+    }
 }
 
 /// What the owner asks of a running task.
@@ -159,7 +167,11 @@ impl<S: FrameSink> Supervisor<S> {
     pub async fn run(mut self) {
         let (mut failures, mut refused) = (0_usize, 0_u32);
         loop {
-            let state = if failures == 0 { LinkState::Connecting } else { LinkState::Dead };
+            let state = if failures == 0 {
+                LinkState::Connecting
+            } else {
+                LinkState::Dead
+            };
             self.sink.link(state, String::new()).await;
             let started = Instant::now();
             let generation = self.client.generation();
@@ -181,8 +193,11 @@ impl<S: FrameSink> Supervisor<S> {
             };
             failures += 1;
             self.sink.link(LinkState::Dead, text).await;
-            let is_over =
-                if refused >= REFUSED_LOGINS { self.wait_for_word().await } else { self.back_off(failures).await };
+            let is_over = if refused >= REFUSED_LOGINS {
+                self.wait_for_word().await
+            } else {
+                self.back_off(failures).await
+            };
             if is_over {
                 break;
             }
@@ -195,7 +210,10 @@ impl<S: FrameSink> Supervisor<S> {
 
     async fn log_in_again(&self, generation: u64) -> String {
         match self.client.renew(generation).await {
-            Ok(()) => format!("The {} hub ended the session; logged in again.", self.hub.word()),
+            Ok(()) => format!(
+                "The {} hub ended the session; logged in again.",
+                self.hub.word()
+            ),
             Err(failure) => failure.text,
         }
     }
@@ -263,7 +281,9 @@ impl<S: FrameSink> Supervisor<S> {
             url.push_str("access_token=");
             url.push_str(token.expose_secret());
         }
-        let config = WebSocketConfig::default().max_message_size(Some(64 << 20)).max_frame_size(Some(64 << 20));
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(64 << 20))
+            .max_frame_size(Some(64 << 20));
         let connecting = connect_async_with_config(url, Some(config), true);
         let mut socket = match timeout(OPEN_DEADLINE, connecting).await {
             Ok(Ok((socket, _))) => socket,
@@ -272,9 +292,14 @@ impl<S: FrameSink> Supervisor<S> {
             }
             // The text of the error may quote the address and with it the token; its kind alone is told.
             Ok(Err(WsError::Http(response))) => {
-                return Err(lost(&format!("answered HTTP {}", response.status().as_u16())));
+                return Err(lost(&format!(
+                    "answered HTTP {}",
+                    response.status().as_u16()
+                )));
             }
-            Ok(Err(WsError::Io(error))) => return Err(lost(&format!("cannot be reached: {}", error.kind()))),
+            Ok(Err(WsError::Io(error))) => {
+                return Err(lost(&format!("cannot be reached: {}", error.kind())));
+            }
             Ok(Err(_)) => return Err(lost("does not speak the protocol")),
             Err(_) => return Err(lost("did not open in 10 s")),
         };
@@ -296,8 +321,13 @@ impl<S: FrameSink> Supervisor<S> {
             Ok(_) => return Err(lost("closed during the handshake")),
             Err(_) => return Err(lost("did not shake hands in 10 s")),
         };
-        let end = reply.iter().position(|b| *b == SEPARATOR).ok_or_else(|| lost("sent no handshake"))?;
-        if serde_json::from_slice::<serde_json::Value>(&reply[..end]).is_ok_and(|v| v.get("error").is_none()) {
+        let end = reply
+            .iter()
+            .position(|b| *b == SEPARATOR)
+            .ok_or_else(|| lost("sent no handshake"))?;
+        if serde_json::from_slice::<serde_json::Value>(&reply[..end])
+            .is_ok_and(|v| v.get("error").is_none())
+        {
             return Ok((socket, reply[end + 1..].to_vec()));
         }
         Err(lost("refused the handshake"))
@@ -341,7 +371,11 @@ impl Session {
     }
 
     /// Serves the connection to its end. `Err` is the sentence about its loss.
-    async fn serve<S: FrameSink>(&mut self, owner: &mut Supervisor<S>, rest: &[u8]) -> Result<Ended, String> {
+    async fn serve<S: FrameSink>(
+        &mut self,
+        owner: &mut Supervisor<S>,
+        rest: &[u8],
+    ) -> Result<Ended, String> {
         self.agree(&owner.wanted).await?;
         if !rest.is_empty()
             && let Some(ended) = self.take(owner, rest).await
@@ -393,14 +427,20 @@ impl Session {
             }
             Some(Ok(Message::Close(frame))) => {
                 let code = frame.map_or(1005, |f| u16::from(f.code));
-                Err(format!("The {hub} hub closed the connection (code {code})."))
+                Err(format!(
+                    "The {hub} hub closed the connection (code {code})."
+                ))
             }
             Some(Ok(_)) => Ok(None),
             Some(Err(_)) | None => Err(format!("The connection to the {hub} hub broke.")),
         }
     }
 
-    async fn take<S: FrameSink>(&mut self, owner: &mut Supervisor<S>, frame: &[u8]) -> Option<Ended> {
+    async fn take<S: FrameSink>(
+        &mut self,
+        owner: &mut Supervisor<S>,
+        frame: &[u8],
+    ) -> Option<Ended> {
         let taken = owner.sink.take(frame, mono()).await;
         if taken.events > 0 {
             self.event = Instant::now();
@@ -416,7 +456,11 @@ impl Session {
     }
 
     /// Once a second: keep-alive, probes, death and silence.
-    async fn watch<S: FrameSink>(&mut self, owner: &mut Supervisor<S>, is_probe: bool) -> Result<(), String> {
+    async fn watch<S: FrameSink>(
+        &mut self,
+        owner: &mut Supervisor<S>,
+        is_probe: bool,
+    ) -> Result<(), String> {
         let now = Instant::now();
         if now - self.sent >= KEEP_ALIVE {
             self.send(PING.to_owned()).await?;
@@ -436,9 +480,16 @@ impl Session {
         }
         if owner.hub == Hub::Market && self.rate > 1.0 && !self.is_late {
             self.is_late = true;
-            owner.sink.link(LinkState::Late, format!("No market data for {} s.", silence.as_secs())).await;
+            owner
+                .sink
+                .link(
+                    LinkState::Late,
+                    format!("No market data for {} s.", silence.as_secs()),
+                )
+                .await;
         }
-        if self.is_late && silence >= RESUBSCRIBE_AFTER && now - self.refreshed >= RESUBSCRIBE_AFTER {
+        if self.is_late && silence >= RESUBSCRIBE_AFTER && now - self.refreshed >= RESUBSCRIBE_AFTER
+        {
             self.refreshed = now;
             let topics: Vec<Topic> = self.active.iter().cloned().collect();
             self.refresh(&topics).await?;
@@ -458,7 +509,12 @@ impl Session {
     }
 
     async fn refresh(&mut self, topics: &[Topic]) -> Result<(), String> {
-        for topic in topics.iter().filter(|topic| self.active.contains(topic)).cloned().collect::<Vec<_>>() {
+        for topic in topics
+            .iter()
+            .filter(|topic| self.active.contains(topic))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
             self.invoke("Unsubscribe", &topic).await?;
             self.invoke("Subscribe", &topic).await?;
         }
