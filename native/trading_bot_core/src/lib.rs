@@ -1,7 +1,8 @@
 //! The engine of Pitdesk: every fact about the market and about our orders has one owner, and it lives here.
 
-pub mod calendar;
 pub mod clock;
+pub mod database;
+pub mod engine;
 pub mod error;
 pub mod order_execution;
 pub mod types;

@@ -1,3 +1,7 @@
-//! Orders, their outcome, their risk and their way to the broker.
+//! Orders: the state machine, the gate, positions from fills, and the loop that compares us with the broker.
 
-pub mod rest;
+pub mod budget;
+pub mod gate;
+pub mod outcome;
+pub mod send;
+pub mod tag;

@@ -15,7 +15,6 @@ pub use decimal::Decimal;
 pub use money::{Money, divide_half_even};
 pub use tag::{ClientTag, TagError};
 pub use time::{Mono, Nanos};
-pub(crate) use time::{civil_from_days, days_from_civil};
 
 use std::fmt;
 

@@ -1,5 +1,3 @@
 //! The hubs: framing, payloads, and (with tokio) the connection itself.
 
 pub mod parse;
-
-pub mod supervisor;

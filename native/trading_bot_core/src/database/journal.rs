@@ -1,0 +1,544 @@
+//! The order journal's file: append-only, checksummed, hash-chained (decisions 14 and 15).
+//!
+//! ```text
+//! header   magic "PDKJRNL\n" | version u32 | length u32 | crc32 u32 | JSON {install, epoch, gateway}
+//! record   length u32 | crc32 u32 | chain [16]  | payload
+//! ```
+//!
+//! All numbers are little-endian. `chain` is the head of blake3(previous chain, payload), so that a record removed or
+//! exchanged in the middle is found although each record's own checksum holds. *Written* means `write(2)` returned,
+//! *durable* means `fdatasync` returned. A tail that a crash left behind is cut, kept beside the file, and reported.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// First bytes of every order journal.
+pub const MAGIC: &[u8; 8] = b"PDKJRNL\n";
+/// Format written by this program. A file of a newer one is never written to.
+pub const FORMAT_VERSION: u32 = 1;
+
+const FRAME_LENGTH: usize = 24;
+const PAYLOAD_LENGTH_MAX: usize = 1 << 20;
+
+type Chain = [u8; 16];
+
+/// Whose journal it is. A file is bound to one gateway and one installation for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub install: String,
+    pub gateway: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    install: String,
+    epoch: u64,
+    gateway: String,
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error("the order journal cannot be reached: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("this is not an order journal")]
+    NotAJournal,
+    #[error(
+        "the order journal has format {found}; this program writes {FORMAT_VERSION} and must not touch it"
+    )]
+    NewerVersion { found: u32 },
+    #[error("the order journal belongs to {found}, not to {wanted}")]
+    OtherGateway { found: String, wanted: String },
+    #[error("an earlier write or sync failed; nothing more is written to this file")]
+    Poisoned,
+    #[error("a record of {length} bytes is longer than the format allows")]
+    TooLong { length: usize },
+}
+
+/// What opening found wrong at the end or in the middle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// The last record was cut short by a crash.
+    TornTail { bytes: u64 },
+    /// A record inside the file fails its checksum or its chain; everything from there on was set aside.
+    Broken { record_index: u64, bytes: u64 },
+}
+
+/// A journal ready for writing, with all it held.
+#[derive(Debug)]
+pub struct Opened {
+    pub writer: JournalWriter,
+    pub records: Vec<Vec<u8>>,
+    pub identity: Identity,
+    /// Epoch in the header: that of the start that created the file.
+    pub created_epoch: u64,
+    pub damage: Option<Damage>,
+}
+
+/// Appends records; owned by one thread.
+#[derive(Debug)]
+pub struct JournalWriter {
+    file: File,
+    chain: Chain,
+    written: u64,
+    is_poisoned: bool,
+    buffer: Vec<u8>,
+}
+
+impl JournalWriter {
+    /// Writes one record; returns its index, counted from 1. It is *written*, not *durable*, on return.
+    ///
+    /// # Errors
+    /// Any failure poisons the writer: what the disk holds after a failed write is not known (G4).
+    pub fn append(&mut self, payload: &[u8]) -> Result<u64, JournalError> {
+        if self.is_poisoned {
+            return Err(JournalError::Poisoned);
+        }
+        if payload.is_empty() || payload.len() > PAYLOAD_LENGTH_MAX {
+            return Err(JournalError::TooLong {
+                length: payload.len(),
+            });
+        }
+        let chain = next_chain(&self.chain, payload);
+        self.buffer.clear();
+        self.buffer
+            .extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        self.buffer
+            .extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
+        self.buffer.extend_from_slice(&chain);
+        self.buffer.extend_from_slice(payload);
+        if let Err(error) = self.file.write_all(&self.buffer) {
+            self.is_poisoned = true;
+            return Err(error.into());
+        }
+        self.chain = chain;
+        self.written += 1;
+        Ok(self.written)
+    }
+
+    /// Makes everything written durable.
+    ///
+    /// # Errors
+    /// A failed sync poisons the writer; it is never repeated on the same file.
+    pub fn sync(&mut self) -> Result<(), JournalError> {
+        if self.is_poisoned {
+            return Err(JournalError::Poisoned);
+        }
+        self.file.sync_data().map_err(|error| {
+            self.is_poisoned = true;
+            error.into()
+        })
+    }
+
+    /// Index of the last record written.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+}
+
+/// Opens or creates the journal at `path`. `epoch` goes into the header of a new file only; an existing file keeps its
+/// own, and the start's epoch is the caller's first record.
+///
+/// # Errors
+/// See [`JournalError`]; nothing is changed on disk when the file is foreign or newer.
+pub fn open(path: &Path, identity: &Identity, epoch: u64) -> Result<Opened, JournalError> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    if bytes.is_empty() || (bytes.len() < 20 && MAGIC.starts_with(&bytes[..bytes.len().min(8)])) {
+        return create(file, path, identity, epoch);
+    }
+    let (header, start) = read_header(&bytes)?;
+    if header.gateway != identity.gateway {
+        return Err(JournalError::OtherGateway {
+            found: header.gateway,
+            wanted: identity.gateway.clone(),
+        });
+    }
+    let scan = scan(&bytes, start);
+    if scan.damage.is_some() {
+        set_aside(path, epoch, &bytes[scan.good_length..])?;
+        file.set_len(scan.good_length as u64)?;
+        file.sync_data()?;
+    }
+    file.seek(SeekFrom::Start(scan.good_length as u64))?;
+    let written = scan.records.len() as u64;
+    let writer = JournalWriter {
+        file,
+        chain: scan.chain,
+        written,
+        is_poisoned: false,
+        buffer: Vec::new(),
+    };
+    let identity = Identity {
+        install: header.install,
+        gateway: header.gateway,
+    };
+    Ok(Opened {
+        writer,
+        records: scan.records,
+        identity,
+        created_epoch: header.epoch,
+        damage: scan.damage,
+    })
+}
+
+fn create(
+    mut file: File,
+    path: &Path,
+    identity: &Identity,
+    epoch: u64,
+) -> Result<Opened, JournalError> {
+    let header = Header {
+        install: identity.install.clone(),
+        epoch,
+        gateway: identity.gateway.clone(),
+    };
+    let json = serde_json::to_vec(&header).map_err(std::io::Error::other)?;
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&(json.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&crc32fast::hash(&json).to_le_bytes());
+    bytes.extend_from_slice(&json);
+    file.set_len(0)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    sync_folder(path)?;
+    let chain = first_chain(&json);
+    let writer = JournalWriter {
+        file,
+        chain,
+        written: 0,
+        is_poisoned: false,
+        buffer: Vec::new(),
+    };
+    Ok(Opened {
+        writer,
+        records: Vec::new(),
+        identity: identity.clone(),
+        created_epoch: epoch,
+        damage: None,
+    })
+}
+
+/// A new file is durable only when its folder's entry is.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        File::open(folder)?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+fn set_aside(path: &Path, epoch: u64, tail: &[u8]) -> std::io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".cut-{epoch}"));
+    std::fs::write(PathBuf::from(name), tail)
+}
+
+fn read_header(bytes: &[u8]) -> Result<(Header, usize), JournalError> {
+    let (Some(magic), Some(version), Some(length), Some(crc)) = (
+        bytes.get(..8),
+        read_u32(bytes, 8),
+        read_u32(bytes, 12),
+        read_u32(bytes, 16),
+    ) else {
+        return Err(JournalError::NotAJournal);
+    };
+    if magic != MAGIC {
+        return Err(JournalError::NotAJournal);
+    }
+    if version > FORMAT_VERSION {
+        return Err(JournalError::NewerVersion { found: version });
+    }
+    let end = 20_usize.saturating_add(length as usize);
+    let json = bytes.get(20..end).ok_or(JournalError::NotAJournal)?;
+    if crc32fast::hash(json) != crc {
+        return Err(JournalError::NotAJournal);
+    }
+    let header = serde_json::from_slice(json).map_err(|_| JournalError::NotAJournal)?;
+    Ok((header, end))
+}
+
+struct Scan {
+    records: Vec<Vec<u8>>,
+    chain: Chain,
+    good_length: usize,
+    damage: Option<Damage>,
+}
+
+fn scan(bytes: &[u8], start: usize) -> Scan {
+    let chain = first_chain(&bytes[20..start]);
+    let mut found = Scan {
+        records: Vec::new(),
+        chain,
+        good_length: start,
+        damage: None,
+    };
+    while found.good_length < bytes.len() {
+        let rest = &bytes[found.good_length..];
+        match read_record(rest, &found.chain) {
+            Frame::Good(payload, chain) => {
+                found.good_length += FRAME_LENGTH + payload.len();
+                found.records.push(payload.to_vec());
+                found.chain = chain;
+            }
+            Frame::Torn => {
+                found.damage = Some(Damage::TornTail {
+                    bytes: rest.len() as u64,
+                });
+                break;
+            }
+            Frame::Broken => {
+                let record_index = found.records.len() as u64 + 1;
+                found.damage = Some(Damage::Broken {
+                    record_index,
+                    bytes: rest.len() as u64,
+                });
+                break;
+            }
+        }
+    }
+    found
+}
+
+enum Frame<'a> {
+    Good(&'a [u8], Chain),
+    Torn,
+    Broken,
+}
+
+fn read_record<'a>(rest: &'a [u8], previous: &Chain) -> Frame<'a> {
+    let (Some(length), Some(crc)) = (read_u32(rest, 0), read_u32(rest, 4)) else {
+        return Frame::Torn;
+    };
+    let length = length as usize;
+    // Zeros are what a file system leaves where a write was announced and never arrived.
+    if length == 0 {
+        return if rest.iter().all(|byte| *byte == 0) {
+            Frame::Torn
+        } else {
+            Frame::Broken
+        };
+    }
+    if length > PAYLOAD_LENGTH_MAX {
+        return Frame::Broken;
+    }
+    let (Some(chain), Some(payload)) = (
+        rest.get(8..FRAME_LENGTH),
+        rest.get(FRAME_LENGTH..FRAME_LENGTH + length),
+    ) else {
+        return Frame::Torn;
+    };
+    let expected = next_chain(previous, payload);
+    if crc32fast::hash(payload) == crc && chain == expected {
+        return Frame::Good(payload, expected);
+    }
+    if rest.len() == FRAME_LENGTH + length {
+        Frame::Torn
+    } else {
+        Frame::Broken
+    }
+}
+
+fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes
+        .get(at..at + 4)
+        .and_then(|four| four.try_into().ok())
+        .map(u32::from_le_bytes)
+}
+
+fn first_chain(header_json: &[u8]) -> Chain {
+    next_chain(&[0; 16], header_json)
+}
+
+fn next_chain(previous: &Chain, payload: &[u8]) -> Chain {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(previous);
+    hasher.update(payload);
+    let mut chain = [0; 16];
+    chain.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path =
+                std::env::temp_dir().join(format!("pitdesk-journal-{}-{name}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&path);
+            std::fs::create_dir_all(&path).expect("a folder for the test");
+            Self(path)
+        }
+
+        fn file(&self) -> PathBuf {
+            self.0.join("orders.journal")
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn identity() -> Identity {
+        Identity {
+            install: "abc123".into(),
+            gateway: "127.0.0.1/user/instance".into(),
+        }
+    }
+
+    fn write(folder: &Folder, payloads: &[&[u8]]) {
+        let mut opened = open(&folder.file(), &identity(), 7).expect("opens");
+        for payload in payloads {
+            opened.writer.append(payload).expect("appends");
+        }
+        opened.writer.sync().expect("syncs");
+    }
+
+    #[test]
+    fn what_was_appended_is_read_back_in_order() {
+        let folder = Folder::new("order");
+        write(&folder, &[b"one", b"two"]);
+        write(&folder, &[b"three"]);
+        let opened = open(&folder.file(), &identity(), 8).expect("opens");
+        assert_eq!(
+            opened.records,
+            [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]
+        );
+        assert_eq!((opened.created_epoch, opened.damage), (7, None));
+        assert_eq!(opened.writer.written(), 3);
+    }
+
+    #[test]
+    fn every_prefix_of_the_file_opens_and_a_torn_tail_is_reported() {
+        let folder = Folder::new("prefix");
+        write(&folder, &[b"first record", b"second record"]);
+        let whole = std::fs::read(folder.file()).expect("reads");
+        let (_, start) = read_header(&whole).expect("header");
+        let second = start + FRAME_LENGTH + b"first record".len();
+        for length in start..whole.len() {
+            std::fs::write(folder.file(), &whole[..length]).expect("writes");
+            let opened = open(&folder.file(), &identity(), 9).expect("opens");
+            assert_eq!(opened.records.len(), usize::from(length >= second));
+            assert_eq!(
+                opened.damage.is_some(),
+                length != start && length != second,
+                "length {length}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_in_the_middle_is_found_and_the_rest_set_aside() {
+        let folder = Folder::new("middle");
+        write(
+            &folder,
+            &[b"first record", b"second record", b"third record"],
+        );
+        let mut bytes = std::fs::read(folder.file()).expect("reads");
+        let at = bytes
+            .windows(6)
+            .position(|window| window == b"second")
+            .expect("present");
+        bytes[at] = b'X';
+        std::fs::write(folder.file(), &bytes).expect("writes");
+        let opened = open(&folder.file(), &identity(), 9).expect("opens");
+        assert!(matches!(
+            opened.damage,
+            Some(Damage::Broken {
+                record_index: 2,
+                ..
+            })
+        ));
+        assert_eq!(opened.records.len(), 1);
+        assert!(folder.0.join("orders.journal.cut-9").exists());
+    }
+
+    #[test]
+    fn a_record_taken_out_breaks_the_chain() {
+        let folder = Folder::new("chain");
+        write(&folder, &[b"aaaa", b"bbbb", b"cccc"]);
+        let mut bytes = std::fs::read(folder.file()).expect("reads");
+        let (_, start) = read_header(&bytes).expect("header");
+        bytes.drain(start..start + FRAME_LENGTH + 4);
+        std::fs::write(folder.file(), &bytes).expect("writes");
+        let opened = open(&folder.file(), &identity(), 9).expect("opens");
+        assert!(matches!(
+            opened.damage,
+            Some(Damage::Broken {
+                record_index: 1,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn a_newer_format_and_another_gateway_are_left_alone() {
+        let folder = Folder::new("newer");
+        write(&folder, &[b"one"]);
+        let other = Identity {
+            gateway: "elsewhere".into(),
+            ..identity()
+        };
+        assert!(matches!(
+            open(&folder.file(), &other, 1),
+            Err(JournalError::OtherGateway { .. })
+        ));
+        let mut bytes = std::fs::read(folder.file()).expect("reads");
+        bytes[8..12].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
+        std::fs::write(folder.file(), &bytes).expect("writes");
+        assert!(matches!(
+            open(&folder.file(), &identity(), 1),
+            Err(JournalError::NewerVersion { found: 2 })
+        ));
+        assert_eq!(std::fs::read(folder.file()).expect("reads"), bytes);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_damage_to_the_bytes_makes_reading_panic(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+            let header = br#"{"install":"abc123","epoch":1,"gateway":"g"}"#;
+            let mut bytes = header.to_vec();
+            let mut chain = first_chain(header);
+            for payload in [b"alpha".as_slice(), b"beta", b"gamma"] {
+                chain = next_chain(&chain, payload);
+                bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+                bytes.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
+                bytes.extend_from_slice(&chain);
+                bytes.extend_from_slice(payload);
+            }
+            let mut whole = vec![0; 20];
+            whole.extend_from_slice(&bytes);
+            let start = 20 + header.len();
+            for (at, value) in flips {
+                let at = at.index(whole.len());
+                whole[at] = value;
+            }
+            let found = scan(&whole, start);
+            prop_assert!(found.records.len() <= 3 && found.good_length <= whole.len());
+        }
+    }
+}

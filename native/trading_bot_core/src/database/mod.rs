@@ -1,0 +1,3 @@
+//! What is kept on disk by the core.
+
+pub mod journal;

@@ -1,0 +1,383 @@
+//! The whole vocabulary between the pure engine and the threads that serve it.
+//!
+//! The driver turns whatever happens (a hub message, an answer, a press, a timer) into an [`Input`] with a [`Stamp`],
+//! calls [`Engine::step`](super::Engine::step), and then performs the [`Effect`]s of the [`Outbox`] in order. The engine
+//! reads no clock, opens no file and knows no socket; the same inputs give the same effects.
+//!
+//! Rules for the driver, each of which an invariant depends on:
+//!
+//! 1. Records are appended to the journal in the order of their indices; after `write(2)` returned, the driver feeds
+//!    [`Input::JournalDone`] (and [`Input::JournalFailed`] when it did not).
+//! 2. A [`Outgoing`] with `after_record: Some(n)` leaves only when record `n` is written (decision 14). When the journal
+//!    fails, a held place is answered with [`Attempt::NotSent`]; cancels and closes go out all the same.
+//! 3. Every [`Outgoing`] is sent at most once (a read or a cancel may repeat once after 401) and ends in exactly one
+//!    [`Reply`]. One that is still held at its deadline is withdrawn with `NotSent`; a sent one becomes `Silent`.
+//! 4. Views are published ([`Engine::publish`](super::Engine::publish)) before the events of the same step are handed on.
+
+use std::sync::Arc;
+
+use crate::order_execution::gate::Limits;
+use crate::types::{
+    AccountId, BrokerAccount, BrokerBar, BrokerContract, BrokerOrder, BrokerPosition, BrokerTrade,
+    ClientTag, Contract, Lots, Mono, Nanos, OrderKind, RequestId, Side, Ticks,
+};
+use crate::websocket::parse::{MarketEvent, UserEvent};
+
+pub use super::views::{
+    AccountRow, BarKey, BarRow, BarView, Board, DeniedRow, DoneOutcome, Event, FillRow, LinkRow,
+    MarketView, NoticeLevel, NoticeRow, OrderRow, PositionRow, PrintRow, StatusView, Text,
+    TradedRow,
+};
+pub use crate::order_execution::budget::Lane;
+pub use crate::order_execution::outcome::{Attempt, Endpoint, Envelope, Outcome};
+pub use crate::order_execution::send::Outgoing;
+
+/// A contract definition shared between views.
+pub type ContractDef = Contract;
+
+/// When an input happened. `recv` is when its bytes were read (`mono` for inputs without bytes).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    pub mono: Mono,
+    pub wall: Nanos,
+    pub recv: Mono,
+}
+
+/// Names one request to the broker; never reused within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SendId(pub u64);
+
+/// Everything that can happen to the engine.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A market hub message, parsed.
+    Market(MarketEvent<'a>),
+    /// A user hub message, parsed.
+    User(UserEvent),
+    /// Something a person, a strategy or another program asked for.
+    Command(Command),
+    /// The end of one [`Effect::Send`].
+    Reply(Reply),
+    /// The login succeeded: `connect` of the seam may list accounts now. Starts a new session: everything is disarmed.
+    LoggedIn {
+        request: RequestId,
+        environment: Environment,
+    },
+    /// A connection changed its state.
+    Link(LinkChange),
+    /// Every record up to `index` is written.
+    JournalDone { index: u64 },
+    /// The journal takes no more records; new risk is refused until a restart.
+    JournalFailed { text: String },
+    /// The time of [`Effect::SetTimer`] came. Harmless when early or repeated.
+    Timer,
+    /// The broker's own statement of its time (HTTP `Date`).
+    ServerTime(Nanos),
+}
+
+/// What kind of gateway the session talks to (decision 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    Demo,
+    Replay,
+    Live,
+}
+
+impl Environment {
+    /// Reads the seam's word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "demo" => Some(Self::Demo),
+            "replay" => Some(Self::Replay),
+            "live" => Some(Self::Live),
+            _ => None,
+        }
+    }
+}
+
+/// The three connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LinkName {
+    Market,
+    User,
+    Rest,
+}
+
+impl LinkName {
+    /// The word on the seam.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Market => "market",
+            Self::User => "user",
+            Self::Rest => "rest",
+        }
+    }
+}
+
+/// How a connection is. `Live` of a hub means connected *and* subscribed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    Off,
+    Connecting,
+    Live,
+    Late,
+    Dead,
+}
+
+impl LinkState {
+    /// The word on the seam.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Connecting => "connecting",
+            Self::Live => "live",
+            Self::Late => "late",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// News about a connection; `text` is one sentence for people, without a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkChange {
+    pub name: LinkName,
+    pub state: LinkState,
+    pub text: String,
+}
+
+/// The end of a request: what happened to it, and the rows when they were read.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub id: SendId,
+    pub attempt: Attempt,
+    /// `Rows::None` unless the attempt is a whole, successful answer of a reading endpoint.
+    pub rows: Rows,
+}
+
+/// The rows of a reading endpoint, parsed.
+#[derive(Clone, Debug, Default)]
+pub enum Rows {
+    #[default]
+    None,
+    Accounts(Vec<BrokerAccount>),
+    Contracts(Vec<BrokerContract>),
+    Orders(Vec<BrokerOrder>),
+    Positions(Vec<BrokerPosition>),
+    Trades(Vec<BrokerTrade>),
+    Bars(Vec<BrokerBar>),
+}
+
+/// Units of a bar series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BarUnit {
+    Second,
+    Minute,
+    Hour,
+    Day,
+}
+
+impl BarUnit {
+    /// The word on the seam.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Second => "second",
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+
+    /// Reads the seam's word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Second, Self::Minute, Self::Hour, Self::Day]
+            .into_iter()
+            .find(|unit| unit.word() == word)
+    }
+
+    /// The number on the wire.
+    pub fn to_wire(self) -> i32 {
+        match self {
+            Self::Second => 1,
+            Self::Minute => 2,
+            Self::Hour => 3,
+            Self::Day => 4,
+        }
+    }
+}
+
+/// One order as somebody wants it. Prices are ticks; `stop_bracket_ticks` and `target_bracket_ticks` are positive
+/// distances from the fill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Minted by the caller, so that `submit` can return it at once.
+    pub tag: ClientTag,
+    pub account: AccountId,
+    pub contract_id: String,
+    pub side: Side,
+    pub kind: OrderKind,
+    pub size: Lots,
+    pub limit: Option<Ticks>,
+    pub stop: Option<Ticks>,
+    pub trail: Option<Ticks>,
+    pub stop_bracket_ticks: Option<i64>,
+    pub target_bracket_ticks: Option<i64>,
+    pub is_reduce_only: bool,
+    pub source: String,
+    /// When the key or button went down; zero when unknown. For measurements only.
+    pub pressed: Mono,
+}
+
+/// The values a modification wants; `None` leaves a value alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    pub size: Option<Lots>,
+    pub limit: Option<Ticks>,
+    pub stop: Option<Ticks>,
+    pub trail: Option<Ticks>,
+}
+
+/// Which working orders a group cancel means; `None` matches all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    pub contract_id: Option<String>,
+    pub side: Option<Side>,
+    pub kind: Option<OrderKind>,
+}
+
+/// What Python (or another program) asks for. Each `request` ends in exactly one [`Event::RequestDone`].
+#[derive(Clone, Debug)]
+pub enum Command {
+    Submit(Draft),
+    Modify {
+        request: RequestId,
+        key: String,
+        wanted: Wanted,
+        source: String,
+    },
+    Cancel {
+        request: RequestId,
+        key: String,
+        source: String,
+    },
+    CancelGroup {
+        request: RequestId,
+        account: AccountId,
+        group: Group,
+        source: String,
+    },
+    ClosePosition {
+        request: RequestId,
+        account: AccountId,
+        contract_id: String,
+        size: Option<Lots>,
+        source: String,
+    },
+    Flatten {
+        request: RequestId,
+        account: AccountId,
+        contract_id: Option<String>,
+        source: String,
+    },
+    Arm {
+        source: String,
+        account: AccountId,
+        is_armed: bool,
+    },
+    SetLimits {
+        account: AccountId,
+        limits: Limits,
+    },
+    Reconcile {
+        request: RequestId,
+    },
+    ChooseAccounts {
+        request: RequestId,
+        accounts: Vec<AccountId>,
+    },
+    Subscribe {
+        request: RequestId,
+        contract_id: String,
+    },
+    Unsubscribe {
+        request: RequestId,
+        contract_id: String,
+    },
+    WatchBars {
+        request: RequestId,
+        contract_id: String,
+        unit: BarUnit,
+        number: i64,
+        history_count: i64,
+    },
+    SearchContracts {
+        request: RequestId,
+        text: String,
+    },
+    Halt {
+        reason: String,
+    },
+    /// The session ends; the driver closes the sockets.
+    Disconnect {
+        request: RequestId,
+    },
+}
+
+/// What the driver has to do. Order matters.
+#[derive(Debug)]
+pub enum Effect {
+    /// Append `record` to the journal; it will be number `index`.
+    Journal {
+        index: u64,
+        record: Vec<u8>,
+    },
+    /// Send one request to the broker.
+    Send(Outgoing),
+    /// Invoke the market hub's subscriptions (quotes, trades, depth) of one contract. Repeated by the supervisor after
+    /// each reconnect until `Unsubscribe`.
+    Subscribe {
+        contract_id: String,
+    },
+    Unsubscribe {
+        contract_id: String,
+    },
+    /// The book lost its footing: unsubscribe and subscribe again, now.
+    Resubscribe {
+        contract_id: String,
+    },
+    /// The user hub's subscriptions: replaces the set of accounts.
+    SubscribeAccounts {
+        accounts: Vec<AccountId>,
+    },
+    /// News for Python, after publishing.
+    Event(Event),
+    /// Market data changed: publish and wake the reader when it sleeps.
+    Wake,
+    /// Feed [`Input::Timer`] at or after this moment; replaces the earlier one.
+    SetTimer(Mono),
+}
+
+/// Collects the effects of one or more steps.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    pub effects: Vec<Effect>,
+}
+
+impl Outbox {
+    /// Adds one effect.
+    pub fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Adds news for Python.
+    pub fn event(&mut self, event: Event) {
+        self.push(Effect::Event(event));
+    }
+
+    /// Takes all effects, oldest first.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, Effect> {
+        self.effects.drain(..)
+    }
+}
+
+/// Contract lists are shared, not copied, between views.
+pub type Contracts = Vec<Arc<ContractDef>>;

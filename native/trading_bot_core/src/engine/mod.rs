@@ -1,0 +1,14 @@
+//! The engine: `step(input, outbox)`, the pure single writer of every fact about the market and about our orders.
+//!
+//! ```text
+//! let opened = database::journal::open(path, &identity, epoch)?;
+//! let mut engine = Engine::new(setup);                       // Setup { install, epoch, tag_prefix, settings }
+//! engine.replay(&opened.records);                            // the journal is the state
+//! loop { engine.step(input, stamp, &mut outbox); engine.publish(&board); perform(outbox.drain()); }
+//! ```
+//!
+//! The first `step` must be preceded by `engine.start(stamp, &mut outbox)`, which records the epoch and takes every order
+//! without proof into doubt; its record is synced before connecting.
+
+pub mod contract;
+pub mod views;

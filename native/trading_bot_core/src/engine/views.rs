@@ -1,0 +1,338 @@
+//! The rows other threads read: plain, owned, immutable, with the fields of the records in the Python stub.
+//!
+//! The engine replaces whole tables behind an `ArcSwap`; a reader holds the version it loaded for as long as it likes.
+//! Integers as on the seam: prices in ticks, sizes in lots, money in 1/10,000 dollar, times in UTC nanoseconds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+
+use arc_swap::ArcSwap;
+use parking_lot::RwLock;
+
+/// Text shared between rows of successive versions without copying.
+pub type Text = Arc<str>;
+
+/// One account of the login. `word` is the account word of decision 9.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountRow {
+    pub id: i64,
+    pub name: Text,
+    pub word: Text,
+    pub kind_text: Text,
+    pub balance_1e4: i64,
+    pub can_trade: bool,
+    pub is_simulated: bool,
+    /// Chosen in this session: its orders are ours to place.
+    pub is_own: bool,
+}
+
+/// One order as the engine knows it. `key` is the tag of our own orders and `#<broker id>` of foreign ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderRow {
+    pub key: Text,
+    pub tag: Text,
+    pub order_id: i64,
+    pub account_id: i64,
+    pub contract: i64,
+    pub contract_id: Text,
+    pub side: &'static str,
+    pub kind: &'static str,
+    pub size_lots: i64,
+    pub filled_lots: i64,
+    pub limit_ticks: Option<i64>,
+    pub stop_ticks: Option<i64>,
+    pub trail_ticks: Option<i64>,
+    pub wanted_size_lots: Option<i64>,
+    pub wanted_limit_ticks: Option<i64>,
+    pub wanted_stop_ticks: Option<i64>,
+    pub average_fill_ticks_1e4: Option<i64>,
+    pub life: &'static str,
+    pub change: &'static str,
+    /// 0 when there is no doubt.
+    pub doubt_since_ns: i64,
+    pub look: &'static str,
+    pub role: &'static str,
+    pub holder: &'static str,
+    pub is_foreign: bool,
+    pub parent_id: i64,
+    pub linked_id: i64,
+    /// -1 when nothing is known about the queue.
+    pub queue_ahead_min: i64,
+    /// -1 when nothing is known about the queue.
+    pub queue_ahead_max: i64,
+    pub created_ns: i64,
+    pub updated_ns: i64,
+    pub source: Text,
+    pub reason: Text,
+}
+
+/// One net position. `source` is push (hub), poll (REST) or fills.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PositionRow {
+    pub account_id: i64,
+    pub contract: i64,
+    pub contract_id: Text,
+    pub net_lots: i64,
+    pub average_ticks_1e4: i64,
+    pub mark_ticks: Option<i64>,
+    pub open_pnl_1e4: i64,
+    pub realised_1e4: i64,
+    pub fees_1e4: i64,
+    pub stop_lots: i64,
+    pub target_lots: i64,
+    pub source: &'static str,
+    pub checked_ns: i64,
+    pub broker_net_lots: i64,
+    pub is_disputed: bool,
+}
+
+/// One fill of an account, ours or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FillRow {
+    pub trade_id: i64,
+    pub order_id: i64,
+    pub tag: Text,
+    pub account_id: i64,
+    pub contract: i64,
+    pub contract_id: Text,
+    pub side: &'static str,
+    pub price_ticks: i64,
+    pub size_lots: i64,
+    pub fees_1e4: i64,
+    pub pnl_1e4: Option<i64>,
+    pub time_ns: i64,
+    pub is_voided: bool,
+}
+
+/// State of one connection: name is market, user or rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkRow {
+    pub name: &'static str,
+    pub state: &'static str,
+    pub since_ns: i64,
+    pub age_ms: i64,
+    pub text: Text,
+}
+
+/// The gate said no: every reason, as (code, sentence). Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeniedRow {
+    pub tag: Text,
+    pub account_id: i64,
+    pub contract_id: Text,
+    pub reasons: Vec<(&'static str, String)>,
+}
+
+/// How loud a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeLevel {
+    Info,
+    Warning,
+    Alarm,
+}
+
+impl NoticeLevel {
+    /// The word on the seam.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Alarm => "alarm",
+        }
+    }
+}
+
+/// One plain sentence for the trader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeRow {
+    pub level: NoticeLevel,
+    pub code: &'static str,
+    pub text: String,
+    pub time_ns: i64,
+}
+
+/// How a request of Python ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoneOutcome {
+    Done,
+    Denied,
+    Refused,
+    Unknown,
+    Failed,
+}
+
+impl DoneOutcome {
+    /// The word on the seam.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Denied => "denied",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// News for Python, in order. State is published before the news of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    OrderChanged(OrderRow),
+    FillAdded(FillRow),
+    PositionChanged(PositionRow),
+    AccountChanged(AccountRow),
+    LinkChanged(LinkRow),
+    Denied(DeniedRow),
+    Notice(NoticeRow),
+    RequestDone {
+        request_id: u64,
+        outcome: DoneOutcome,
+        text: String,
+        payload_json: String,
+    },
+    ArmedChanged {
+        source: Text,
+        account_id: i64,
+        is_armed: bool,
+    },
+}
+
+/// One print of the tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrintRow {
+    /// Counts every print of the contract since subscription, from 1; gaps tell the reader what it missed.
+    pub sequence: u64,
+    pub time_ns: i64,
+    pub ticks: i64,
+    pub lots: i64,
+    pub is_buy: bool,
+}
+
+/// Lots traded at one price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TradedRow {
+    pub ticks: i64,
+    pub bought_lots: i64,
+    pub sold_lots: i64,
+}
+
+/// One contract as of one revision. Levels run from the inside outwards.
+#[derive(Clone, Debug, Default)]
+pub struct MarketView {
+    pub contract: i64,
+    pub revision: i64,
+    pub bids: Vec<(i64, i64)>,
+    pub asks: Vec<(i64, i64)>,
+    pub book_state: &'static str,
+    pub best_bid_ticks: Option<i64>,
+    pub best_ask_ticks: Option<i64>,
+    pub last_ticks: Option<i64>,
+    pub last_lots: i64,
+    pub last_side: &'static str,
+    pub open_ticks: Option<i64>,
+    pub high_ticks: Option<i64>,
+    pub low_ticks: Option<i64>,
+    pub settle_ticks: Option<i64>,
+    pub session_lots: i64,
+    /// The session's volume by price, ascending.
+    pub traded: Vec<TradedRow>,
+    /// The prints since the current visit to the price.
+    pub recent: Vec<TradedRow>,
+    /// The newest prints, oldest first, each with the revision that published it.
+    pub prints: Vec<(i64, PrintRow)>,
+    /// Prints ever seen; with `prints` it tells how many a reader missed.
+    pub prints_total: u64,
+    pub broker_time_ns: i64,
+    pub receive_mono_ns: i64,
+    pub is_late: bool,
+}
+
+impl MarketView {
+    /// The prints published after `revision`, at most `limit` of the newest, and how many were left out.
+    pub fn prints_since(&self, revision: i64, limit: usize) -> (&[(i64, PrintRow)], u64) {
+        let start = self
+            .prints
+            .partition_point(|(published, _)| *published <= revision);
+        let fresh = &self.prints[start..];
+        let kept = &fresh[fresh.len().saturating_sub(limit)..];
+        (kept, (fresh.len() - kept.len()) as u64)
+    }
+}
+
+/// One bar. `time_ns` is its opening time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BarRow {
+    pub time_ns: i64,
+    pub open_ticks: i64,
+    pub high_ticks: i64,
+    pub low_ticks: i64,
+    pub close_ticks: i64,
+    pub volume_lots: i64,
+}
+
+/// What names a series of bars: contract, unit word, number of units.
+pub type BarKey = (i64, &'static str, i64);
+
+/// One series as of one revision; the last bar is forming when `is_forming`.
+#[derive(Clone, Debug, Default)]
+pub struct BarView {
+    pub contract: i64,
+    pub unit: &'static str,
+    pub number: i64,
+    pub revision: i64,
+    pub bars: Arc<Vec<BarRow>>,
+    /// The bar being built, not yet in `bars`.
+    pub forming: Option<BarRow>,
+    /// Revision at which bars before the last were last rewritten (history arrived, a bar was corrected).
+    pub rewritten_at: i64,
+    /// (revision, count of closed bars after it), oldest first: what `first_changed` is answered from.
+    pub closed_at: Vec<(i64, usize)>,
+    pub is_loading: bool,
+}
+
+impl BarView {
+    /// Index of the first bar that differs from what a reader at `revision` holds.
+    pub fn first_changed(&self, revision: i64) -> usize {
+        if revision < self.rewritten_at || revision <= 0 {
+            return 0;
+        }
+        let known = self.closed_at.iter().rev().find(|(at, _)| *at <= revision);
+        known.map_or(0, |(_, count)| (*count).min(self.bars.len()))
+    }
+}
+
+/// Figures of the status bar that the pure engine owns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatusView {
+    /// idle, connecting, live or halted.
+    pub state: &'static str,
+    pub unknown_orders: i64,
+    pub budget_used: i64,
+    pub budget_limit: i64,
+    pub exits_kept: i64,
+    pub market_now_ns: i64,
+    pub journal_records: i64,
+}
+
+/// Everything the engine publishes, and the two words that travel back.
+#[derive(Default)]
+pub struct Board {
+    pub accounts: ArcSwap<Vec<AccountRow>>,
+    pub orders: ArcSwap<Vec<OrderRow>>,
+    pub positions: ArcSwap<Vec<PositionRow>>,
+    pub fills: ArcSwap<Vec<FillRow>>,
+    pub links: ArcSwap<Vec<LinkRow>>,
+    pub status: ArcSwap<StatusView>,
+    pub limits: ArcSwap<HashMap<i64, crate::order_execution::gate::Limits>>,
+    pub armed: ArcSwap<Vec<(Text, i64)>>,
+    pub contracts: ArcSwap<Vec<Arc<crate::engine::contract::ContractDef>>>,
+    /// By contract index.
+    pub markets: RwLock<HashMap<i64, Arc<ArcSwap<MarketView>>>>,
+    pub bars: RwLock<HashMap<BarKey, Arc<ArcSwap<BarView>>>>,
+    /// Set while the reader has a wake byte it has not answered.
+    pub is_awake: AtomicBool,
+    /// Mono stamp of the newest published view.
+    pub published_mono_ns: AtomicI64,
+    pub publications: AtomicU64,
+}
