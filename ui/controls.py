@@ -46,11 +46,18 @@ class PanelFrame(QWidget):
         context.changed.connect(self._on_context_changed)
         context.theme.changed.connect(self._on_context_changed)
 
+    def detach_header(self) -> PanelHeader:
+        """Give the header away as a dock's title bar; frame and header then paint their own edges of one frame."""
+        self._column.removeWidget(self.header)
+        self.header.is_detached = True
+        self._inset()
+        return self.header
+
     def set_body(self, body: QWidget) -> None:
         """Put the panel's own widget under the account bar; it takes all the space left."""
         self._column.addWidget(body, 1)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         theme = self.context.theme
         painter.fillRect(self.rect(), theme.color("surface.panel"))
@@ -59,17 +66,23 @@ class PanelFrame(QWidget):
             painter.setPen(theme.color("line.border"))
             painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
             return
-        paint_account_frame(painter, QRectF(self.rect()), theme, account.kind)
+        cut = 12 if self.header.is_detached else 0
+        paint_account_frame(painter, QRectF(self.rect()).adjusted(0, -cut, 0, 0), theme, account.kind)
 
     def _inset(self) -> None:
-        account = self.context.account
-        style = self.context.theme.kind(account.kind).frame_style if account else "none"
-        width = {"double": 4, "stripes": 3, "none": 2}.get(style, 2)
-        self._column.setContentsMargins(width, width, width, width)
+        width = frame_width(self.context)
+        self._column.setContentsMargins(width, 0 if self.header.is_detached else width, width, width)
+        self.header.inset()
 
     def _on_context_changed(self) -> None:
         self._inset()
         self.update()
+
+
+def frame_width(context: PanelContext) -> int:
+    """Width of the account frame around a surface, which insets its contents."""
+    style = context.theme.kind(context.account.kind).frame_style if context.account else "none"
+    return {"double": 4, "stripes": 3}.get(style, 2)
 
 
 def paint_account_frame(painter: QPainter, rect: QRectF, theme: Theme, kind: str) -> None:
@@ -108,22 +121,28 @@ class PanelHeader(QWidget):
         super().__init__(parent)
         self._context = context
         self._title = title
-        self.setFixedHeight(context.theme.measure("size.panel_header"))
+        self.is_detached = False
         self.row = QHBoxLayout(self)
-        self.row.setContentsMargins(8, 3, 6, 3)
         self.row.setSpacing(6)
         self.row.addStretch(1)
         self.arm_switch = ArmSwitch(context, self)
         self.arm_switch.arm_requested.connect(self.arm_requested)
         self.row.addWidget(self.arm_switch)
+        self.inset()
         context.changed.connect(self.update)
         context.theme.changed.connect(self.update)
+
+    def inset(self) -> None:
+        """Leave room for the frame's upper part when the header stands alone as a title bar."""
+        edge = frame_width(self._context) if self.is_detached else 0
+        self.setFixedHeight(self._context.theme.measure("size.panel_header") + edge)
+        self.row.setContentsMargins(8 + edge, 3 + edge, 6 + edge, 3)
 
     def add_control(self, control: QWidget) -> None:
         """Insert a control left of the arm switch."""
         self.row.insertWidget(self.row.count() - 1, control)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         theme = self._context.theme
         painter.fillRect(self.rect(), theme.color("surface.header"))
@@ -132,7 +151,11 @@ class PanelHeader(QWidget):
         symbol = contract.name if contract is not None else ""
         runs = [(symbol, theme.font("body_em"), theme.color("text.primary"))] if symbol else []
         runs.append((f"  {self._title}" if symbol else self._title, theme.font("body"), theme.color("text.muted")))
-        draw_runs(painter, 8, QRectF(0, 0, self.width(), self.height()), runs)
+        edge = frame_width(self._context) if self.is_detached else 0
+        draw_runs(painter, 8 + edge, QRectF(0, edge, self.width(), self.height() - edge), runs)
+        account = self._context.account
+        if self.is_detached and account is not None:
+            paint_account_frame(painter, QRectF(self.rect()).adjusted(0, 0, 0, 12), theme, account.kind)
 
 
 class AccountBar(QWidget):
@@ -153,7 +176,7 @@ class AccountBar(QWidget):
             self._runs = list(runs)
             self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         theme, account = self._context.theme, self._context.account
         rect = QRectF(self.rect())
@@ -268,7 +291,7 @@ class ArmSwitch(PaintedButton):
             return "Blocked"
         return "Armed" if context.is_armed else "Disarmed"
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         word = self.word()
         icon, ground, border, text = {
@@ -337,7 +360,7 @@ class HoldButton(PaintedButton):
         width += self._theme.metrics("micro").horizontalAdvance("hold") + 5 + 20 + (20 if self._icon else 0)
         return QSize(round(width), 26)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         is_danger = self._role == "danger"
         border = "status.danger" if is_danger else "line.strong"
@@ -417,7 +440,7 @@ class SendButton(PaintedButton):
         super().leaveEvent(event)
         self.hovered.emit("")
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         theme, rect = self._theme, QRectF(self.rect())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -486,7 +509,7 @@ class Segmented(QWidget):
             self.update()
             self.chosen.emit(key)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         theme = self._theme
         painter.setPen(theme.color("line.control" if self.hasFocus() else "line.border"))
@@ -517,7 +540,7 @@ class Segmented(QWidget):
         self._hover = self._key_at(event.position())
         self.update()
 
-    def leaveEvent(self, event: QEvent) -> None:
+    def leaveEvent(self, _event: QEvent) -> None:
         self._hover = ""
         self.update()
 
@@ -563,7 +586,7 @@ class ConditionStrip(QWidget):
             self.setAccessibleName(f"{lead} {rest}".strip())
             self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         theme = self._theme
         tone, lead, rest, right, shape = self._state

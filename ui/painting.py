@@ -113,7 +113,7 @@ class PanelContext(QObject):
             self.changed.emit()
 
 
-def draw_text(
+def draw_text(  # noqa: PLR0917 -- a paint primitive reads best in this order
     painter: QPainter, rect: QRectF, text: str, font: QFont, color: QColor, align: Qt.AlignmentFlag = LEFT
 ) -> None:
     """One line of text on the common baseline of its row; clipping is the caller's."""
@@ -130,7 +130,7 @@ def draw_text(
     painter.drawText(QPointF(round(x), round(rect.top() + rect.height() / 2 + drop)), text)
 
 
-def draw_elided(
+def draw_elided(  # noqa: PLR0917
     painter: QPainter, rect: QRectF, text: str, font: QFont, color: QColor, align: Qt.AlignmentFlag = LEFT
 ) -> None:
     """As `draw_text`, cut with an ellipsis where the rectangle is too narrow."""
@@ -436,14 +436,16 @@ def _box(painter: QPainter, rect: QRectF, ground: QColor | QBrush, pen: QPen | N
 def _marker_text(painter: QPainter, rect: QRectF, marker: Marker, theme: Theme, color: QColor) -> None:
     bold, small = theme.font("caption", weight=700), theme.font("micro")
     first = theme.metrics("caption", weight=700).horizontalAdvance(marker.text)
-    total = first + (3 + theme.metrics("micro").horizontalAdvance(marker.code) if marker.code else 0)
+    has_mark = marker.state in ("unknown", "rejected")
+    code = "" if has_mark and rect.width() < first + 50 else marker.code
+    total = first + (3 + theme.metrics("micro").horizontalAdvance(code) if code else 0)
     if marker.state in ("sending", "unknown"):
         plate = QRectF(rect.left() + 3, rect.top() + 2, min(total + 3, rect.width() - 6), rect.height() - 4)
         painter.fillRect(plate, theme.color("surface.panel" if marker.state == "sending" else "status.caution_tint"))
     row = rect.adjusted(4, 0, 0, -2 if marker.state == "part_filled" else 0)
     draw_text(painter, row, marker.text, bold, color)
-    if marker.code:
-        draw_text(painter, row.adjusted(first + 3, 0, 0, 0), marker.code, small, color)
+    if code:
+        draw_text(painter, row.adjusted(first + 3, 0, 0, 0), code, small, color)
     mark = {"unknown": "question", "rejected": "exclamation"}.get(marker.state)
     if mark:
         box = QRectF(rect.right() - 14, rect.top() + (rect.height() - 11) / 2, 11, 11)

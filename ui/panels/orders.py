@@ -1,0 +1,308 @@
+"""Orders: every order the engine knows, in the look of its state, with cancel for one, for a group, for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QMenu, QPushButton, QStackedLayout, QVBoxLayout, QWidget
+
+from ui import formatting
+from ui.controls import caption
+from ui.painting import AccountView, Marker
+from ui.tables import Cell, Column, Row, RowTable
+from ui.theme import Theme
+
+if TYPE_CHECKING:
+    from app.domain import Contract, Order
+
+COLUMNS = (
+    Column("state", "State", 108, "left"),
+    Column("order", "Order", 158, "left"),
+    Column("done", "Done", 48),
+    Column("price", "Price", 88),
+    Column("away", "Away", 56),
+    Column("queue", "Ahead in queue", 104),
+    Column("held", "Held by", 72, "left"),
+    Column("account", "Account", 96, "left"),
+    Column("age", "Age", 60),
+)
+_WORDS = {
+    "sending": "Sending",
+    "working": "Working",
+    "changing": "Changing",
+    "cancelling": "Cancelling",
+    "part_filled": "Part-filled",
+    "unknown": "Unknown",
+}
+_DONE_GLYPH = {"filled": "check", "cancelled": "cross", "expired": "hourglass"}
+_BAD_LIVES = ("refused", "denied", "not_accepted")
+
+
+class OrdersPanel(QWidget):
+    """Open orders, all of today, or the rejected ones."""
+
+    cancel_requested = Signal(str)
+    cancel_group_requested = Signal(object)
+    modify_requested = Signal(str, object)
+    contract_chosen = Signal(str)
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._orders: dict[str, Order] = {}
+        self._filter = "open"
+        self._last: tuple[Mapping[int, AccountView], Mapping[int, Contract], Mapping[int, int | None], int] = (
+            {},
+            {},
+            {},
+            0,
+        )
+        self.table = RowTable(COLUMNS, theme, self)
+        self.table.setAccessibleName("Orders")
+        self.table.delete_pressed.connect(self._on_delete)
+        self.table.row_opened.connect(self._on_row_opened)
+        self.table.menu_requested.connect(self._on_menu)
+        self._menu = QMenu(self)
+        self._dialog: QInputDialog | None = None
+        self.empty = caption("No working orders. Send one from ladder, chart or ticket.", self, "muted")
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.actions_bar = self._make_actions()
+        self.newest_reject = caption("", self, "danger")
+        self.newest_reject.setContentsMargins(8, 0, 8, 0)
+        self.newest_reject.setFixedHeight(26)
+        body = QWidget(self)
+        self._stack = QStackedLayout(body)
+        self._stack.addWidget(self.table)
+        self._stack.addWidget(self.empty)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(body, 1)
+        column.addWidget(self.newest_reject)
+
+    def render(
+        self,
+        orders: Sequence[Order],
+        accounts: Mapping[int, AccountView],
+        contracts: Mapping[int, Contract],
+        marks: Mapping[int, int | None],
+        now_ns: int,
+    ) -> None:
+        """Show the engine's orders. marks: last price in ticks by contract index, for the distance."""
+        self._orders = {order.key: order for order in orders}
+        self._last = (accounts, contracts, marks, now_ns)
+        chosen = [order for order in orders if self._is_wanted(order)]
+        # Newest first; children below their parent.
+        chosen.sort(key=lambda order: (-_family_time(order, self._orders), order.parent_id != 0, order.created_ns))
+        rows = [
+            order_row(
+                order, accounts.get(order.account_id), contracts.get(order.contract), marks.get(order.contract), now_ns
+            )
+            for order in chosen
+        ]
+        self.table.rows.show(rows)
+        self._stack.setCurrentIndex(0 if rows else 1)
+        self._show_newest_reject()
+        self._refresh_actions()
+
+    def show_filter(self, name: str) -> None:
+        """open, all or rejected."""
+        self._filter = name
+        self.render(list(self._orders.values()), *self._last)
+
+    def counts(self) -> dict[str, int]:
+        """How many are open and rejected, for the tabs."""
+        return {
+            "open": sum(order.look != "done" for order in self._orders.values()),
+            "rejected": sum(order.life in _BAD_LIVES for order in self._orders.values()),
+        }
+
+    def _is_wanted(self, order: Order) -> bool:
+        if self._filter == "open":
+            return order.look != "done"
+        return self._filter == "all" or order.life in _BAD_LIVES
+
+    def _make_actions(self) -> QWidget:
+        bar = QWidget(self)
+        bar.setProperty("ground", "none")
+        row = QHBoxLayout(bar)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        self._group_buttons: dict[str, QPushButton] = {}
+        for name in ("Buys", "Sells", "Stops", "Targets", "All"):
+            button = QPushButton("Cancel all" if name == "All" else f"\u00d7 {name}", bar)
+            button.setProperty("size", "small")
+            button.setAccessibleName(f"Cancel {name.lower()}")
+            button.clicked.connect(self._on_group_clicked)
+            button.setObjectName(name)
+            self._group_buttons[name] = button
+            row.addWidget(button)
+        return bar
+
+    def _refresh_actions(self) -> None:
+        open_orders = [order for order in self._orders.values() if order.look != "done"]
+        for name, button in self._group_buttons.items():
+            button.setEnabled(any(in_group(order, name) for order in open_orders))
+
+    def _show_newest_reject(self) -> None:
+        bad = [order for order in self._orders.values() if order.life in _BAD_LIVES]
+        if not bad:
+            self.newest_reject.setText("")
+            return
+        order = max(bad, key=lambda each: each.updated_ns)
+        contract = self._last[1].get(order.contract)
+        name = contract.name if contract else order.contract_id
+        text = f"{formatting.clock_text(order.updated_ns)}  Rejected: {order.side.capitalize()} {order.size_lots} {name}: {order.reason}"
+        self.newest_reject.setText(text)
+        self.newest_reject.setToolTip(text)
+
+    def _on_group_clicked(self) -> None:
+        button = self.sender()
+        if button is None:
+            return
+        name = button.objectName()
+        keys = [order.key for order in self._orders.values() if order.look != "done" and in_group(order, name)]
+        self.cancel_group_requested.emit(keys)
+
+    def _on_delete(self, key: str) -> None:
+        order = self._orders.get(key)
+        if order is not None and order.look != "done":
+            self.cancel_requested.emit(key)
+
+    def _on_row_opened(self, key: str) -> None:
+        order = self._orders.get(key)
+        if order is not None:
+            self.contract_chosen.emit(order.contract_id)
+
+    def _on_menu(self, key: str, place: QPoint) -> None:
+        order = self._orders.get(key)
+        if order is None:
+            return
+        self.table.select_key(key)
+        is_open = order.look != "done"
+        self._menu.clear()
+        for text, slot, is_possible in (
+            ("Cancel", self._on_cancel_chosen, is_open),
+            ("Change price\u2026", self._on_change_price, is_open and _price_field(order) != ""),
+            ("Show in ladder and chart", self._on_open_chosen, True),
+        ):
+            action = QAction(text, self._menu)
+            action.setEnabled(is_possible)
+            action.triggered.connect(slot)
+            self._menu.addAction(action)
+        self._menu.popup(place)
+
+    def _on_cancel_chosen(self) -> None:
+        self._on_delete(self.table.selected_key())
+
+    def _on_open_chosen(self) -> None:
+        self._on_row_opened(self.table.selected_key())
+
+    def _on_change_price(self) -> None:
+        order = self._orders.get(self.table.selected_key())
+        contract = self._last[1].get(order.contract) if order else None
+        if order is None or contract is None:
+            return
+        dialog = QInputDialog(self)
+        dialog.setWindowTitle(f"Price of {order.key}")
+        dialog.setLabelText(f"New price of {order.side} {order.size_lots} {contract.name}")
+        price = getattr(order, _price_field(order))
+        dialog.setTextValue(formatting.price_text(price, contract))
+        dialog.setObjectName(order.key)
+        dialog.textValueSelected.connect(self._on_price_typed)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _on_price_typed(self, text: str) -> None:
+        dialog = self.sender()
+        order = self._orders.get(dialog.objectName()) if dialog is not None else None
+        contract = self._last[1].get(order.contract) if order else None
+        if order is None or contract is None:
+            return
+        ticks = formatting.parse_price(text, contract)
+        if ticks is not None:
+            self.modify_requested.emit(order.key, {_price_field(order): ticks})
+
+
+def in_group(order: Order, name: str) -> bool:
+    """Whether an order belongs to Buys, Sells, Stops, Targets or All."""
+    return {
+        "Buys": order.side == "buy",
+        "Sells": order.side == "sell",
+        "Stops": order.role == "stop" or order.kind in ("stop", "stop_limit", "trailing_stop"),
+        "Targets": order.role == "target",
+        "All": True,
+    }[name]
+
+
+def order_row(
+    order: Order, account: AccountView | None, contract: Contract | None, mark_ticks: int | None, now_ns: int
+) -> Row:
+    """One order as a table row."""
+    is_done = order.look == "done"
+    quiet = "text.muted" if is_done else "text.primary"
+    name = contract.name if contract else order.contract_id
+    price, price_text = _price(order, contract)
+    away = price - mark_ticks if price is not None and mark_ticks is not None and not is_done else None
+    side_token = "text.muted" if is_done else f"side.{order.side}_text"
+    lead = ("\u2514 " if order.parent_id else "") + order.side.capitalize() + f" {order.size_lots} "
+    kind = order.role.capitalize() if order.role in ("stop", "target") else formatting.kind_word(order.kind)
+    has_queue = not is_done and order.kind == "limit" and order.queue_ahead_max >= 0
+    age_ms = max(0, (now_ns - (order.updated_ns if not is_done else order.created_ns)) // 1_000_000)
+    cells = (
+        _state_cell(order),
+        Cell(f"{kind} {name}", quiet, lead=lead, lead_token=side_token),
+        Cell(f"{order.filled_lots}/{order.size_lots}", quiet, 600 if order.filled_lots else 400),
+        Cell(price_text, quiet, sort_key=price),
+        Cell(formatting.ticks_text(away) if away is not None else "", quiet, sort_key=away),
+        Cell(formatting.queue_text(order.queue_ahead_min, order.queue_ahead_max) if has_queue else "", quiet),
+        Cell("Broker" if order.holder == "broker" else "This computer", "text.muted" if is_done else "text.secondary"),
+        Cell(account.nickname if account else str(order.account_id), "text.secondary"),
+        Cell(formatting.age_text(age_ms), "text.muted"),
+    )
+    sentence = f"{cells[0].text}: {order.side} {order.size_lots} {name} {kind} {price_text}, {order.filled_lots} filled"
+    tone = "caution" if order.look == "unknown" else ""
+    return Row(order.key, cells, tone, sentence, order.reason)
+
+
+def _state_cell(order: Order) -> Cell:
+    if order.look != "done":
+        share = order.filled_lots / max(1, order.size_lots)
+        swatch = Marker(order.side, order.look, done_share=share, is_foreign=order.is_foreign)
+        return Cell(_WORDS.get(order.look, order.look), "text.primary", swatch=swatch)
+    if order.life in _BAD_LIVES:
+        return Cell("Rejected", "status.danger", shape="exclamation", shape_token="status.danger")
+    return Cell(
+        order.life.capitalize(), "text.muted", shape=_DONE_GLYPH.get(order.life, "cross"), shape_token="text.muted"
+    )
+
+
+def _price_field(order: Order) -> str:
+    if order.limit_ticks is not None:
+        return "limit_ticks"
+    return "stop_ticks" if order.stop_ticks is not None else ""
+
+
+def _price(order: Order, contract: Contract | None) -> tuple[int | None, str]:
+    """Price in ticks and in text; a change on its way shows as an arrow and the wanted price."""
+    field = _price_field(order)
+    ticks: int | None = getattr(order, field) if field else None
+    if contract is None:
+        return ticks, ""
+    if ticks is None:
+        if order.average_fill_ticks_1e4 is not None:
+            return None, formatting.average_text(order.average_fill_ticks_1e4, contract)
+        return None, "Market" if order.kind == "market" else ""
+    wanted: int | None = getattr(order, f"wanted_{field}")
+    if wanted is not None and wanted != ticks and order.look == "changing":
+        return ticks, f"\u2192 {formatting.price_text(wanted, contract)}"
+    return ticks, formatting.price_text(ticks, contract)
+
+
+def _family_time(order: Order, orders: Mapping[str, Order]) -> int:
+    if not order.parent_id:
+        return order.created_ns
+    parent = next((each for each in orders.values() if each.order_id == order.parent_id), None)
+    return parent.created_ns if parent is not None else order.created_ns

@@ -1,0 +1,308 @@
+"""Positions: one row per account and contract, a total, and the actions on the chosen row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
+
+from ui import formatting
+from ui.controls import HoldButton, caption
+from ui.painting import AccountView
+from ui.tables import Cell, Column, Row, RowTable
+from ui.theme import Theme
+
+if TYPE_CHECKING:
+    from app.domain import Contract, Order, Position
+
+COLUMNS = (
+    Column("account", "Account", 104, "left"),
+    Column("symbol", "Symbol", 64, "left"),
+    Column("position", "Position", 82, "left"),
+    Column("average", "Average", 78),
+    Column("last", "Last", 78),
+    Column("open", "Open", 102),
+    Column("ticks", "Ticks", 52),
+    Column("net", "Day net", 92),
+    Column("fees", "Fees", 58),
+    Column("stop", "Stop", 96),
+    Column("target", "Targets", 96),
+    Column("shield", "", 28, "centre"),
+    Column("source", "Source", 70),
+)
+_EMPTY = Cell("")
+
+
+class PositionsPanel(QWidget):
+    """Table of positions with close, half and flatten for the chosen row."""
+
+    close_requested = Signal("qint64", str, object)
+    flatten_requested = Signal("qint64", str)
+    contract_chosen = Signal(str)
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._positions: dict[str, Position] = {}
+        self._theme = theme
+        self.table = RowTable(COLUMNS, theme, self)
+        self.table.setAccessibleName("Positions")
+        self.table.row_chosen.connect(self._on_row_chosen)
+        self.table.row_opened.connect(self._on_row_opened)
+        self.table.menu_requested.connect(self._on_menu)
+        self.empty = caption("No positions today. They appear here with the first fill.", self, "muted")
+        self.actions_bar = self._make_actions()
+        self._menu = QMenu(self)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.table, 1)
+        column.addWidget(self.empty)
+        self.empty.setContentsMargins(12, 8, 12, 8)
+
+    def render(
+        self,
+        positions: Sequence[Position],
+        orders: Sequence[Order],
+        accounts: Mapping[int, AccountView],
+        contracts: Mapping[int, Contract],
+    ) -> None:
+        """Show the engine's positions; flat ones stay for the session, muted."""
+        self._positions = {_key(position): position for position in positions}
+        rows = [
+            _row(_key(position), position, orders, accounts.get(position.account_id), contracts.get(position.contract))
+            for position in sorted(positions, key=lambda each: (each.net_lots == 0, each.account_id, each.contract))
+        ]
+        if rows:
+            rows.append(_total(positions))
+        self.table.rows.show(rows)
+        self.empty.setVisible(not rows)
+        if rows and not self.table.selected_key():
+            self.table.select_key(rows[0].key)
+        self._refresh_actions()
+
+    def open_count(self) -> int:
+        """How many positions are not flat, for the tab."""
+        return sum(position.net_lots != 0 for position in self._positions.values())
+
+    def _make_actions(self) -> QWidget:
+        bar = QWidget(self)
+        bar.setProperty("ground", "none")
+        row = QHBoxLayout(bar)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        self.chosen_label: QLabel = caption("", bar, "muted")
+        self.close_button = QPushButton("Close", bar)
+        self.half_button = QPushButton("\u00bd", bar)
+        self.half_button.setAccessibleName("Close half of the chosen position")
+        for button in (self.close_button, self.half_button):
+            button.setProperty("size", "small")
+        self.flatten_button = HoldButton(self._theme, "Flatten", parent=bar)
+        self.flatten_button.setFixedHeight(22)
+        self.close_button.clicked.connect(self._on_close)
+        self.half_button.clicked.connect(self._on_half)
+        self.flatten_button.confirmed.connect(self._on_flatten)
+        for widget in (self.chosen_label, self.close_button, self.half_button, self.flatten_button):
+            row.addWidget(widget)
+        return bar
+
+    def _chosen(self) -> Position | None:
+        return self._positions.get(self.table.selected_key())
+
+    def _refresh_actions(self) -> None:
+        position = self._chosen()
+        lots = abs(position.net_lots) if position else 0
+        self.chosen_label.setText(position.contract_id.removeprefix("CON.F.US.") if position else "")
+        self.close_button.setEnabled(lots > 0)
+        self.half_button.setEnabled(lots > 1)
+        self.flatten_button.setEnabled(position is not None)
+
+    def _on_row_chosen(self, _key: str) -> None:
+        self._refresh_actions()
+
+    def _on_row_opened(self, key: str) -> None:
+        position = self._positions.get(key)
+        if position is not None:
+            self.contract_chosen.emit(position.contract_id)
+
+    def _on_close(self) -> None:
+        position = self._chosen()
+        if position is not None and position.net_lots:
+            self.close_requested.emit(position.account_id, position.contract_id, None)
+
+    def _on_half(self) -> None:
+        position = self._chosen()
+        if position is not None and abs(position.net_lots) > 1:
+            self.close_requested.emit(position.account_id, position.contract_id, abs(position.net_lots) // 2)
+
+    def _on_flatten(self) -> None:
+        position = self._chosen()
+        if position is not None:
+            self.flatten_requested.emit(position.account_id, position.contract_id)
+
+    def _on_menu(self, key: str, place: QPoint) -> None:
+        position = self._positions.get(key)
+        if position is None:
+            return
+        self.table.select_key(key)
+        self._refresh_actions()
+        self._menu.clear()
+        for text, slot, is_possible in (
+            ("Show in ladder and chart", self._on_open_chosen, True),
+            ("Close", self._on_close, position.net_lots != 0),
+            ("Close half", self._on_half, abs(position.net_lots) > 1),
+            ("Flatten", self._on_flatten, True),
+        ):
+            action = QAction(text, self._menu)
+            action.setEnabled(is_possible)
+            action.triggered.connect(slot)
+            self._menu.addAction(action)
+        self._menu.popup(place)
+
+    def _on_open_chosen(self) -> None:
+        self._on_row_opened(self.table.selected_key())
+
+
+def _key(position: Position) -> str:
+    return f"{position.account_id}/{position.contract_id}"
+
+
+def _row(
+    key: str, position: Position, orders: Sequence[Order], account: AccountView | None, contract: Contract | None
+) -> Row:
+    net = position.net_lots
+    is_flat = net == 0
+    quiet = "text.muted" if is_flat else "text.primary"
+    side = "buy" if net > 0 else "sell"
+    stop_text, target_text = _exits(position, orders, contract)
+    shield, shield_token = _shield(position, orders)
+    mark = position.mark_ticks
+    day_net = position.realised_1e4 - position.fees_1e4
+    ticks = _open_ticks(position)
+    cells = (
+        Cell(
+            account.nickname if account else str(position.account_id),
+            quiet,
+            shape=_shape(account),
+            shape_token=_kind_token(account),
+        ),
+        Cell(contract.name if contract else position.contract_id, quiet, 600),
+        Cell("Flat", "text.muted")
+        if is_flat
+        else Cell(formatting.side_word(net), f"side.{side}_text", 600, shape="up" if net > 0 else "down"),
+        Cell(formatting.DASH, "text.muted")
+        if is_flat or contract is None
+        else Cell(formatting.average_text(position.average_ticks_1e4, contract), quiet),
+        Cell(formatting.price_text(mark, contract), quiet)
+        if mark is not None and contract
+        else Cell(formatting.DASH, "text.muted"),
+        Cell(formatting.DASH, "text.muted") if is_flat else _result(position.open_pnl_1e4, 600),
+        Cell(formatting.DASH, "text.muted") if ticks is None else Cell(formatting.signed(ticks), quiet),
+        Cell(formatting.signed_money(day_net), quiet if day_net else "text.muted", sort_key=day_net),
+        Cell(formatting.plain_money(position.fees_1e4), quiet, sort_key=position.fees_1e4),
+        Cell(stop_text, quiet if stop_text != formatting.DASH else "text.muted"),
+        Cell(target_text, quiet if target_text != formatting.DASH else "text.muted"),
+        Cell("", quiet, shape=shield, shape_token=shield_token) if shield and not is_flat else _EMPTY,
+        _source(position),
+    )
+    tone = "danger" if not is_flat and shield == "shield_none" else "caution" if position.is_disputed else ""
+    return Row(key, cells, tone, _sentence(position, account, contract, shield), "")
+
+
+def _shape(account: AccountView | None) -> str:
+    shapes = {"demo": "circle", "practice": "square", "combine": "diamond", "replay": "chevrons"}
+    return shapes.get(account.kind, "star") if account else ""
+
+
+def _kind_token(account: AccountView | None) -> str:
+    if account is None:
+        return "text.muted"
+    return f"kind.{'funded' if account.kind == 'live' else account.kind}.text"
+
+
+def _result(amount_1e4: int, weight: int = 400) -> Cell:
+    sign = (amount_1e4 > 0) - (amount_1e4 < 0)
+    token = {1: "side.buy_text", -1: "side.sell_text", 0: "text.muted"}[sign]
+    return Cell(formatting.result_text(amount_1e4), token, weight, sort_key=amount_1e4)
+
+
+def _open_ticks(position: Position) -> int | None:
+    if position.net_lots == 0 or position.mark_ticks is None:
+        return None
+    sign = 1 if position.net_lots > 0 else -1
+    return round((position.mark_ticks * 10_000 - position.average_ticks_1e4) * sign / 10_000)
+
+
+def _exits(position: Position, orders: Sequence[Order], contract: Contract | None) -> tuple[str, str]:
+    """Stop and target as "2 @ 7858.50"; a plus when further prices exist."""
+    texts = []
+    for role, lots in (("stop", position.stop_lots), ("target", position.target_lots)):
+        prices = sorted(
+            price
+            for order in orders
+            if order.role == role and _is_open(order) and _same(order, position)
+            for price in [order.stop_ticks if role == "stop" else order.limit_ticks]
+            if price is not None
+        )
+        if not lots or not prices or contract is None:
+            texts.append(f"{lots}" if lots else formatting.DASH)
+            continue
+        nearest = prices[-1] if (role == "stop") == (position.net_lots > 0) else prices[0]
+        more = "+" if len(set(prices)) > 1 else ""
+        texts.append(f"{lots} @ {formatting.price_text(nearest, contract)}{more}")
+    return texts[0], texts[1]
+
+
+def _is_open(order: Order) -> bool:
+    return order.look != "done"
+
+
+def _same(order: Order, position: Position) -> bool:
+    return order.account_id == position.account_id and order.contract == position.contract
+
+
+def _shield(position: Position, orders: Sequence[Order]) -> tuple[str, str]:
+    """Full when stops at the broker cover the size, half when partly or held here, struck through when nothing does."""
+    need = abs(position.net_lots)
+    if not need:
+        return "", ""
+    is_here = any(order.role == "stop" and order.holder == "computer" and _same(order, position) for order in orders)
+    if position.stop_lots >= need and not is_here:
+        return "shield_full", "status.ok"
+    if position.stop_lots > 0:
+        return "shield_half", "status.caution"
+    return "shield_none", "status.danger"
+
+
+def _source(position: Position) -> Cell:
+    if position.is_disputed:
+        return Cell(f"broker {formatting.signed(position.broker_net_lots)}", "status.danger", 600)
+    return Cell(position.source, "text.muted")
+
+
+def _sentence(position: Position, account: AccountView | None, contract: Contract | None, shield: str) -> str:
+    covered = {"shield_full": "covered at the broker", "shield_half": "partly covered", "shield_none": "without a stop"}
+    name = contract.name if contract else position.contract_id
+    where = f"{account.word} {account.nickname}" if account else str(position.account_id)
+    return (
+        f"{formatting.side_word(position.net_lots)} {name} on {where}, "
+        f"open {formatting.signed_money(position.open_pnl_1e4)}, {covered.get(shield, 'nothing at risk')}"
+    )
+
+
+def _total(positions: Sequence[Position]) -> Row:
+    open_1e4 = sum(position.open_pnl_1e4 for position in positions)
+    fees_1e4 = sum(position.fees_1e4 for position in positions)
+    net_1e4 = sum(position.realised_1e4 for position in positions) - fees_1e4
+    lots = sum(abs(position.net_lots) for position in positions)
+    disputed = any(position.is_disputed for position in positions)
+    cells = [_EMPTY] * len(COLUMNS)
+    cells[0] = Cell("Total", "text.secondary", 500)
+    cells[2] = Cell(formatting.lots_text(lots), "text.secondary")
+    cells[5] = _result(open_1e4, 600)
+    cells[7] = Cell(formatting.signed_money(net_1e4), "text.primary" if net_1e4 else "text.muted", 600)
+    cells[8] = Cell(formatting.plain_money(fees_1e4), "text.secondary")
+    cells[12] = Cell("disagrees", "status.danger", 600) if disputed else Cell("agrees", "text.muted")
+    return Row("total", tuple(cells), is_total=True, sentence=f"Total: day net {formatting.signed_money(net_1e4)}")
