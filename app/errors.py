@@ -1,3 +1,4 @@
+# ruff: noqa: N818 -- the names say what happened; "Error" behind each would add nothing
 """Every exception of `app`, and where each one ends.
 
     PitdeskError                     one plain sentence for people in `text`; never a secret

@@ -19,7 +19,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import trading_bot_core as core
 from trading_bot_core import (
@@ -151,8 +151,8 @@ class NativeEngine:
             self._loop.remove_reader(self._reader.fileno())
             self._loop = None
 
-    def pump(self) -> int:
-        """Clear the flag, drain what there is and hand it out; the number of events.
+    def pump(self) -> None:
+        """Clear the flag, drain what there is and hand it out.
 
         The flag is cleared before draining: an event that arrives in between then wakes again instead of waiting.
         """
@@ -160,21 +160,19 @@ class NativeEngine:
             while self._reader.recv(64):
                 pass
         self._engine.clear_wake()
-        count = 0
         while True:
             events = self._engine.drain(_DRAIN_LIMIT)
-            count += len(events)
             for event in events:
                 self._hand_out(event)
             if len(events) < _DRAIN_LIMIT:
-                return count
+                return
 
     def _hand_out(self, event: core.Event) -> None:
         if isinstance(event, RequestDone):
             answer = self._answers.pop(event.request_id, None)
             if answer is not None and not answer.done():
                 answer.set_result(event)
-        for listener in tuple(self._listeners.get(type(event), ())):
+        for listener in (*self._listeners.get(type(event), ()), *self._listeners.get(object, ())):
             try:
                 listener(event)
             except Exception:  # noqa: BLE001 -- whatever a panel raises
@@ -191,6 +189,10 @@ class NativeEngine:
                 listeners.remove(listener)
 
         return stop
+
+    def listen_to_all(self, listener: Callable[[core.Event], None]) -> Callable[[], None]:
+        """Call `listener` with every event of any type, after the listeners of its own type."""
+        return self.listen(cast("type[core.Event]", object), listener)
 
     async def answer(self, request_id: int, deadline_s: float) -> RequestDone:
         """Wait for a request's end, whatever it is. Call it before the next await, or the answer may be gone.

@@ -60,8 +60,8 @@ def notice(text: str) -> Notice:
 def test_the_flag_is_cleared_before_draining(scripted: tuple[ScriptedCore, NativeEngine]) -> None:
     core_engine, engine = scripted
     core_engine.publish(notice("a"))
-    assert engine.pump() == 1
-    assert core_engine.calls[:2] == ["clear_wake", "drain"]
+    engine.pump()
+    assert core_engine.calls == ["clear_wake", "drain"]
 
 
 def test_listeners_get_only_their_own_events_in_order(scripted: tuple[ScriptedCore, NativeEngine]) -> None:
@@ -75,8 +75,11 @@ def test_listeners_get_only_their_own_events_in_order(scripted: tuple[ScriptedCo
 
 def test_more_than_one_batch_is_drained_in_one_pump(scripted: tuple[ScriptedCore, NativeEngine]) -> None:
     core_engine, engine = scripted
+    seen: list[object] = []
+    engine.listen_to_all(seen.append)
     core_engine.publish(*[notice(str(number)) for number in range(2500)])
-    assert engine.pump() == 2500
+    engine.pump()
+    assert len(seen) == 2500
 
 
 def test_a_failing_listener_does_not_keep_news_from_the_others(

@@ -1,0 +1,5 @@
+"""The app store: accounts seen, layouts, notices, orders and fills, on SQLite or PostgreSQL by URL."""
+
+from app.persistence.store import AppStore
+
+__all__ = ["AppStore"]
