@@ -118,4 +118,8 @@ pub trait MarketSource: Send {
     fn is_trading(&self, contract: usize, at: i64) -> bool;
     /// Indices of the contracts it streams.
     fn contracts(&self) -> &[usize];
+    /// Appends steps (JSON) to a script, timed from now; other sources refuse.
+    fn push_script(&mut self, _json: &str) -> Result<(), String> {
+        Err("Only a script takes further steps.".into())
+    }
 }

@@ -1,14 +1,101 @@
-//! Market sources: the seeded model, replays of recorded files, scripts.
+//! Market sources: replays of recorded files and scripts.
+
+mod bars;
+mod depth_replay;
+mod records;
+mod script;
+mod session;
+
+use std::path::Path;
 
 use crate::contracts::ContractTable;
 use crate::feed::{MarketSource, SourceConfig};
 
-/// Opens a source. `now` (UTC nanoseconds) is where a model's clock begins.
+use depth_replay::DepthReplay;
+use script::Script;
+
+/// Opens a source. `now` (UTC nanoseconds) is where the clock of a model or a script begins.
+///
+/// # Errors
+/// Says which file cannot be played, and why.
 pub fn open(
     source: &SourceConfig,
-    _contracts: &ContractTable,
-    _seed: u64,
-    _now: i64,
+    contracts: &ContractTable,
+    seed: u64,
+    now: i64,
 ) -> Result<Box<dyn MarketSource>, String> {
-    Err(format!("No market source is built in for {source:?}."))
+    match source {
+        SourceConfig::Model => Err(format!("No model is built in (seed {seed}).")),
+        SourceConfig::Replay { path } => open_replay(path, contracts),
+        SourceConfig::Script { path } => Ok(Box::new(Script::open(path, contracts, now)?)),
+    }
+}
+
+fn open_replay(path: &Path, contracts: &ContractTable) -> Result<Box<dyn MarketSource>, String> {
+    let contract = recorded_contract(path, contracts)?;
+    let tick_nano = contracts.get(contract).tick_nano;
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    if name.contains(".levels.") {
+        return Ok(Box::new(DepthReplay::open(path, contract, tick_nano)?));
+    }
+    Err(format!(
+        "{} is no recording that can be replayed.",
+        path.display()
+    ))
+}
+
+/// The product a recording is of, from its file name: the first part that is a root (`nq`), or a root with a month
+/// (`esh4`, `esz23`).
+fn recorded_contract(path: &Path, contracts: &ContractTable) -> Result<usize, String> {
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
+        .to_ascii_uppercase();
+    let parts = name.split(['_', '.', '-']);
+    let found = parts
+        .flat_map(|part| [part, without_month(part)])
+        .find_map(|root| contracts.by_root(root));
+    found.ok_or_else(|| {
+        format!(
+            "{}: the file name names no listed product, such as nq or esh4.",
+            path.display()
+        )
+    })
+}
+
+fn without_month(part: &str) -> &str {
+    let digits = part.trim_end_matches(|character: char| character.is_ascii_digit());
+    let months = "FGHJKMNQUVXZ";
+    if digits.len() == part.len() {
+        return part;
+    }
+    digits
+        .strip_suffix(|letter| months.contains(letter))
+        .unwrap_or(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_product_of_a_recording_is_read_from_its_file_name() {
+        let table = ContractTable::at(1_795_500_000_000_000_000);
+        let root = |name: &str| {
+            recorded_contract(Path::new(name), &table).map(|index| table.get(index).root)
+        };
+        assert_eq!(root("depth/es_esh4_20231225.levels.csv.gz"), Ok("ES"));
+        assert_eq!(root("MNQZ26.csv"), Ok("MNQ"));
+        assert_eq!(root("mes_m25_5m.csv.gz"), Ok("MES"));
+        assert_eq!(root("NQ_1min_sample.csv.gz"), Ok("NQ"));
+        assert!(
+            root("btcusdt.csv")
+                .unwrap_err()
+                .contains("names no listed product")
+        );
+    }
 }
