@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from app.domain import Contract, Order
 
 COLUMNS = (
-    Column("state", "State", 108, "left"),
-    Column("order", "Order", 158, "left"),
-    Column("done", "Done", 48),
-    Column("price", "Price", 88),
-    Column("away", "Away", 56),
-    Column("queue", "Ahead in queue", 104),
-    Column("held", "Held by", 72, "left"),
-    Column("account", "Account", 96, "left"),
-    Column("age", "Age", 60),
+    Column("state", "State", 104, "left"),
+    Column("order", "Order", 146, "left"),
+    Column("done", "Done", 44),
+    Column("price", "Price", 76),
+    Column("away", "Away", 52),
+    Column("queue", "Ahead in queue", 96),
+    Column("held", "Held by", 64, "left"),
+    Column("account", "Account", 84, "left"),
+    Column("age", "Age", 56),
 )
 _WORDS = {
     "sending": "Sending",

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from app.domain import Contract, Order, Position
 
 COLUMNS = (
-    Column("account", "Account", 104, "left"),
-    Column("symbol", "Symbol", 64, "left"),
-    Column("position", "Position", 82, "left"),
-    Column("average", "Average", 78),
-    Column("last", "Last", 78),
-    Column("open", "Open", 102),
-    Column("ticks", "Ticks", 52),
-    Column("net", "Day net", 92),
-    Column("fees", "Fees", 58),
-    Column("stop", "Stop", 96),
-    Column("target", "Targets", 96),
-    Column("shield", "", 28, "centre"),
-    Column("source", "Source", 70),
+    Column("account", "Account", 92, "left"),
+    Column("symbol", "Symbol", 58, "left"),
+    Column("position", "Position", 76, "left"),
+    Column("average", "Average", 72),
+    Column("last", "Last", 72),
+    Column("open", "Open", 96),
+    Column("ticks", "Ticks", 48),
+    Column("net", "Day net", 86),
+    Column("fees", "Fees", 52),
+    Column("stop", "Stop", 92),
+    Column("target", "Targets", 92),
+    Column("shield", "", 26, "centre"),
+    Column("source", "Source", 60),
 )
 _EMPTY = Cell("")
 

@@ -1,0 +1,156 @@
+"""Records as the engine hands them out, built in Python: panels read attributes and never ask for a type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ui.painting import AccountView, PanelContext
+from ui.theme import Theme
+
+NOON_NS = 1_700_000_000_000_000_000
+
+
+@dataclass(frozen=True)
+class Contract:
+    index: int = 0
+    id: str = "CON.F.US.EP.Z26"
+    name: str = "ESZ6"
+    description: str = "E-mini S&P 500"
+    symbol_id: str = "F.US.EP"
+    root: str = "ES"
+    tick_units: int = 25
+    decimals: int = 2
+    tick_value_1e4: int = 125_000
+    is_active: bool = True
+
+
+@dataclass(frozen=True)
+class Order:
+    key: str = "p1-1-1"
+    tag: str = "p1-1-1"
+    order_id: int = 11
+    account_id: int = 7
+    contract: int = 0
+    contract_id: str = "CON.F.US.EP.Z26"
+    side: str = "buy"
+    kind: str = "limit"
+    size_lots: int = 2
+    filled_lots: int = 0
+    limit_ticks: int | None = 31440
+    stop_ticks: int | None = None
+    trail_ticks: int | None = None
+    wanted_size_lots: int | None = None
+    wanted_limit_ticks: int | None = None
+    wanted_stop_ticks: int | None = None
+    average_fill_ticks_1e4: int | None = None
+    life: str = "working"
+    change: str = "none"
+    doubt_since_ns: int = 0
+    look: str = "working"
+    role: str = "entry"
+    holder: str = "broker"
+    is_foreign: bool = False
+    parent_id: int = 0
+    linked_id: int = 0
+    queue_ahead_min: int = 12
+    queue_ahead_max: int = 40
+    created_ns: int = NOON_NS
+    updated_ns: int = NOON_NS
+    source: str = "ladder"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Position:
+    account_id: int = 7
+    contract: int = 0
+    contract_id: str = "CON.F.US.EP.Z26"
+    net_lots: int = 2
+    average_ticks_1e4: int = 314_420_000
+    mark_ticks: int | None = 31449
+    open_pnl_1e4: int = 1_750_000
+    realised_1e4: int = 3_430_000
+    fees_1e4: int = 231_000
+    stop_lots: int = 2
+    target_lots: int = 2
+    source: str = "push"
+    checked_ns: int = NOON_NS
+    broker_net_lots: int = 2
+    is_disputed: bool = False
+
+
+@dataclass(frozen=True)
+class Fill:
+    trade_id: int = 1
+    order_id: int = 11
+    tag: str = "p1-1-1"
+    account_id: int = 7
+    contract: int = 0
+    contract_id: str = "CON.F.US.EP.Z26"
+    side: str = "buy"
+    price_ticks: int = 31442
+    size_lots: int = 2
+    fees_1e4: int = 28_000
+    pnl_1e4: int | None = None
+    time_ns: int = NOON_NS + 118_000_000
+    is_voided: bool = False
+
+
+def frame(best_bid: int = 31448, best_ask: int = 31449, **changes: Any) -> Any:
+    """A market frame with ten levels a side."""
+    from types import SimpleNamespace
+
+    empty = np.array([], dtype=np.int64)
+    values: dict[str, Any] = {
+        "contract": 0,
+        "revision": 1,
+        "bid_ticks": np.arange(best_bid, best_bid - 10, -1, dtype=np.int64),
+        "bid_lots": np.arange(37, 137, 10, dtype=np.int64),
+        "ask_ticks": np.arange(best_ask, best_ask + 10, dtype=np.int64),
+        "ask_lots": np.arange(52, 152, 10, dtype=np.int64),
+        "book_state": "live",
+        "best_bid_ticks": best_bid,
+        "best_ask_ticks": best_ask,
+        "last_ticks": best_ask,
+        "last_lots": 3,
+        "last_side": "buy",
+        "open_ticks": best_bid - 20,
+        "high_ticks": best_bid + 30,
+        "low_ticks": best_bid - 40,
+        "settle_ticks": best_bid - 10,
+        "session_lots": 214_000,
+        "traded_ticks": empty,
+        "traded_bought_lots": empty,
+        "traded_sold_lots": empty,
+        "recent_ticks": empty,
+        "recent_bought_lots": empty,
+        "recent_sold_lots": empty,
+        "trade_time_ns": empty,
+        "trade_ticks": empty,
+        "trade_lots": empty,
+        "trade_is_buy": np.array([], dtype=np.bool_),
+        "trades_skipped": 0,
+        "broker_time_ns": NOON_NS,
+        "receive_mono_ns": 1,
+        "age_ms": 20,
+        "is_late": False,
+    }
+    values.update(changes)
+    return SimpleNamespace(**values)
+
+
+def account(kind: str = "demo") -> AccountView:
+    """An account of a kind."""
+    return AccountView(7, kind, kind.upper(), "Alpha 50K", "50KTC-4471", 500_000_000)
+
+
+def context(source: str = "ticket", *, is_armed: bool = True, kind: str = "demo") -> PanelContext:
+    """A surface with account and contract, armed by default."""
+    result = PanelContext(Theme(), source)
+    result.set_account(account(kind))
+    result.set_contract(Contract())
+    result.set_armed(is_armed)
+    return result
