@@ -1,5 +1,6 @@
 //! The engine of Pitdesk: every fact about the market and about our orders has one owner, and it lives here.
 
+pub mod calendar;
 pub mod clock;
 pub mod database;
 pub mod engine;

@@ -10,11 +10,14 @@ mod time;
 pub use broker::{
     BrokerAccount, BrokerBar, BrokerContract, BrokerOrder, BrokerPosition, BrokerTrade,
 };
+#[cfg(test)]
+pub(crate) use contract::tests as test_contracts;
 pub use contract::{Contract, ContractError, ContractLookup, PriceError};
 pub use decimal::Decimal;
 pub use money::{Money, divide_half_even};
 pub use tag::{ClientTag, TagError};
 pub use time::{Mono, Nanos};
+pub(crate) use time::{civil_from_days, days_from_civil};
 
 use std::fmt;
 
