@@ -1,0 +1,390 @@
+"""The depth ladder by what a person sees and what a hand does: rows, marks, clicks, drags, holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+pytest.importorskip("trading_bot_core", reason="the extension is not built")
+
+from app.domain import Contract, MarketFrame, Order, Position
+from ui.bridge import OrderDraft
+from ui.painting import AccountView, PanelContext
+from ui.panels.ladder import LadderPanel
+from ui.panels.ladder.columns import lay_out
+from ui.panels.ladder.rows import Holding, RowMap, RowTracker, Tracking, build_marks, intent_at, pnl_at
+from ui.theme import Theme
+
+BID, ASK = 31448, 31449
+ES = Contract(
+    index=3, id="CON.F.US.EP.Z26", name="ESZ6", description="E-mini S&P 500", symbol_id="F.US.EP", root="ES",
+    tick_units=25, decimals=2, tick_value_1e4=125_000, is_active=True,
+)  # fmt: skip
+EMPTY = np.zeros(0, dtype=np.int64)
+
+
+def frame(bid: int = BID, ask: int = ASK, **changed: object) -> MarketFrame:
+    levels = np.arange(10, dtype=np.int64)
+    values: dict[str, object] = {
+        "contract": 3, "revision": 1, "bid_ticks": bid - levels, "bid_lots": levels + 20, "ask_ticks": ask + levels,
+        "ask_lots": levels + 30, "book_state": "live", "best_bid_ticks": bid, "best_ask_ticks": ask, "last_ticks": ask,
+        "last_lots": 1, "last_side": "buy", "open_ticks": None, "high_ticks": None, "low_ticks": None,
+        "settle_ticks": None, "session_lots": 1000, "traded_ticks": EMPTY, "traded_bought_lots": EMPTY,
+        "traded_sold_lots": EMPTY, "recent_ticks": EMPTY, "recent_bought_lots": EMPTY, "recent_sold_lots": EMPTY,
+        "trade_time_ns": EMPTY, "trade_ticks": EMPTY, "trade_lots": EMPTY, "trade_is_buy": np.zeros(0, dtype=bool),
+        "trades_skipped": 0, "broker_time_ns": 1, "receive_mono_ns": 1, "age_ms": 40, "is_late": False,
+    }  # fmt: skip
+    return MarketFrame(**(values | changed))  # type: ignore[arg-type]
+
+
+def order(key: str, side: str, ticks: int, **changed: object) -> Order:
+    is_stop = changed.get("kind") == "stop"
+    values: dict[str, object] = {
+        "key": key, "tag": key, "order_id": 1, "account_id": 7, "contract": 3, "contract_id": ES.id, "side": side,
+        "kind": "limit", "size_lots": 1, "filled_lots": 0, "limit_ticks": None if is_stop else ticks,
+        "stop_ticks": ticks if is_stop else None, "trail_ticks": None, "wanted_size_lots": None,
+        "wanted_limit_ticks": None, "wanted_stop_ticks": None, "average_fill_ticks_1e4": None, "life": "working",
+        "change": "none", "doubt_since_ns": 0, "look": "working", "role": "entry", "holder": "broker",
+        "is_foreign": False, "parent_id": 0, "linked_id": 0, "queue_ahead_min": 0, "queue_ahead_max": 0,
+        "created_ns": 1, "updated_ns": 1, "source": "ladder", "reason": "",
+    }  # fmt: skip
+    return Order(**(values | changed))  # type: ignore[arg-type]
+
+
+def position(net_lots: int, average_ticks_1e4: int) -> Position:
+    return Position(
+        account_id=7, contract=3, contract_id=ES.id, net_lots=net_lots, average_ticks_1e4=average_ticks_1e4,
+        mark_ticks=ASK, open_pnl_1e4=0, realised_1e4=0, fees_1e4=0, stop_lots=0, target_lots=0, source="push",
+        checked_ns=0, broker_net_lots=net_lots, is_disputed=False,
+    )  # fmt: skip
+
+
+class Hand:
+    """Moves a pointer over the grid by column and price, as they are painted."""
+
+    def __init__(self, panel: LadderPanel) -> None:
+        self.panel, self.grid = panel, panel.grid
+        self.drafts: list[OrderDraft] = []
+        self.moves: list[tuple[str, dict[str, int]]] = []
+        self.cancels: list[str] = []
+        panel.order_requested.connect(self.drafts.append)
+        panel.modify_requested.connect(self._on_move)
+        panel.cancel_requested.connect(self.cancels.append)
+
+    def _on_move(self, key: str, changes: dict[str, int]) -> None:
+        self.moves.append((key, changes))
+
+    def point(self, column: str, ticks: int) -> QPoint:
+        row_map = self.grid.row_map
+        assert row_map is not None
+        cell = lay_out(self.grid.width())[column]
+        return QPoint(cell.x + cell.width // 2, 44 + row_map.row_of(ticks) * 20 + 10)
+
+    def move(self, point: QPoint, button: Qt.MouseButton = Qt.MouseButton.NoButton) -> None:
+        self._send(QEvent.Type.MouseMove, point, Qt.MouseButton.NoButton, button)
+
+    def press(self, point: QPoint, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
+        self._send(QEvent.Type.MouseButtonPress, point, button, button)
+
+    def release(self, point: QPoint, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
+        self._send(QEvent.Type.MouseButtonRelease, point, button, Qt.MouseButton.NoButton)
+
+    def click(self, column: str, ticks: int, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
+        point = self.point(column, ticks)
+        self.move(point)
+        self.press(point, button)
+        self.release(point, button)
+
+    def _send(self, kind: QEvent.Type, point: QPoint, button: Qt.MouseButton, held: Qt.MouseButton) -> None:
+        place = QPointF(point)
+        event = QMouseEvent(kind, place, place, button, held, Qt.KeyboardModifier.NoModifier)
+        QApplication.sendEvent(self.grid, event)
+
+
+@pytest.fixture
+def context(qtbot: QtBot) -> PanelContext:
+    context = PanelContext(Theme(), "ladder-1")
+    context.set_account(AccountView(7, "practice", "PRACTICE", "Sandbox", "PRAC-2201"))
+    context.set_contract(ES)
+    context.set_armed(True)
+    return context
+
+
+@pytest.fixture
+def hand(context: PanelContext, qtbot: QtBot) -> Hand:
+    panel = LadderPanel(context)
+    qtbot.addWidget(panel)
+    panel.resize(482, 760)
+    panel.show()
+    panel.render(frame(), [], None)
+    panel.grab()
+    return Hand(panel)
+
+
+def shown(hand: Hand, bid: int, ask: int) -> Callable[[], None]:
+    """A newer frame has arrived and is painted."""
+
+    def paint() -> None:
+        hand.panel.render(frame(bid, ask), [], None)
+        hand.panel.grab()
+
+    return paint
+
+
+def test_a_click_in_the_bid_column_buys_at_the_painted_price(hand: Hand) -> None:
+    hand.click("bid", BID - 2)
+    (draft,) = hand.drafts
+    assert (draft.side, draft.kind, draft.limit_ticks, draft.size_lots) == ("buy", "limit", BID - 2, 1)
+    assert (draft.account_id, draft.contract_id, draft.source) == (7, ES.id, "ladder-1")
+    assert (draft.painted_bid_ticks, draft.painted_ask_ticks) == (BID, ASK)
+
+
+def test_a_click_in_the_ask_column_sells_and_beyond_the_market_it_is_a_stop(hand: Hand) -> None:
+    hand.click("ask", ASK + 3)
+    hand.click("ask", BID - 3)
+    assert [(d.side, d.kind, d.limit_ticks, d.stop_ticks) for d in hand.drafts] == [
+        ("sell", "limit", ASK + 3, None),
+        ("sell", "stop", None, BID - 3),
+    ]
+
+
+def test_the_price_sent_is_the_painted_one_when_a_newer_frame_is_not_painted_yet(hand: Hand) -> None:
+    point = hand.point("bid", BID - 2)
+    # Nothing repaints between these two lines, so the eye still sees the first frame.
+    hand.panel.render(frame(BID + 40, ASK + 40), [], None)
+    hand.press(point)
+    hand.release(point)
+    (draft,) = hand.drafts
+    assert draft.limit_ticks == BID - 2
+    assert (draft.painted_bid_ticks, draft.painted_ask_ticks) == (BID, ASK)
+
+
+def test_leaving_the_cell_before_release_sends_nothing(hand: Hand) -> None:
+    hand.press(hand.point("bid", BID - 2))
+    hand.release(hand.point("bid", BID - 6))
+    assert hand.drafts == []
+
+
+def test_a_disarmed_click_sends_nothing_and_says_so(hand: Hand, context: PanelContext) -> None:
+    context.set_armed(False)
+    hand.move(hand.point("bid", BID - 2))
+    assert hand.grid.strip.lead == "Disarmed:"
+    hand.click("bid", BID - 2)
+    assert hand.drafts == []
+    assert hand.grid.strip.rest == "click did nothing"
+
+
+def test_the_strip_names_what_a_click_would_send(hand: Hand) -> None:
+    hand.panel.lots_row.set_lots(3)
+    hand.move(hand.point("bid", BID - 2))
+    strip = hand.grid.strip
+    assert (strip.tone, strip.before, strip.lead) == ("buy", "Left", "BUY 3 LIMIT 7861.50")
+    assert strip.rest == "on Sandbox"
+    assert strip.right.startswith("3 t below ask")
+
+
+def test_a_size_over_the_limit_is_named_before_and_refused_at_the_click(hand: Hand, context: PanelContext) -> None:
+    context.set_limits(max_order_lots=5, max_position_lots=4)
+    hand.panel.render(frame(), [], position(2, BID * 10_000))
+    hand.panel.lots_row.set_lots(3)
+    hand.move(hand.point("bid", BID - 2))
+    assert hand.grid.strip.lead == "Over limit: 4 lots allowed,"
+    assert hand.grid.strip.rest == "this makes 5"
+    hand.click("bid", BID - 2)
+    assert hand.drafts == []
+
+
+def test_a_late_feed_blocks_entries_but_lets_a_reducing_order_through(hand: Hand) -> None:
+    hand.panel.render(frame(is_late=True, age_ms=1_800), [], position(1, BID * 10_000))
+    hand.panel.grab()
+    assert hand.grid.strip.lead == "Feed 1.8 s old"
+    hand.click("bid", BID - 2)
+    assert hand.drafts == []
+    hand.click("ask", ASK + 1)
+    (draft,) = hand.drafts
+    assert (draft.side, draft.reduce_only) == ("sell", True)
+
+
+def test_a_right_click_asks_for_a_stop_and_refuses_one_on_the_wrong_side(hand: Hand) -> None:
+    hand.click("bid", ASK + 4, Qt.MouseButton.RightButton)
+    hand.click("bid", BID - 4, Qt.MouseButton.RightButton)
+    assert [(d.kind, d.stop_ticks) for d in hand.drafts] == [("stop", ASK + 4)]
+
+
+def test_rows_stay_while_the_pointer_rests_on_a_clickable_column(hand: Hand) -> None:
+    before = hand.grid.row_map
+    hand.move(hand.point("ask", ASK + 2))
+    shown(hand, BID + 40, ASK + 40)()
+    assert hand.grid.row_map == before
+    assert hand.grid.tracker.is_waiting
+    assert hand.grid.held_text().startswith("market 37 t above the pointer")
+
+
+def test_rows_jump_once_after_the_pointer_has_left_for_half_a_second(hand: Hand, qtbot: QtBot) -> None:
+    before = hand.grid.row_map
+    hand.move(hand.point("ask", ASK + 2))
+    shown(hand, BID + 40, ASK + 40)()
+    QApplication.sendEvent(hand.grid, QEvent(QEvent.Type.Leave))
+    hand.panel.grab()
+    assert hand.grid.row_map == before
+    qtbot.waitUntil(lambda: not hand.grid.is_held, timeout=5_000)
+    hand.panel.grab()
+    after = hand.grid.row_map
+    assert after is not None
+    assert after != before
+    assert after.row_of(BID + 40) == after.rows // 2
+
+
+def test_a_drag_sends_one_change_at_the_drop_and_none_on_the_way(hand: Hand) -> None:
+    hand.panel.render(frame(), [order("a", "buy", BID - 5)], None)
+    hand.panel.grab()
+    hand.press(hand.point("own_buys", BID - 5))
+    for ticks in (BID - 6, BID - 7, BID - 8):
+        hand.move(hand.point("own_buys", ticks), Qt.MouseButton.LeftButton)
+    assert hand.moves == []
+    hand.release(hand.point("own_buys", BID - 8))
+    assert hand.moves == [("a", {"limit_ticks": BID - 8})]
+
+
+def test_a_stop_is_dragged_by_its_trigger(hand: Hand) -> None:
+    hand.panel.render(frame(), [order("s", "sell", BID - 6, kind="stop", role="stop")], position(1, BID * 10_000))
+    hand.panel.grab()
+    hand.press(hand.point("own_sells", BID - 6))
+    hand.move(hand.point("own_sells", BID - 4), Qt.MouseButton.LeftButton)
+    hand.release(hand.point("own_sells", BID - 4))
+    assert hand.moves == [("s", {"stop_ticks": BID - 4})]
+
+
+@pytest.mark.parametrize("way_out", ["escape", "right", "disarm", "filled"])
+def test_a_drag_given_up_sends_nothing(hand: Hand, context: PanelContext, way_out: str) -> None:
+    hand.panel.render(frame(), [order("a", "buy", BID - 5)], None)
+    hand.panel.grab()
+    hand.press(hand.point("own_buys", BID - 5))
+    hand.move(hand.point("own_buys", BID - 8), Qt.MouseButton.LeftButton)
+    if way_out == "escape":
+        QTest.keyClick(hand.grid, Qt.Key.Key_Escape)
+    elif way_out == "right":
+        hand.press(hand.point("own_buys", BID - 8), Qt.MouseButton.RightButton)
+    elif way_out == "disarm":
+        context.set_armed(False)
+    else:
+        hand.panel.render(frame(), [order("a", "buy", BID - 5, life="filled", look="done", filled_lots=1)], None)
+    hand.release(hand.point("own_buys", BID - 8))
+    assert hand.moves == []
+    assert hand.cancels == []
+
+
+def test_a_drop_across_the_market_moves_nothing_and_says_why(hand: Hand) -> None:
+    hand.panel.render(frame(), [order("a", "buy", BID - 5)], None)
+    hand.panel.grab()
+    hand.press(hand.point("own_buys", BID - 5))
+    hand.move(hand.point("own_buys", ASK + 1), Qt.MouseButton.LeftButton)
+    hand.release(hand.point("own_buys", ASK + 1))
+    assert hand.moves == []
+    assert hand.grid.strip.lead == "Not moved"
+
+
+def test_a_right_click_on_an_own_order_cancels_it_even_while_disarmed(hand: Hand, context: PanelContext) -> None:
+    context.set_armed(False)
+    hand.panel.render(frame(), [order("a", "buy", BID - 5)], None)
+    hand.panel.grab()
+    hand.press(hand.point("own_buys", BID - 5), Qt.MouseButton.RightButton)
+    assert hand.cancels == ["a"]
+
+
+def test_only_the_rows_that_changed_are_painted_again(hand: Hand, qtbot: QtBot) -> None:
+    bids = np.arange(10, dtype=np.int64) + 20
+    bids[4] += 1
+    hand.panel.render(frame(bid_lots=bids), [], None)
+    qtbot.waitUntil(lambda: hand.grid.painted_rows == 1, timeout=5_000)
+
+
+def test_cancel_buttons_count_live_orders_and_cancel_their_side(hand: Hand) -> None:
+    orders = [
+        order("a", "buy", BID - 5),
+        order("b", "sell", ASK + 5),
+        order("c", "sell", ASK + 6, look="done", life="filled"),
+    ]
+    other = order("x", "buy", BID - 4, account_id=8)
+    hand.panel.render(frame(), [*orders, other], None)
+    row = hand.panel.action_row
+    assert (row.buys.text(), row.everything.text(), row.sells.text()) == ("Buys 1", "Cancel all 2", "Sells 1")
+    row.sells.click()
+    assert hand.cancels == ["b"]
+    row.everything.click()
+    assert hand.cancels == ["b", "a", "b"]
+
+
+def test_another_contract_forgets_rows_and_presses(hand: Hand, context: PanelContext) -> None:
+    hand.press(hand.point("bid", BID - 2))
+    context.set_contract(None)
+    hand.release(QPoint(85, 300))
+    assert hand.drafts == []
+
+
+def test_jump_keeps_still_inside_the_margin_and_centres_once_beyond_it() -> None:
+    tracker = RowTracker(Tracking.JUMP, 6)
+    tracker.follow(100, 101, 29, is_held=False)
+    top = tracker.top_ticks
+    assert not tracker.follow(104, 105, 29, is_held=False)
+    assert tracker.top_ticks == top
+    assert tracker.follow(110, 111, 29, is_held=False)
+    assert tracker.top_ticks == 110 + 14
+
+
+def test_pnl_at_a_price_is_exact_and_mirrored_for_the_short_side() -> None:
+    assert pnl_at(101, Holding(3, 1_003_333, 125_000)) == 250_012
+    assert pnl_at(101, Holding(-3, 1_003_333, 125_000)) == -250_012
+    assert pnl_at(100, Holding(2, 1_000_000, 78_125)) == 0
+
+
+@pytest.mark.parametrize(
+    ("side", "ticks", "kind"),
+    [("buy", 99, "limit"), ("buy", 101, "stop"), ("sell", 102, "limit"), ("sell", 100, "stop")],
+)
+def test_the_side_of_the_market_decides_between_limit_and_stop(side: str, ticks: int, kind: str) -> None:
+    assert intent_at(side, ticks, 100, 101, wants_stop=False, wants_market=False).kind == kind
+
+
+def test_two_orders_at_one_price_become_one_marker_with_the_graver_look() -> None:
+    marks = build_marks([order("a", "buy", 5), order("b", "buy", 5, size_lots=2, look="unknown")], {}, {})
+    mark = marks["buy", 5]
+    assert (mark.head, mark.code, mark.look, mark.keys) == ("B3", "x2", "unknown", ("a", "b"))
+
+
+def test_a_change_is_solid_at_the_old_price_and_a_ghost_at_the_asked_one() -> None:
+    marks = build_marks([order("a", "sell", 5, look="changing", wanted_limit_ticks=8)], {}, {})
+    assert marks["sell", 5].look == "changing"
+    assert (marks["sell", 8].look, marks["sell", 8].code) == ("ghost", "+3 t")
+
+
+def test_a_rejected_order_stays_until_it_is_clicked(hand: Hand) -> None:
+    hand.panel.render(frame(), [order("a", "buy", BID - 5, look="sending", life="sent")], None)
+    refused = order("a", "buy", BID - 5, look="done", life="refused")
+    hand.panel.render(frame(), [refused], None)
+    hand.panel.grab()
+    hand.press(hand.point("own_buys", BID - 5))
+    hand.panel.render(frame(), [refused], None)
+    hand.panel.grab()
+    hand.press(hand.point("own_buys", BID - 5), Qt.MouseButton.RightButton)
+    assert hand.cancels == []
+
+
+@pytest.mark.parametrize("width", [296, 400, 478, 700])
+def test_columns_fill_the_width_and_never_lose_bid_price_ask(width: int) -> None:
+    columns = lay_out(width)
+    assert {"own_buys", "bid", "price", "ask", "own_sells"} <= columns.keys()
+    assert max(c.right for c in columns.values()) == width
+    assert all(a.right == b.x for a, b in zip(list(columns.values())[:-1], list(columns.values())[1:], strict=True))
+
+
+def test_a_row_map_counts_downwards() -> None:
+    row_map = RowMap(100, 10)
+    assert (row_map.ticks_at(0), row_map.row_of(91), row_map.shows(91), row_map.shows(90)) == (100, 9, True, False)
