@@ -209,16 +209,20 @@ class NativeEngine:
         finally:
             self._answers.pop(request_id, None)
 
-    async def done(self, request_id: int, deadline_s: float, tag: str = "") -> dict[str, Any] | list[Any]:
-        """Wait for a request to be done and return its payload.
+    async def done(self, request_id: int, deadline_s: float, tag: str = "") -> Any:
+        """Wait for a request to be done and return its payload, decoded from JSON.
 
         Raises Denied, BrokerRejected, OutcomeUnknown or NotConnected, after the outcome.
         """
-        answer = await self.answer(request_id, deadline_s)
+        answer = self.checked(await self.answer(request_id, deadline_s), tag)
+        return json.loads(answer.payload_json or "{}")
+
+    @staticmethod
+    def checked(answer: RequestDone, tag: str = "") -> RequestDone:
+        """Return an answer that says done; raise the exception that names any other outcome."""
         match answer.outcome:
             case "done":
-                payload: dict[str, Any] | list[Any] = json.loads(answer.payload_json or "{}")
-                return payload
+                return answer
             case "denied":
                 raise errors.Denied(tag, [("denied", answer.text)])
             case "refused":
@@ -255,6 +259,10 @@ class NativeEngine:
         self._engine.shutdown()
         self._reader.close()
         self._writer.close()
+
+    def stop(self) -> None:
+        """Join the engine's threads without touching the loop; may run in an executor. `shutdown()` must follow."""
+        self._engine.shutdown()
 
     def is_running(self) -> bool:
         return self._engine.is_running()

@@ -4,11 +4,12 @@ from typing import Any
 
 from app.native import Account, Contract, Fill, Order
 
+TAG = "pabc123-1-1"
 MNQ = Contract(0, "CON.F.US.MNQ.Z26", "MNQZ6", "Micro E-mini Nasdaq-100", "F.US.MNQ", "MNQ", 25, 2, 5_000, True)  # noqa: FBT003
 
 _ORDER: dict[str, Any] = {
-    "key": "pabc123-1-1",
-    "tag": "pabc123-1-1",
+    "key": TAG,
+    "tag": TAG,
     "order_id": 0,
     "account_id": 1,
     "contract": 0,
@@ -44,7 +45,7 @@ _ORDER: dict[str, Any] = {
 _FILL: dict[str, Any] = {
     "trade_id": 100,
     "order_id": 7,
-    "tag": "pabc123-1-1",
+    "tag": TAG,
     "account_id": 1,
     "contract": 0,
     "contract_id": MNQ.id,

@@ -1,56 +1,11 @@
 import asyncio
-import socket
-from collections.abc import Iterator
-from typing import cast
 
 import pytest
 import trading_bot_core as core
 
 from app import errors
 from app.native import NativeEngine, Notice, RequestDone, check_build
-
-
-class ScriptedCore:
-    """Stands in for the extension's engine: gives out the events it was handed."""
-
-    def __init__(self, wake_fd: int) -> None:
-        self.waiting: list[object] = []
-        self.calls: list[str] = []
-        self.wake = socket.socket(fileno=socket.dup(wake_fd))
-
-    def publish(self, *events: object) -> None:
-        self.waiting += events
-        self.wake.send(b"!")
-
-    def clear_wake(self) -> None:
-        self.calls.append("clear_wake")
-
-    def drain(self, limit: int) -> list[object]:
-        self.calls.append("drain")
-        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
-        return taken
-
-    def submit(self, *_arguments: object, **_named: object) -> None:
-        error = core.Busy("the queue is full")
-        error.kind, error.text = "busy", "The command queue is full."
-        raise error
-
-    def shutdown(self) -> None:
-        self.calls.append("shutdown")
-        if self.wake.fileno() != -1:
-            self.wake.send(b"!")
-            self.wake.close()
-
-
-@pytest.fixture
-def scripted() -> Iterator[tuple[ScriptedCore, NativeEngine]]:
-    pair = socket.socketpair()
-    for end in pair:
-        end.settimeout(0)
-    core_engine = ScriptedCore(pair[1].fileno())
-    engine = NativeEngine(cast("core.Engine", core_engine), pair)
-    yield core_engine, engine
-    engine.shutdown()
+from tests.app.scripted import ScriptedCore
 
 
 def notice(text: str) -> Notice:
@@ -61,7 +16,7 @@ def test_the_flag_is_cleared_before_draining(scripted: tuple[ScriptedCore, Nativ
     core_engine, engine = scripted
     core_engine.publish(notice("a"))
     engine.pump()
-    assert core_engine.calls == ["clear_wake", "drain"]
+    assert core_engine.calls == [("clear_wake",), ("drain",)]
 
 
 def test_listeners_get_only_their_own_events_in_order(scripted: tuple[ScriptedCore, NativeEngine]) -> None:
@@ -152,7 +107,8 @@ def test_a_request_without_answer_is_unknown_and_forgotten(scripted: tuple[Scrip
 
 
 def test_the_engines_errors_arrive_as_ours(scripted: tuple[ScriptedCore, NativeEngine]) -> None:
-    _, engine = scripted
+    core_engine, engine = scripted
+    core_engine.is_busy = True
     with pytest.raises(errors.EngineBusy) as caught:
         engine.submit(1, "C", "buy", "market", 1, source="test")
     assert caught.value.kind == "busy"
@@ -161,7 +117,7 @@ def test_the_engines_errors_arrive_as_ours(scripted: tuple[ScriptedCore, NativeE
 def test_the_wake_socket_outlives_the_engines_threads(scripted: tuple[ScriptedCore, NativeEngine]) -> None:
     core_engine, engine = scripted
     engine.shutdown()
-    assert "shutdown" in core_engine.calls
+    assert ("shutdown",) in core_engine.calls
     assert engine.wake_fileno() == -1
 
 

@@ -1,0 +1,82 @@
+"""Opens what a program needs, in order, and closes it in the reverse order: for the window and the command line alike.
+
+logs ► crash hooks ► app store ► engine ► services            close: recorder, engine (joined), store, logs
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self
+
+from app.config import Directories, Options
+from app.native import NativeEngine
+from app.persistence import AppStore
+from app.services.market import MarketService
+from app.services.recorder import Recorder
+from app.services.session import Endpoint, SessionService
+from app.services.trading import TradingService
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything open. Built on the loop's thread; `close()` is awaited there."""
+
+    options: Options
+    directories: Directories
+    engine: NativeEngine
+    store: AppStore
+    executor: ThreadPoolExecutor
+    session: SessionService
+    market: MarketService
+    trading: TradingService
+    recorder: Recorder
+
+    @classmethod
+    async def open(cls, directories: Directories, options: Options, *, is_headless: bool = False) -> Self:
+        """Raises EngineBusy when another process holds the base directory, StoreUnavailable, BuildMismatch.
+
+        The window calls `engine.pump` itself; a headless program has it attached to its loop.
+        """
+        directories.create()
+        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="py-io")
+        loop = asyncio.get_running_loop()
+        try:
+            engine = NativeEngine.open(directories.base, is_headless=is_headless)
+        except BaseException:
+            executor.shutdown()
+            raise
+        try:
+            store = await loop.run_in_executor(executor, AppStore.open, options.storage.url, directories.base)
+        except BaseException:
+            engine.shutdown()
+            executor.shutdown()
+            raise
+        if is_headless:
+            engine.attach(loop)
+        return cls(
+            options=options,
+            directories=directories,
+            engine=engine,
+            store=store,
+            executor=executor,
+            session=SessionService(engine, options.connection, options.risk),
+            market=MarketService(engine, options.trading.request_deadline_s),
+            trading=TradingService(engine, options.trading),
+            recorder=Recorder(engine, store, executor),
+        )
+
+    async def connect(self, endpoint: Endpoint) -> None:
+        """Connect and record under this gateway's identity from the first event on."""
+        await self.recorder.begin(endpoint.identity)
+        await self.session.connect(endpoint)
+
+    async def close(self) -> None:
+        """Write what waits, join every thread, release the lock. What the engine says last is still recorded."""
+        self.engine.pump()
+        await self.recorder.close()
+        await asyncio.to_thread(self.engine.stop)
+        self.engine.shutdown()
+        await asyncio.get_running_loop().run_in_executor(self.executor, self.store.close)
+        self.executor.shutdown()

@@ -1,0 +1,255 @@
+"""The human side of an order: is its shape possible, send it, and say in one word how it ended.
+
+Shape is checked here (grid, sizes, what a kind needs) and answered beside the field; whether it is allowed is the
+engine's gate, whether it is taken is the broker's word. Nothing here retries: an order without an answer is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from app import domain, errors
+from app.config import TradingOptions
+from app.domain import Account, Contract, Order, RequestDone
+from app.errors import InvalidOrder
+from app.native import NativeEngine
+
+_log = structlog.get_logger(__name__)
+
+_NEEDS_LIMIT = frozenset({"limit", "stop_limit"})
+_NEEDS_STOP = frozenset({"stop", "stop_limit"})
+_MOST_LOTS = 1_000_000
+_REFUSED_LIVES = frozenset({"refused", "not_accepted"})
+
+
+class Draft(Protocol):
+    """What a person asked for. Prices are ticks of the contract; None where the kind has no such price."""
+
+    @property
+    def account_id(self) -> int: ...
+    @property
+    def contract_id(self) -> str: ...
+    @property
+    def side(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def size_lots(self) -> int: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def limit_ticks(self) -> int | None: ...
+    @property
+    def stop_ticks(self) -> int | None: ...
+    @property
+    def trail_ticks(self) -> int | None: ...
+    @property
+    def stop_bracket_ticks(self) -> int | None: ...
+    @property
+    def target_bracket_ticks(self) -> int | None: ...
+    @property
+    def reduce_only(self) -> bool: ...
+    @property
+    def pressed_mono_ns(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderDraft:
+    """A draft of the command line and of tests; panels bring their own with the painted prices."""
+
+    account_id: int
+    contract_id: str
+    side: str
+    kind: str
+    size_lots: int
+    source: str
+    limit_ticks: int | None = None
+    stop_ticks: int | None = None
+    trail_ticks: int | None = None
+    stop_bracket_ticks: int | None = None
+    target_bracket_ticks: int | None = None
+    reduce_only: bool = False
+    pressed_mono_ns: int = 0
+
+
+def ticks_from_text(contract: Contract, text: str, field: str) -> int:
+    """Parse a price a person typed. Raises InvalidOrder, naming the nearest grid prices."""
+    try:
+        return contract.ticks_from_text(text.strip())
+    except ValueError as error:
+        raise InvalidOrder(field, str(error)) from None
+
+
+def check_shape(draft: Draft, accounts: list[Account], contracts: list[Contract]) -> None:
+    """Raise InvalidOrder at the first thing that no gate and no broker could ever accept."""
+    account = next((held for held in accounts if held.id == draft.account_id), None)
+    if account is None:
+        raise InvalidOrder("account", f"Account {draft.account_id} is not one of this login.")
+    if account.word == "LIVE":
+        raise InvalidOrder("account", f"{account.name} looks like a live account; trading it is blocked.")
+    if not any(contract.id == draft.contract_id for contract in contracts):
+        raise InvalidOrder("contract", f"Contract {draft.contract_id!r} is not known; search for it first.")
+    if draft.side not in domain.SIDES:
+        raise InvalidOrder("side", f"Side {draft.side!r} is not one of {', '.join(domain.SIDES)}.")
+    if draft.kind not in domain.KINDS:
+        raise InvalidOrder("kind", f"Kind {draft.kind!r} is not one of {', '.join(domain.KINDS)}.")
+    if not 1 <= draft.size_lots <= _MOST_LOTS:
+        raise InvalidOrder("size", f"Size {draft.size_lots} is not a positive whole number of lots.")
+    _check_prices(draft)
+
+
+def _check_prices(draft: Draft) -> None:
+    rules = (
+        ("limit", draft.limit_ticks, draft.kind in _NEEDS_LIMIT),
+        ("stop", draft.stop_ticks, draft.kind in _NEEDS_STOP),
+        ("trail", draft.trail_ticks, draft.kind == "trailing_stop"),
+    )
+    kind = draft.kind.replace("_", " ")
+    for field, ticks, is_needed in rules:
+        if is_needed and ticks is None:
+            raise InvalidOrder(field, f"A {kind} order needs a {field} price.")
+        if not is_needed and ticks is not None:
+            raise InvalidOrder(field, f"A {kind} order has no {field} price.")
+    distances = (
+        ("trail", draft.trail_ticks),
+        ("stop bracket", draft.stop_bracket_ticks),
+        ("target bracket", draft.target_bracket_ticks),
+    )
+    for field, ticks in distances:
+        if ticks is not None and ticks < 1:
+            raise InvalidOrder(field, f"The {field} distance is {ticks} ticks; at least 1 is needed.")
+
+
+class TradingService:
+    def __init__(self, engine: NativeEngine, options: TradingOptions) -> None:
+        self._engine = engine
+        self._options = options
+
+    def submit(self, draft: Draft) -> str:
+        """Check the shape, push the order, return its tag; what becomes of it arrives as events.
+
+        Raises InvalidOrder, EngineBusy, EngineHalted. Never waits.
+        """
+        check_shape(draft, self._engine.accounts(), self._engine.contracts())
+        tag = self._engine.submit(
+            draft.account_id,
+            draft.contract_id,
+            draft.side,
+            draft.kind,
+            draft.size_lots,
+            source=draft.source,
+            limit_ticks=draft.limit_ticks,
+            stop_ticks=draft.stop_ticks,
+            trail_ticks=draft.trail_ticks,
+            stop_bracket_ticks=draft.stop_bracket_ticks,
+            target_bracket_ticks=draft.target_bracket_ticks,
+            reduce_only=draft.reduce_only,
+            pressed_mono_ns=draft.pressed_mono_ns,
+        )
+        _log.info("order submitted", tag=tag, source=draft.source, side=draft.side, lots=draft.size_lots)
+        return tag
+
+    async def place(self, draft: Draft) -> Order:
+        """Submit and wait until the order works or is done; for callers that can show only one answer.
+
+        Raises what `submit` raises, and Denied, BrokerRejected or OutcomeUnknown.
+        """
+        outcome: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
+        tag = ""
+
+        def on_order(event: domain.OrderChanged) -> None:
+            if event.order.tag == tag and not outcome.done() and _is_decided(event.order):
+                outcome.set_result(event.order)
+
+        def on_denied(event: domain.Denied) -> None:
+            if event.tag == tag and not outcome.done():
+                outcome.set_exception(errors.Denied(tag, event.reasons))
+
+        stops = (
+            self._engine.listen(domain.OrderChanged, on_order),
+            self._engine.listen(domain.Denied, on_denied),
+        )
+        try:
+            tag = self.submit(draft)
+            async with asyncio.timeout(self._options.request_deadline_s):
+                return _accepted(await outcome)
+        except TimeoutError:
+            raise errors.OutcomeUnknown(
+                f"Order {tag} has no answer after {self._options.request_deadline_s:g} s. It may be live; "
+                "look with `pitdesk orders` before sending another.",
+                tag,
+            ) from None
+        finally:
+            for stop in stops:
+                stop()
+
+    async def modify(
+        self,
+        key: str,
+        *,
+        size_lots: int | None = None,
+        limit_ticks: int | None = None,
+        stop_ticks: int | None = None,
+        trail_ticks: int | None = None,
+        source: str,
+    ) -> RequestDone:
+        """Change a working order. Raises InvalidOrder, and what `NativeEngine.done` raises."""
+        if size_lots is None and limit_ticks is None and stop_ticks is None and trail_ticks is None:
+            raise InvalidOrder("order", "Nothing to change: name a size or a price.")
+        if size_lots is not None and size_lots < 1:
+            raise InvalidOrder("size", f"Size {size_lots} is not a positive whole number of lots.")
+        request = self._engine.modify(
+            key,
+            size_lots=size_lots,
+            limit_ticks=limit_ticks,
+            stop_ticks=stop_ticks,
+            trail_ticks=trail_ticks,
+            source=source,
+        )
+        return await self._settle(request, self._options.request_deadline_s)
+
+    async def cancel(self, key: str, *, source: str) -> RequestDone:
+        return await self._settle(self._engine.cancel(key, source=source), self._options.request_deadline_s)
+
+    async def cancel_group(
+        self, account_id: int, *, contract_id: str | None = None, side: str | None = None, source: str
+    ) -> RequestDone:
+        request = self._engine.cancel_group(account_id, contract_id=contract_id, side=side, source=source)
+        return await self._settle(request, self._options.request_deadline_s)
+
+    async def close(
+        self, account_id: int, contract_id: str, *, size_lots: int | None = None, source: str
+    ) -> RequestDone:
+        request = self._engine.close_position(account_id, contract_id, size_lots=size_lots, source=source)
+        return await self._settle(request, self._options.request_deadline_s)
+
+    async def flatten(self, account_id: int, *, contract_id: str | None = None, source: str) -> RequestDone:
+        """Cancel everything, close the net, read back. Done only when the broker says it is flat."""
+        request = self._engine.flatten(account_id, contract_id=contract_id, source=source)
+        return await self._settle(request, self._options.flatten_deadline_s)
+
+    def arm(self, source: str, account_id: int, *, is_armed: bool) -> None:
+        self._engine.arm(source, account_id, is_armed)
+
+    def is_armed(self, source: str, account_id: int) -> bool:
+        return self._engine.is_armed(source, account_id)
+
+    async def _settle(self, request_id: int, deadline_s: float) -> RequestDone:
+        answer = await self._engine.answer(request_id, deadline_s)
+        return self._engine.checked(answer)
+
+
+def _is_decided(order: Order) -> bool:
+    return order.life in domain.DONE_LIVES or (order.life in {"working", "suspended"} and not order.doubt_since_ns)
+
+
+def _accepted(order: Order) -> Order:
+    if order.life == "denied":
+        raise errors.Denied(order.tag, [("denied", order.reason)])
+    if order.life in _REFUSED_LIVES:
+        raise errors.BrokerRejected(order.life, order.reason or f"The broker refused order {order.tag}.", order.tag)
+    return order
