@@ -31,7 +31,7 @@ pub struct Home {
     directory: PathBuf,
     install: String,
     epoch: u64,
-    _lock: File,
+    lock: File,
 }
 
 impl Home {
@@ -51,7 +51,7 @@ impl Home {
         write_whole(&mut lock, &std::process::id().to_string()).map_err(failed)?;
         let install = read_install(&directory.join("install")).map_err(failed)?;
         let epoch = raise_epoch(&directory.join("epoch")).map_err(failed)?;
-        Ok(Self { directory: directory.to_owned(), install, epoch, _lock: lock })
+        Ok(Self { directory: directory.to_owned(), install, epoch, lock })
     }
 
     pub fn directory(&self) -> &Path {
@@ -66,6 +66,12 @@ impl Home {
     /// Number of this start.
     pub const fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Gives the directory up before the value is dropped, since views may outlive the engine.
+    pub fn release(&self) {
+        // The lock ends with the file at the latest.
+        let _ = FileExt::unlock(&self.lock);
     }
 
     /// The journal's file for a gateway identity, its folder made.

@@ -133,6 +133,11 @@ impl JournalWriter {
         })
     }
 
+    /// A second handle of the file, for the thread that makes it durable.
+    pub fn sync_handle(&self) -> Result<File, JournalError> {
+        Ok(self.file.try_clone()?)
+    }
+
     /// Index of the last record written.
     pub fn written(&self) -> u64 {
         self.written

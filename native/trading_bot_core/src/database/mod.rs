@@ -1,3 +1,5 @@
 //! What is kept on disk by the core.
 
+pub mod home;
 pub mod journal;
+pub mod log;

@@ -3,5 +3,6 @@
 pub mod budget;
 pub mod gate;
 pub mod outcome;
+pub mod rest;
 pub mod send;
 pub mod tag;

@@ -1,0 +1,215 @@
+//! What acts after the engine has failed (decision 4): it reads orders and positions by REST, cancels, closes, reads
+//! back, and can do nothing else. It keeps no state and believes only what the broker answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::runtime::Handle as Runtime;
+
+use super::contract::{Command, DoneOutcome, Endpoint, Group};
+use super::news::News;
+use super::views::{Board, DeniedRow, Event};
+use crate::order_execution::rest::{Client, Outcome, Pool};
+use crate::types::{AccountId, Lots, RequestId};
+
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How often the result is read back before the answer is *unknown*.
+const READ_BACKS: u32 = 10;
+
+/// The commands that may still be carried out.
+pub struct Caretaker {
+    client: Option<Arc<Client>>,
+    board: Arc<Board>,
+}
+
+type Verdict = (DoneOutcome, String);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OpenOrder {
+    id: i64,
+    contract_id: String,
+    #[serde(default)]
+    side: i64,
+    #[serde(default, rename = "type")]
+    kind: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OpenPosition {
+    contract_id: String,
+    size: i64,
+}
+
+impl Caretaker {
+    pub fn new(client: Option<Arc<Client>>, board: Arc<Board>) -> Self {
+        Self { client, board }
+    }
+
+    /// Carries out a cancel or a close, and refuses everything else.
+    pub fn command(&mut self, command: Command, runtime: &Runtime, news: &Arc<News>) {
+        let Some(request) = request_of(&command) else {
+            if let Command::Submit(draft) = command {
+                news.push(Event::Denied(DeniedRow {
+                    tag: draft.tag.to_string().into(),
+                    account_id: i64::from(draft.account.0),
+                    contract_id: draft.contract_id.into(),
+                    reasons: vec![("halted", "The engine is halted; only cancels and closes are taken.".to_owned())],
+                }));
+                news.wake();
+            }
+            return;
+        };
+        let Some(client) = self.client.clone() else {
+            return answer(news, request, (DoneOutcome::Failed, "There is no connection.".to_owned()));
+        };
+        let target = match &command {
+            Command::Cancel { key, .. } => self.find(key),
+            _ => None,
+        };
+        let news = Arc::clone(news);
+        runtime.spawn(async move {
+            let verdict = carry_out(&client, command, target).await;
+            answer(&news, request, verdict);
+        });
+    }
+
+    /// Account and broker id of an order of the frozen table.
+    fn find(&self, key: &str) -> Option<(i64, i64)> {
+        let orders = self.board.orders.load();
+        let row = orders.iter().find(|row| &*row.key == key)?;
+        (row.order_id != 0).then_some((row.account_id, row.order_id))
+    }
+}
+
+fn answer(news: &News, request: RequestId, (outcome, text): Verdict) {
+    news.push(Event::RequestDone { request_id: request.0, outcome, text, payload_json: String::new() });
+    news.wake();
+}
+
+fn request_of(command: &Command) -> Option<RequestId> {
+    match command {
+        Command::Modify { request, .. }
+        | Command::Cancel { request, .. }
+        | Command::CancelGroup { request, .. }
+        | Command::ClosePosition { request, .. }
+        | Command::Flatten { request, .. }
+        | Command::Reconcile { request }
+        | Command::ChooseAccounts { request, .. }
+        | Command::Subscribe { request, .. }
+        | Command::Unsubscribe { request, .. }
+        | Command::WatchBars { request, .. }
+        | Command::SearchContracts { request, .. }
+        | Command::Disconnect { request } => Some(*request),
+        Command::Submit(_) | Command::Arm { .. } | Command::SetLimits { .. } | Command::Halt { .. } => None,
+    }
+}
+
+async fn carry_out(client: &Client, command: Command, target: Option<(i64, i64)>) -> Verdict {
+    let result = match command {
+        Command::Cancel { key, .. } => match target {
+            Some((account, order)) => cancel(client, account, order).await,
+            None => Err((DoneOutcome::Failed, format!("No order {key} with a broker id is known."))),
+        },
+        Command::CancelGroup { account, group, .. } => cancel_group(client, account, &group).await,
+        Command::ClosePosition { account, contract_id, size, .. } => close(client, account, &contract_id, size).await,
+        Command::Flatten { account, contract_id, .. } => flatten(client, account, contract_id).await,
+        _ => Err((DoneOutcome::Failed, "The engine is halted; only cancels and closes are taken.".to_owned())),
+    };
+    result.map_or_else(|failure| failure, |text| (DoneOutcome::Done, text))
+}
+
+async fn call(client: &Client, endpoint: Endpoint, body: Value) -> Result<Value, Verdict> {
+    let pool = if endpoint.is_mutating() { Pool::Orders } else { Pool::Ordinary };
+    let bytes = Bytes::from(body.to_string());
+    let answer = client.post(pool, endpoint.path(), bytes, DEADLINE, endpoint.may_repeat_on_401()).await;
+    let body = match answer.outcome {
+        Outcome::Reply { status: 200, body } => body,
+        Outcome::Reply { status, .. } => return Err((DoneOutcome::Unknown, format!("The broker answered HTTP {status}."))),
+        Outcome::NotSent(text) => return Err((DoneOutcome::Failed, format!("Nothing was sent: {text}."))),
+        Outcome::Timeout | Outcome::Reset(_) => {
+            return Err((DoneOutcome::Unknown, "The broker did not answer.".to_owned()));
+        }
+    };
+    let value: Value = serde_json::from_slice(&body)
+        .map_err(|_| (DoneOutcome::Unknown, "The broker's answer cannot be read.".to_owned()))?;
+    if value["success"] == json!(true) {
+        return Ok(value);
+    }
+    let text = value["errorMessage"].as_str().unwrap_or("The broker refused without a reason.");
+    Err((DoneOutcome::Refused, text.to_owned()))
+}
+
+async fn cancel(client: &Client, account: i64, order: i64) -> Result<String, Verdict> {
+    call(client, Endpoint::Cancel, json!({"accountId": account, "orderId": order})).await?;
+    Ok(format!("Order #{order} is cancelled."))
+}
+
+async fn open_orders(client: &Client, account: AccountId) -> Result<Vec<OpenOrder>, Verdict> {
+    // Working, pending and suspended: the plain search hides the legs of a bracket.
+    let body = json!({"filter": {"accountId": account.0, "statuses": [1, 6, 8]}, "pageSize": 1_000});
+    rows(call(client, Endpoint::OrderQuery, body).await?["orders"].take())
+}
+
+async fn open_positions(client: &Client, account: AccountId) -> Result<Vec<OpenPosition>, Verdict> {
+    rows(call(client, Endpoint::PositionSearch, json!({"accountId": account.0})).await?["positions"].take())
+}
+
+fn rows<T: for<'de> Deserialize<'de>>(value: Value) -> Result<Vec<T>, Verdict> {
+    serde_json::from_value(value).map_err(|_| (DoneOutcome::Unknown, "The broker's rows cannot be read.".to_owned()))
+}
+
+async fn cancel_group(client: &Client, account: AccountId, group: &Group) -> Result<String, Verdict> {
+    let orders = open_orders(client, account).await?;
+    let is_meant = |order: &OpenOrder| {
+        group.contract_id.as_ref().is_none_or(|id| *id == order.contract_id)
+            && group.side.is_none_or(|side| i64::from(side.to_wire()) == order.side)
+            && group.kind.is_none_or(|kind| i64::from(kind.to_wire()) == order.kind)
+    };
+    let mut count = 0;
+    for order in orders.iter().filter(|order| is_meant(order)) {
+        // An order that filled meanwhile refuses its cancel; the rest must still be cancelled.
+        if cancel(client, i64::from(account.0), order.id).await.is_ok() {
+            count += 1;
+        }
+    }
+    Ok(format!("{count} orders are cancelled."))
+}
+
+async fn close(client: &Client, account: AccountId, contract: &str, size: Option<Lots>) -> Result<String, Verdict> {
+    let mut body = json!({"accountId": account.0, "contractId": contract});
+    let endpoint = match size {
+        None => Endpoint::CloseContract,
+        Some(size) => {
+            body["size"] = json!(size.0);
+            Endpoint::PartialCloseContract
+        }
+    };
+    call(client, endpoint, body).await?;
+    Ok(format!("The position in {contract} is closed."))
+}
+
+/// Cancels, closes, and reads back until both lists are empty.
+async fn flatten(client: &Client, account: AccountId, contract: Option<String>) -> Result<String, Verdict> {
+    let group = Group { contract_id: contract.clone(), ..Group::default() };
+    let is_meant = |id: &String| contract.as_ref().is_none_or(|wanted| wanted == id);
+    for attempt in 0..READ_BACKS {
+        cancel_group(client, account, &group).await?;
+        let positions = open_positions(client, account).await?;
+        let open: Vec<_> = positions.iter().filter(|p| p.size != 0 && is_meant(&p.contract_id)).collect();
+        let orders = open_orders(client, account).await?;
+        if open.is_empty() && !orders.iter().any(|order| is_meant(&order.contract_id)) {
+            return Ok("Flat: no order and no position is left.".to_owned());
+        }
+        for position in open {
+            // Refused when the last close has just filled; the next reading tells.
+            let _ = close(client, account, &position.contract_id, None).await;
+        }
+        tokio::time::sleep(Duration::from_millis(200 * u64::from(attempt + 1))).await;
+    }
+    Err((DoneOutcome::Unknown, "Orders or positions are still open; look at the broker's own platform.".to_owned()))
+}
