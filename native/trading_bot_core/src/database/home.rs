@@ -19,7 +19,9 @@ use crate::order_execution::tag::install_id;
 /// Why the base directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
-    #[error("Another engine{holder} holds {directory}. Close it, or choose another base directory.")]
+    #[error(
+        "Another engine{holder} holds {directory}. Close it, or choose another base directory."
+    )]
     Held { directory: String, holder: String },
     #[error("The base directory {directory} cannot be used: {error}.")]
     Io { directory: String, error: io::Error },
@@ -37,7 +39,10 @@ pub struct Home {
 impl Home {
     /// Takes the lock, makes what is missing and raises the epoch.
     pub fn take(directory: &Path) -> Result<Self, HomeError> {
-        let failed = |error| HomeError::Io { directory: directory.display().to_string(), error };
+        let failed = |error| HomeError::Io {
+            directory: directory.display().to_string(),
+            error,
+        };
         fs::create_dir_all(directory).map_err(failed)?;
         let mut lock = open(&directory.join("engine.lock")).map_err(failed)?;
         if !lock.try_lock_exclusive().map_err(failed)? {
@@ -45,13 +50,25 @@ impl Home {
             // Only the holder's number for the sentence; without it the sentence still stands.
             let _ = lock.read_to_string(&mut text);
             let pid = text.trim();
-            let holder = if pid.is_empty() { String::new() } else { format!(" (process {pid})") };
-            return Err(HomeError::Held { directory: directory.display().to_string(), holder });
+            let holder = if pid.is_empty() {
+                String::new()
+            } else {
+                format!(" (process {pid})")
+            };
+            return Err(HomeError::Held {
+                directory: directory.display().to_string(),
+                holder,
+            });
         }
         write_whole(&mut lock, &std::process::id().to_string()).map_err(failed)?;
         let install = read_install(&directory.join("install")).map_err(failed)?;
         let epoch = raise_epoch(&directory.join("epoch")).map_err(failed)?;
-        Ok(Self { directory: directory.to_owned(), install, epoch, lock })
+        Ok(Self {
+            directory: directory.to_owned(),
+            install,
+            epoch,
+            lock,
+        })
     }
 
     pub fn directory(&self) -> &Path {
@@ -105,7 +122,11 @@ fn read_install(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     file.read_to_string(&mut text)?;
     let known = text.trim();
-    if known.len() == 6 && known.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+    if known.len() == 6
+        && known
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    {
         return Ok(known.to_owned());
     }
     let mut random = [0; 6];
@@ -123,7 +144,10 @@ fn raise_epoch(path: &Path) -> io::Result<u64> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => "0".to_owned(),
         Err(error) => return Err(error),
     };
-    let stored = text.trim().parse().unwrap_or_else(|_| crate::clock::wall().0.max(0) as u64 / 1_000_000_000);
+    let stored = text
+        .trim()
+        .parse()
+        .unwrap_or_else(|_| crate::clock::wall().0.max(0) as u64 / 1_000_000_000);
     let epoch: u64 = stored + 1;
     let beside = path.with_extension("new");
     write_whole(&mut open(&beside)?, &epoch.to_string())?;
@@ -166,7 +190,12 @@ mod tests {
         assert_eq!(first.epoch(), 1);
         let install = first.install().to_owned();
         let refused = Home::take(&scratch.0).expect_err("it is held");
-        assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
+        assert!(
+            refused
+                .to_string()
+                .contains(&std::process::id().to_string()),
+            "{refused}"
+        );
         drop(first);
         let second = Home::take(&scratch.0).expect("released");
         assert_eq!((second.epoch(), second.install()), (2, install.as_str()));

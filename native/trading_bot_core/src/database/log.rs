@@ -30,19 +30,33 @@ impl Log {
         epoch: u64,
         on_failure: impl FnOnce(String) + Send + 'static,
     ) -> Result<(Self, Opening), JournalError> {
-        let Opened { writer, records, damage, .. } = open(path, identity, epoch)?;
+        let Opened {
+            writer,
+            records,
+            damage,
+            ..
+        } = open(path, identity, epoch)?;
         let file = writer.sync_handle()?;
         let (due, wanted) = bounded::<()>(1);
-        let store = std::thread::Builder::new().name("store".into()).spawn(move || {
-            while wanted.recv().is_ok() {
-                std::thread::sleep(GROUP);
-                if let Err(error) = file.sync_data() {
-                    on_failure(error.to_string());
-                    return;
+        let store = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || {
+                while wanted.recv().is_ok() {
+                    std::thread::sleep(GROUP);
+                    if let Err(error) = file.sync_data() {
+                        on_failure(error.to_string());
+                        return;
+                    }
                 }
-            }
-        })?;
-        Ok((Self { writer, due: Some(due), store: Some(store) }, Opening { records, damage }))
+            })?;
+        Ok((
+            Self {
+                writer,
+                due: Some(due),
+                store: Some(store),
+            },
+            Opening { records, damage },
+        ))
     }
 
     /// Writes one record and asks for its sync.

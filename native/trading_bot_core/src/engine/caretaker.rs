@@ -58,14 +58,21 @@ impl Caretaker {
                     tag: draft.tag.to_string().into(),
                     account_id: i64::from(draft.account.0),
                     contract_id: draft.contract_id.into(),
-                    reasons: vec![("halted", "The engine is halted; only cancels and closes are taken.".to_owned())],
+                    reasons: vec![(
+                        "halted",
+                        "The engine is halted; only cancels and closes are taken.".to_owned(),
+                    )],
                 }));
                 news.wake();
             }
             return;
         };
         let Some(client) = self.client.clone() else {
-            return answer(news, request, (DoneOutcome::Failed, "There is no connection.".to_owned()));
+            return answer(
+                news,
+                request,
+                (DoneOutcome::Failed, "There is no connection.".to_owned()),
+            );
         };
         let target = match &command {
             Command::Cancel { key, .. } => self.find(key),
@@ -87,7 +94,12 @@ impl Caretaker {
 }
 
 fn answer(news: &News, request: RequestId, (outcome, text): Verdict) {
-    news.push(Event::RequestDone { request_id: request.0, outcome, text, payload_json: String::new() });
+    news.push(Event::RequestDone {
+        request_id: request.0,
+        outcome,
+        text,
+        payload_json: String::new(),
+    });
     news.wake();
 }
 
@@ -105,7 +117,10 @@ fn request_of(command: &Command) -> Option<RequestId> {
         | Command::WatchBars { request, .. }
         | Command::SearchContracts { request, .. }
         | Command::Disconnect { request } => Some(*request),
-        Command::Submit(_) | Command::Arm { .. } | Command::SetLimits { .. } | Command::Halt { .. } => None,
+        Command::Submit(_)
+        | Command::Arm { .. }
+        | Command::SetLimits { .. }
+        | Command::Halt { .. } => None,
     }
 }
 
@@ -113,62 +128,135 @@ async fn carry_out(client: &Client, command: Command, target: Option<(i64, i64)>
     let result = match command {
         Command::Cancel { key, .. } => match target {
             Some((account, order)) => cancel(client, account, order).await,
-            None => Err((DoneOutcome::Failed, format!("No order {key} with a broker id is known."))),
+            None => Err((
+                DoneOutcome::Failed,
+                format!("No order {key} with a broker id is known."),
+            )),
         },
         Command::CancelGroup { account, group, .. } => cancel_group(client, account, &group).await,
-        Command::ClosePosition { account, contract_id, size, .. } => close(client, account, &contract_id, size).await,
-        Command::Flatten { account, contract_id, .. } => flatten(client, account, contract_id).await,
-        _ => Err((DoneOutcome::Failed, "The engine is halted; only cancels and closes are taken.".to_owned())),
+        Command::ClosePosition {
+            account,
+            contract_id,
+            size,
+            ..
+        } => close(client, account, &contract_id, size).await,
+        Command::Flatten {
+            account,
+            contract_id,
+            ..
+        } => flatten(client, account, contract_id).await,
+        _ => Err((
+            DoneOutcome::Failed,
+            "The engine is halted; only cancels and closes are taken.".to_owned(),
+        )),
     };
     result.map_or_else(|failure| failure, |text| (DoneOutcome::Done, text))
 }
 
 async fn call(client: &Client, endpoint: Endpoint, body: Value) -> Result<Value, Verdict> {
-    let pool = if endpoint.is_mutating() { Pool::Orders } else { Pool::Ordinary };
+    let pool = if endpoint.is_mutating() {
+        Pool::Orders
+    } else {
+        Pool::Ordinary
+    };
     let bytes = Bytes::from(body.to_string());
-    let answer = client.post(pool, endpoint.path(), bytes, DEADLINE, endpoint.may_repeat_on_401()).await;
+    let answer = client
+        .post(
+            pool,
+            endpoint.path(),
+            bytes,
+            DEADLINE,
+            endpoint.may_repeat_on_401(),
+        )
+        .await;
     let body = match answer.outcome {
         Outcome::Reply { status: 200, body } => body,
-        Outcome::Reply { status, .. } => return Err((DoneOutcome::Unknown, format!("The broker answered HTTP {status}."))),
-        Outcome::NotSent(text) => return Err((DoneOutcome::Failed, format!("Nothing was sent: {text}."))),
+        Outcome::Reply { status, .. } => {
+            return Err((
+                DoneOutcome::Unknown,
+                format!("The broker answered HTTP {status}."),
+            ));
+        }
+        Outcome::NotSent(text) => {
+            return Err((DoneOutcome::Failed, format!("Nothing was sent: {text}.")));
+        }
         Outcome::Timeout | Outcome::Reset(_) => {
-            return Err((DoneOutcome::Unknown, "The broker did not answer.".to_owned()));
+            return Err((
+                DoneOutcome::Unknown,
+                "The broker did not answer.".to_owned(),
+            ));
         }
     };
-    let value: Value = serde_json::from_slice(&body)
-        .map_err(|_| (DoneOutcome::Unknown, "The broker's answer cannot be read.".to_owned()))?;
+    let value: Value = serde_json::from_slice(&body).map_err(|_| {
+        (
+            DoneOutcome::Unknown,
+            "The broker's answer cannot be read.".to_owned(),
+        )
+    })?;
     if value["success"] == json!(true) {
         return Ok(value);
     }
-    let text = value["errorMessage"].as_str().unwrap_or("The broker refused without a reason.");
+    let text = value["errorMessage"]
+        .as_str()
+        .unwrap_or("The broker refused without a reason.");
     Err((DoneOutcome::Refused, text.to_owned()))
 }
 
 async fn cancel(client: &Client, account: i64, order: i64) -> Result<String, Verdict> {
-    call(client, Endpoint::Cancel, json!({"accountId": account, "orderId": order})).await?;
+    call(
+        client,
+        Endpoint::Cancel,
+        json!({"accountId": account, "orderId": order}),
+    )
+    .await?;
     Ok(format!("Order #{order} is cancelled."))
 }
 
 async fn open_orders(client: &Client, account: AccountId) -> Result<Vec<OpenOrder>, Verdict> {
     // Working, pending and suspended: the plain search hides the legs of a bracket.
-    let body = json!({"filter": {"accountId": account.0, "statuses": [1, 6, 8]}, "pageSize": 1_000});
+    let body =
+        json!({"filter": {"accountId": account.0, "statuses": [1, 6, 8]}, "pageSize": 1_000});
     rows(call(client, Endpoint::OrderQuery, body).await?["orders"].take())
 }
 
 async fn open_positions(client: &Client, account: AccountId) -> Result<Vec<OpenPosition>, Verdict> {
-    rows(call(client, Endpoint::PositionSearch, json!({"accountId": account.0})).await?["positions"].take())
+    rows(
+        call(
+            client,
+            Endpoint::PositionSearch,
+            json!({"accountId": account.0}),
+        )
+        .await?["positions"]
+            .take(),
+    )
 }
 
 fn rows<T: for<'de> Deserialize<'de>>(value: Value) -> Result<Vec<T>, Verdict> {
-    serde_json::from_value(value).map_err(|_| (DoneOutcome::Unknown, "The broker's rows cannot be read.".to_owned()))
+    serde_json::from_value(value).map_err(|_| {
+        (
+            DoneOutcome::Unknown,
+            "The broker's rows cannot be read.".to_owned(),
+        )
+    })
 }
 
-async fn cancel_group(client: &Client, account: AccountId, group: &Group) -> Result<String, Verdict> {
+async fn cancel_group(
+    client: &Client,
+    account: AccountId,
+    group: &Group,
+) -> Result<String, Verdict> {
     let orders = open_orders(client, account).await?;
     let is_meant = |order: &OpenOrder| {
-        group.contract_id.as_ref().is_none_or(|id| *id == order.contract_id)
-            && group.side.is_none_or(|side| i64::from(side.to_wire()) == order.side)
-            && group.kind.is_none_or(|kind| i64::from(kind.to_wire()) == order.kind)
+        group
+            .contract_id
+            .as_ref()
+            .is_none_or(|id| *id == order.contract_id)
+            && group
+                .side
+                .is_none_or(|side| i64::from(side.to_wire()) == order.side)
+            && group
+                .kind
+                .is_none_or(|kind| i64::from(kind.to_wire()) == order.kind)
     };
     let mut count = 0;
     for order in orders.iter().filter(|order| is_meant(order)) {
@@ -180,7 +268,12 @@ async fn cancel_group(client: &Client, account: AccountId, group: &Group) -> Res
     Ok(format!("{count} orders are cancelled."))
 }
 
-async fn close(client: &Client, account: AccountId, contract: &str, size: Option<Lots>) -> Result<String, Verdict> {
+async fn close(
+    client: &Client,
+    account: AccountId,
+    contract: &str,
+    size: Option<Lots>,
+) -> Result<String, Verdict> {
     let mut body = json!({"accountId": account.0, "contractId": contract});
     let endpoint = match size {
         None => Endpoint::CloseContract,
@@ -194,13 +287,23 @@ async fn close(client: &Client, account: AccountId, contract: &str, size: Option
 }
 
 /// Cancels, closes, and reads back until both lists are empty.
-async fn flatten(client: &Client, account: AccountId, contract: Option<String>) -> Result<String, Verdict> {
-    let group = Group { contract_id: contract.clone(), ..Group::default() };
+async fn flatten(
+    client: &Client,
+    account: AccountId,
+    contract: Option<String>,
+) -> Result<String, Verdict> {
+    let group = Group {
+        contract_id: contract.clone(),
+        ..Group::default()
+    };
     let is_meant = |id: &String| contract.as_ref().is_none_or(|wanted| wanted == id);
     for attempt in 0..READ_BACKS {
         cancel_group(client, account, &group).await?;
         let positions = open_positions(client, account).await?;
-        let open: Vec<_> = positions.iter().filter(|p| p.size != 0 && is_meant(&p.contract_id)).collect();
+        let open: Vec<_> = positions
+            .iter()
+            .filter(|p| p.size != 0 && is_meant(&p.contract_id))
+            .collect();
         let orders = open_orders(client, account).await?;
         if open.is_empty() && !orders.iter().any(|order| is_meant(&order.contract_id)) {
             return Ok("Flat: no order and no position is left.".to_owned());
@@ -211,5 +314,8 @@ async fn flatten(client: &Client, account: AccountId, contract: Option<String>) 
         }
         tokio::time::sleep(Duration::from_millis(200 * u64::from(attempt + 1))).await;
     }
-    Err((DoneOutcome::Unknown, "Orders or positions are still open; look at the broker's own platform.".to_owned()))
+    Err((
+        DoneOutcome::Unknown,
+        "Orders or positions are still open; look at the broker's own platform.".to_owned(),
+    ))
 }

@@ -105,8 +105,16 @@ struct Directory {
 
 impl Directory {
     fn new(contracts: Arc<Contracts>) -> Self {
-        let slots = contracts.iter().enumerate().map(|(slot, contract)| (contract.id.clone(), slot)).collect();
-        Self { contracts, slots, last: Cell::new(0) }
+        let slots = contracts
+            .iter()
+            .enumerate()
+            .map(|(slot, contract)| (contract.id.clone(), slot))
+            .collect();
+        Self {
+            contracts,
+            slots,
+            last: Cell::new(0),
+        }
     }
 
     /// Takes over the engine's list when it has changed.
@@ -140,7 +148,12 @@ struct Reader {
 }
 
 impl Reader {
-    fn read(&mut self, frame: &[u8], contracts: &impl ContractLookup, mut take: impl FnMut(HubEvent<'_>)) -> Taken {
+    fn read(
+        &mut self,
+        frame: &[u8],
+        contracts: &impl ContractLookup,
+        mut take: impl FnMut(HubEvent<'_>),
+    ) -> Taken {
         let mut taken = Taken::default();
         let parser = &mut self.parser;
         let whole = self.splitter.feed(frame, |record| {
@@ -150,10 +163,14 @@ impl Reader {
                     HubEvent::User(UserEvent::Logout) => taken.end = Some(End::LoggedOut),
                     HubEvent::User(_) => taken.events += 1,
                     HubEvent::Close { error, .. } => {
-                        let text = error.clone().unwrap_or_else(|| "The hub closed the session.".to_owned());
+                        let text = error
+                            .clone()
+                            .unwrap_or_else(|| "The hub closed the session.".to_owned());
                         taken.end.get_or_insert(End::Closed(text));
                     }
-                    HubEvent::Completion { error: Some(error), .. } => {
+                    HubEvent::Completion {
+                        error: Some(error), ..
+                    } => {
                         tracing::warn!(error, "hub invocation=refused");
                     }
                     HubEvent::Handshake { .. } | HubEvent::Completion { .. } | HubEvent::Ping => {}
@@ -170,9 +187,13 @@ impl Reader {
     /// Adds what the parser counted since the last call.
     fn count(&mut self, gauges: &Gauges) {
         let now = *self.parser.counters();
-        gauges.messages.fetch_add(now.messages - self.told.messages, Ordering::Relaxed);
+        gauges
+            .messages
+            .fetch_add(now.messages - self.told.messages, Ordering::Relaxed);
         let odd = now.unrecognised() - self.told.unrecognised();
-        gauges.messages_unrecognised.fetch_add(odd, Ordering::Relaxed);
+        gauges
+            .messages_unrecognised
+            .fetch_add(odd, Ordering::Relaxed);
         self.told = now;
     }
 
@@ -208,7 +229,13 @@ pub struct MarketSink {
 impl MarketSink {
     pub fn new(session: u64, postbox: Postbox, feed: Feed) -> Self {
         let directory = Directory::new(feed.board.contracts.load_full());
-        Self { session, postbox, feed, reader: Reader::default(), directory }
+        Self {
+            session,
+            postbox,
+            feed,
+            reader: Reader::default(),
+            directory,
+        }
     }
 }
 
@@ -238,7 +265,10 @@ impl FrameSink for MarketSink {
 
     async fn link(&mut self, state: supervisor::LinkState, text: String) {
         let change = link_change(Hub::Market, state, text);
-        self.postbox.post(Arrival::Link { session: self.session, change });
+        self.postbox.post(Arrival::Link {
+            session: self.session,
+            change,
+        });
     }
 
     fn reset(&mut self) {
@@ -257,7 +287,13 @@ pub struct UserSink {
 
 impl UserSink {
     pub fn new(session: u64, postbox: Postbox, gauges: Arc<Gauges>) -> Self {
-        Self { session, postbox, gauges, reader: Reader::default(), nothing: Directory::new(Arc::default()) }
+        Self {
+            session,
+            postbox,
+            gauges,
+            reader: Reader::default(),
+            nothing: Directory::new(Arc::default()),
+        }
     }
 }
 
@@ -279,7 +315,10 @@ impl FrameSink for UserSink {
 
     async fn link(&mut self, state: supervisor::LinkState, text: String) {
         let change = link_change(Hub::User, state, text);
-        self.postbox.post(Arrival::Link { session: self.session, change });
+        self.postbox.post(Arrival::Link {
+            session: self.session,
+            change,
+        });
     }
 
     fn reset(&mut self) {
@@ -293,7 +332,12 @@ mod tests {
     use crate::types::{Lots, Nanos, Ticks};
 
     fn print(price: i64) -> TradePrint {
-        TradePrint { time: Nanos(1), price: Ticks(price), size: Lots(1), aggressor: crate::types::Aggressor::Buyer }
+        TradePrint {
+            time: Nanos(1),
+            price: Ticks(price),
+            size: Lots(1),
+            aggressor: crate::types::Aggressor::Buyer,
+        }
     }
 
     #[test]
@@ -304,7 +348,9 @@ mod tests {
         batch.push(MarketEvent::Trades(ContractIndex(3), &[print(7)]));
         let mut seen = Vec::new();
         batch.each(|event| match event {
-            MarketEvent::Trades(contract, prints) => seen.push((contract.0, prints.iter().map(|p| p.price.0).collect())),
+            MarketEvent::Trades(contract, prints) => {
+                seen.push((contract.0, prints.iter().map(|p| p.price.0).collect()))
+            }
             MarketEvent::Quote(contract, _) => seen.push((contract.0, vec![])),
             MarketEvent::Depth(..) => {}
         });

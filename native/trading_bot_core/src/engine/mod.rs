@@ -10,5 +10,9 @@
 //! The first `step` must be preceded by `engine.start(stamp, &mut outbox)`, which records the epoch and takes every order
 //! without proof into doubt; its record is synced before connecting.
 
+pub mod caretaker;
 pub mod contract;
+pub mod feed;
+pub mod news;
+pub mod session;
 pub mod views;

@@ -44,21 +44,36 @@ pub struct News {
 impl News {
     /// `wake_fd` is a non-blocking socket that Python keeps open until shutdown has returned; negative means no reader.
     pub fn new(wake_fd: i32) -> Self {
-        Self { queue: Mutex::default(), wake_fd, is_awake: AtomicBool::new(false) }
+        Self {
+            queue: Mutex::default(),
+            wake_fd,
+            is_awake: AtomicBool::new(false),
+        }
     }
 
     /// Adds news. Answers to requests survive an overflow, since somebody waits for each of them.
     pub fn push(&self, event: Event) {
         let mut queue = self.queue.lock();
-        if let Event::RequestDone { request_id, outcome, text, payload_json } = &event
+        if let Event::RequestDone {
+            request_id,
+            outcome,
+            text,
+            payload_json,
+        } = &event
             && let Some(waiting) = queue.waiting.remove(request_id)
         {
-            let done = Done { outcome: *outcome, text: text.clone(), payload_json: payload_json.clone() };
+            let done = Done {
+                outcome: *outcome,
+                text: text.clone(),
+                payload_json: payload_json.clone(),
+            };
             // The one who asked may have given up.
             let _ = waiting.send(done);
         }
         if queue.events.len() >= NEWS_MAX {
-            queue.events.retain(|event| matches!(event, Event::RequestDone { .. }));
+            queue
+                .events
+                .retain(|event| matches!(event, Event::RequestDone { .. }));
             queue.has_dropped = true;
         }
         queue.events.push_back(event);
@@ -175,7 +190,13 @@ impl Gauges {
     /// Median and 99th percentile in whole microseconds, 0 when nothing was measured.
     pub fn percentiles_us(&self, latency: Latency) -> (u64, u64) {
         let histogram = self.of(latency).lock();
-        let at = |quantile| if histogram.is_empty() { 0 } else { histogram.value_at_quantile(quantile).div_ceil(1_000) };
+        let at = |quantile| {
+            if histogram.is_empty() {
+                0
+            } else {
+                histogram.value_at_quantile(quantile).div_ceil(1_000)
+            }
+        };
         (at(0.5), at(0.99))
     }
 }
@@ -185,11 +206,20 @@ mod tests {
     use super::*;
 
     fn done(request_id: u64) -> Event {
-        Event::RequestDone { request_id, outcome: DoneOutcome::Done, text: String::new(), payload_json: String::new() }
+        Event::RequestDone {
+            request_id,
+            outcome: DoneOutcome::Done,
+            text: String::new(),
+            payload_json: String::new(),
+        }
     }
 
     fn other() -> Event {
-        Event::ArmedChanged { source: "test".into(), account_id: 1, is_armed: true }
+        Event::ArmedChanged {
+            source: "test".into(),
+            account_id: 1,
+            is_armed: true,
+        }
     }
 
     #[test]
@@ -199,7 +229,10 @@ mod tests {
         (0..NEWS_MAX).for_each(|_| news.push(other()));
         let items = news.drain(10);
         assert!(matches!(items[0], Item::Resync));
-        assert!(matches!(items[1], Item::News(Event::RequestDone { request_id: 7, .. })));
+        assert!(matches!(
+            items[1],
+            Item::News(Event::RequestDone { request_id: 7, .. })
+        ));
         assert!(news.drain(10).is_empty());
     }
 
@@ -208,7 +241,11 @@ mod tests {
         let news = News::new(-1);
         let mut promise = news.expect(3);
         news.push(done(3));
-        assert!(promise.try_recv().is_ok_and(|done| done.outcome == DoneOutcome::Done));
+        assert!(
+            promise
+                .try_recv()
+                .is_ok_and(|done| done.outcome == DoneOutcome::Done)
+        );
     }
 
     #[test]

@@ -12,7 +12,9 @@ use tokio::runtime::Handle as Runtime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use super::contract::{Attempt, Endpoint, Environment, Envelope, LinkChange, Outgoing, Reply, Rows};
+use super::contract::{
+    Attempt, Endpoint, Envelope, Environment, LinkChange, Outgoing, Reply, Rows,
+};
 use super::feed::{Batch, Feed, MarketSink, UserSink};
 use super::news::{Gauges, Latency};
 use super::views::Board;
@@ -42,10 +44,23 @@ pub struct Connect {
 /// What reaches the engine's thread besides commands and market data. `session` tells news of an ended login apart.
 pub enum Arrival {
     Connect(Box<Connect>),
-    LoggedIn { session: u64, result: Result<(), LoginFailure> },
-    Reply { session: u64, reply: Reply, server_time: Option<Nanos> },
-    Link { session: u64, change: LinkChange },
-    User { session: u64, event: UserEvent },
+    LoggedIn {
+        session: u64,
+        result: Result<(), LoginFailure>,
+    },
+    Reply {
+        session: u64,
+        reply: Reply,
+        server_time: Option<Nanos>,
+    },
+    Link {
+        session: u64,
+        change: LinkChange,
+    },
+    User {
+        session: u64,
+        event: UserEvent,
+    },
     SyncFailed(String),
 }
 
@@ -108,18 +123,29 @@ impl Session {
         gauges: &Arc<Gauges>,
         board: &Arc<Board>,
     ) -> Result<Self, String> {
-        let endpoint = rest::Endpoint::parse(&connect.rest_url)
-            .ok_or_else(|| format!("{:?} is not a REST address; http:// or https:// is allowed.", connect.rest_url))?;
+        let endpoint = rest::Endpoint::parse(&connect.rest_url).ok_or_else(|| {
+            format!(
+                "{:?} is not a REST address; http:// or https:// is allowed.",
+                connect.rest_url
+            )
+        })?;
         for url in [&connect.user_hub_url, &connect.market_hub_url] {
             if !url.starts_with("ws://") && !url.starts_with("wss://") {
-                return Err(format!("{url:?} is not a hub address; ws:// or wss:// is allowed."));
+                return Err(format!(
+                    "{url:?} is not a hub address; ws:// or wss:// is allowed."
+                ));
             }
         }
         let api_key = std::mem::replace(&mut connect.api_key, SecretString::from(""));
         let client = Arc::new(Client::new(endpoint, connect.user_name.clone(), api_key));
         let (full, batches) = bounded(BATCHES_MAX);
         let (spare, empty) = bounded(BATCHES_MAX);
-        let feed = Feed { full, empty, board: Arc::clone(board), gauges: Arc::clone(gauges) };
+        let feed = Feed {
+            full,
+            empty,
+            board: Arc::clone(board),
+            gauges: Arc::clone(gauges),
+        };
         let session = Self {
             number,
             connect,
@@ -140,7 +166,8 @@ impl Session {
     }
 
     fn log_in(&self) {
-        let (client, postbox, session) = (Arc::clone(&self.client), self.postbox.clone(), self.number);
+        let (client, postbox, session) =
+            (Arc::clone(&self.client), self.postbox.clone(), self.number);
         self.runtime.spawn(async move {
             let result = client.login().await;
             if result.is_ok() {
@@ -155,7 +182,10 @@ impl Session {
         let user = UserSink::new(self.number, self.postbox.clone(), Arc::clone(&self.gauges));
         let market = MarketSink::new(self.number, self.postbox.clone(), self.feed.clone());
         let user_topics = BTreeSet::from([accounts_topic()]);
-        let (user_url, market_url) = (self.connect.user_hub_url.clone(), self.connect.market_hub_url.clone());
+        let (user_url, market_url) = (
+            self.connect.user_hub_url.clone(),
+            self.connect.market_hub_url.clone(),
+        );
         let user = self.supervise(Hub::User, user_url, user_topics, user);
         let market = self.supervise(Hub::Market, market_url, BTreeSet::new(), market);
         self.hubs = Some([user, market]);
@@ -178,7 +208,14 @@ impl Session {
         sink: S,
     ) -> UnboundedSender<Wish> {
         let (wish, wishes) = unbounded_channel();
-        let supervisor = Supervisor { hub, url, client: Arc::clone(&self.client), wishes, wanted, sink };
+        let supervisor = Supervisor {
+            hub,
+            url,
+            client: Arc::clone(&self.client),
+            wishes,
+            wanted,
+            sink,
+        };
         self.tasks.push(self.runtime.spawn(supervisor.run()));
         wish
     }
@@ -204,29 +241,44 @@ impl Session {
     }
 
     fn want_contracts(&self) {
-        let topics = self.contracts.iter().flat_map(|id| contract_topics(id)).collect();
+        let topics = self
+            .contracts
+            .iter()
+            .flat_map(|id| contract_topics(id))
+            .collect();
         self.wish(Hub::Market, Wish::Want(topics));
     }
 
     pub fn resubscribe(&self, contract_id: &str) {
-        self.wish(Hub::Market, Wish::Refresh(contract_topics(contract_id).to_vec()));
+        self.wish(
+            Hub::Market,
+            Wish::Refresh(contract_topics(contract_id).to_vec()),
+        );
     }
 
     pub fn subscribe_accounts(&mut self, accounts: &[AccountId]) {
         self.accounts = accounts.iter().map(|account| account.0).collect();
-        let mut topics: BTreeSet<Topic> =
-            self.accounts.iter().flat_map(|account| account_topics(i64::from(*account))).collect();
+        let mut topics: BTreeSet<Topic> = self
+            .accounts
+            .iter()
+            .flat_map(|account| account_topics(i64::from(*account)))
+            .collect();
         topics.insert(accounts_topic());
         self.wish(Hub::User, Wish::Want(topics));
     }
 
     /// Sends one request; its end arrives as `Arrival::Reply`.
     pub fn send(&self, outgoing: Outgoing) {
-        let (client, postbox, session) = (Arc::clone(&self.client), self.postbox.clone(), self.number);
+        let (client, postbox, session) =
+            (Arc::clone(&self.client), self.postbox.clone(), self.number);
         let gauges = Arc::clone(&self.gauges);
         self.runtime.spawn(async move {
             let (reply, server_time) = exchange(&client, outgoing, &gauges).await;
-            postbox.post(Arrival::Reply { session, reply, server_time });
+            postbox.post(Arrival::Reply {
+                session,
+                reply,
+                server_time,
+            });
         });
     }
 
@@ -238,7 +290,9 @@ impl Session {
         match self.connect.environment {
             Environment::Replay => format!("replay/{user}/{epoch}"),
             Environment::Demo if endpoint.is_loopback() => format!("loopback/{user}"),
-            Environment::Demo | Environment::Live => format!("{}:{}/{user}", endpoint.host, endpoint.port),
+            Environment::Demo | Environment::Live => {
+                format!("{}:{}/{user}", endpoint.host, endpoint.port)
+            }
         }
     }
 }
@@ -253,15 +307,40 @@ impl Drop for Session {
 
 /// Performs one request and reads what came back.
 async fn exchange(client: &Client, outgoing: Outgoing, gauges: &Gauges) -> (Reply, Option<Nanos>) {
-    let Outgoing { id, endpoint, body, deadline, pressed, .. } = outgoing;
+    let Outgoing {
+        id,
+        endpoint,
+        body,
+        deadline,
+        pressed,
+        ..
+    } = outgoing;
     let allowed = Duration::from_nanos(deadline.0.saturating_sub(mono().0));
     if allowed.is_zero() {
         let text = "The request was withdrawn before it was sent.".to_owned();
-        return (Reply { id, attempt: Attempt::NotSent { text }, rows: Rows::None }, None);
+        return (
+            Reply {
+                id,
+                attempt: Attempt::NotSent { text },
+                rows: Rows::None,
+            },
+            None,
+        );
     }
-    let pool = if endpoint.is_mutating() { Pool::Orders } else { Pool::Ordinary };
-    let answer =
-        client.post(pool, endpoint.path(), Bytes::from(body), allowed, endpoint.may_repeat_on_401()).await;
+    let pool = if endpoint.is_mutating() {
+        Pool::Orders
+    } else {
+        Pool::Ordinary
+    };
+    let answer = client
+        .post(
+            pool,
+            endpoint.path(),
+            Bytes::from(body),
+            allowed,
+            endpoint.may_repeat_on_401(),
+        )
+        .await;
     if pressed.0 > 0 && answer.sent_mono_ns > pressed.0 {
         gauges.record(Latency::PressToBytes, answer.sent_mono_ns - pressed.0);
     }
@@ -272,18 +351,28 @@ async fn exchange(client: &Client, outgoing: Outgoing, gauges: &Gauges) -> (Repl
 fn read_answer(endpoint: Endpoint, outcome: rest::Outcome, allowed: Duration) -> (Attempt, Rows) {
     let attempt = match outcome {
         rest::Outcome::NotSent(text) => Attempt::NotSent { text },
-        rest::Outcome::Reset(text) => Attempt::Silent { text: format!("The connection broke: {text}.") },
-        rest::Outcome::Timeout => {
-            Attempt::Silent { text: format!("No answer after {:.1} s.", allowed.as_secs_f64()) }
-        }
+        rest::Outcome::Reset(text) => Attempt::Silent {
+            text: format!("The connection broke: {text}."),
+        },
+        rest::Outcome::Timeout => Attempt::Silent {
+            text: format!("No answer after {:.1} s.", allowed.as_secs_f64()),
+        },
         rest::Outcome::Reply { status, body } => {
             let envelope = read_envelope(&body);
-            if !envelope.as_ref().is_some_and(|envelope| status == 200 && envelope.success) {
+            if !envelope
+                .as_ref()
+                .is_some_and(|envelope| status == 200 && envelope.success)
+            {
                 return (Attempt::Answered { status, envelope }, Rows::None);
             }
             return match read_rows(endpoint, &body) {
                 Some(rows) => (Attempt::Answered { status, envelope }, rows),
-                None => (Attempt::Silent { text: "The answer holds rows that cannot be read.".to_owned() }, Rows::None),
+                None => (
+                    Attempt::Silent {
+                        text: "The answer holds rows that cannot be read.".to_owned(),
+                    },
+                    Rows::None,
+                ),
             };
         }
     };
@@ -296,14 +385,16 @@ fn read_envelope(body: &[u8]) -> Option<Envelope> {
         success: envelope.success,
         error_code: envelope.error_code,
         error_message: envelope.error_message.unwrap_or_default(),
-        order_id: envelope.order_id,
+        order_id: envelope.order_id.map(|id| id.0),
     })
 }
 
 /// Rows of a reading endpoint. A list with a row that cannot be read is `None`: absence must not be proven by it.
 fn read_rows(endpoint: Endpoint, body: &[u8]) -> Option<Rows> {
     fn whole<T>(rows: Result<parse::Rows<T>, RestError>) -> Option<Vec<T>> {
-        rows.ok().filter(|rows| rows.unreadable == 0).map(|rows| rows.rows)
+        rows.ok()
+            .filter(|rows| rows.unreadable == 0)
+            .map(|rows| rows.rows)
     }
     fn readable<T>(rows: Result<parse::Rows<T>, RestError>) -> Option<Vec<T>> {
         rows.ok().map(|rows| rows.rows)

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderValue};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use parking_lot::{Mutex, RwLock};
@@ -27,6 +27,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
+
+use crate::types::Nanos;
 
 /// Where a connection is opened at most this long; longer means the gateway cannot be reached.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -181,6 +183,7 @@ struct Connection {
     /// Last use by a request that was not a ping.
     used: Instant,
     pinged: Instant,
+    server_time: Option<Nanos>,
 }
 
 impl Connection {
@@ -200,6 +203,7 @@ impl Connection {
             }
         };
         let status = response.status().as_u16();
+        self.server_time = response.headers().get(DATE).and_then(server_time);
         match Limited::new(response.into_body(), BODY_LIMIT)
             .collect()
             .await
@@ -278,6 +282,10 @@ impl Client {
             session: RwLock::new(session),
             renewing: tokio::sync::Mutex::new(()),
         }
+    }
+
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// Opens the connections of both pools that are missing. Failures are left to the request that needs one.
@@ -364,6 +372,7 @@ impl Client {
                 return Answer {
                     outcome: Outcome::NotSent(text),
                     sent_mono_ns: 0,
+                    server_time: None,
                 };
             }
         };
@@ -378,6 +387,7 @@ impl Client {
             }
             Err(_) => Outcome::Timeout,
         };
+        let server_time = connection.server_time.take();
         if matches!(outcome, Outcome::Reply { .. }) && !connection.sender.is_closed() {
             connection.used = Instant::now();
             connection.pinged = connection.used;
@@ -386,6 +396,7 @@ impl Client {
         Answer {
             outcome,
             sent_mono_ns: first_write.load(Ordering::Acquire),
+            server_time,
         }
     }
 
@@ -443,6 +454,7 @@ impl Client {
                 first_write,
                 used: now,
                 pinged: now,
+                server_time: None,
             })
         };
         tokio::time::timeout(CONNECT_DEADLINE, opening)
@@ -596,6 +608,14 @@ impl Client {
         session.renew_at = Some(Instant::now() + life / 2);
         Ok(())
     }
+}
+
+/// Reads an HTTP date; one that cannot be read states nothing.
+fn server_time(value: &HeaderValue) -> Option<Nanos> {
+    let stamp = jiff::fmt::rfc2822::parse(value.to_str().ok()?)
+        .ok()?
+        .timestamp();
+    i64::try_from(stamp.as_nanosecond()).ok().map(Nanos)
 }
 
 fn login_error_text(code: i64) -> &'static str {

@@ -3,3 +3,4 @@
 mod json;
 pub mod parse;
 pub mod signalr;
+pub mod supervisor;

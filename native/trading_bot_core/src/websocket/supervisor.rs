@@ -208,7 +208,7 @@ impl<S: FrameSink> Supervisor<S> {
         self.sink.link(LinkState::Off, String::new()).await;
     }
 
-    async fn log_in_again(&self, generation: u64) -> String {
+    async fn log_in_again(&mut self, generation: u64) -> String {
         match self.client.renew(generation).await {
             Ok(()) => format!(
                 "The {} hub ended the session; logged in again.",
