@@ -5,6 +5,7 @@ pub mod clock;
 pub mod database;
 pub mod engine;
 pub mod error;
+pub mod market_data;
 pub mod order_execution;
 pub mod types;
 pub mod websocket;

@@ -114,6 +114,24 @@ impl Calendar {
         self.sessions.get(next).copied()
     }
 
+    /// The stretch of time that holds `at`: a session, or the break between two of them. Outside the tables it is unbounded, and
+    /// begins at 1970 so that clock bars still have a grid.
+    pub fn stretch_of(&self, at: Nanos) -> (Nanos, Nanos) {
+        let next = self.sessions.partition_point(|session| session.open <= at);
+        let before = next
+            .checked_sub(1)
+            .and_then(|index| self.sessions.get(index));
+        let until = self
+            .sessions
+            .get(next)
+            .map_or(Nanos(i64::MAX), |session| session.open);
+        match before {
+            Some(session) if at < session.close => (session.open, session.close),
+            Some(session) => (session.close, until),
+            None => (Nanos(0), until),
+        }
+    }
+
     /// The session of a trade date.
     pub fn session_on(&self, date: TradeDate) -> Option<Session> {
         let at = self
