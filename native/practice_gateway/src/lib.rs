@@ -2,5 +2,8 @@
 //! protocol cannot hide in both halves.
 
 pub mod contracts;
+pub mod exchange;
 pub mod feed;
 pub mod market;
+pub mod server;
+pub mod wire;

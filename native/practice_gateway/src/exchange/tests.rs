@@ -1,0 +1,1 @@
+//! Properties and scenes of the exchange.
