@@ -85,6 +85,10 @@ class CrashFolder:
             text += "\n" + "".join(traceback.format_exception(error))
         self._show(self.report("asyncio", text), text)
 
+    def program_failed(self, error: Exception) -> None:
+        """Report what a program caught at its root."""
+        self._on_exception(type(error), error, error.__traceback__)
+
     def qt_message_failed(self, text: str) -> Path:
         """Report a fatal Qt message; the window's message handler calls this."""
         return self.report("qt", text)

@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -76,23 +75,32 @@ BUILD_HASH = core.BUILD_HASH
 VERSION = core.VERSION
 
 _DRAIN_LIMIT = 1024
-_HASH_VARIABLE = "PITDESK_BUILD_HASH"
+_STUB = Path(__file__).resolve().parents[1] / "native" / "stubs" / "trading_bot_core.pyi"
 
 _log = logging.getLogger(__name__)
 _EventT = TypeVar("_EventT")
 
 
-def check_build(expected_hash: str | None = None) -> None:
-    """Refuse an extension from another build than the one the starter names.
+def check_build(stub: Path = _STUB) -> None:
+    """Refuse an extension that was built from another seam than the one this tree describes.
 
-    `./dev` and the bundle put the hash of what they built into PITDESK_BUILD_HASH; without it nothing is compared.
-    Raises BuildMismatch.
+    The extension carries the FNV-1a hash of the stub it was compiled with. A wheel or a bundle ships no stub: there
+    both halves come out of one build and nothing is compared. Raises BuildMismatch.
     """
-    wanted = expected_hash or os.environ.get(_HASH_VARIABLE, "")
-    if wanted and wanted != BUILD_HASH:
+    if not stub.is_file():
+        return
+    wanted = _fnv1a(stub.read_bytes())
+    if wanted != BUILD_HASH:
         raise errors.BuildMismatch(
-            "build", f"The engine was built as {BUILD_HASH}, the program expects {wanted}. Build again with ./dev."
+            "build", f"The engine was built for seam {BUILD_HASH}, this tree has {wanted}. Build it again with ./dev."
         )
+
+
+def _fnv1a(data: bytes) -> str:
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = ((value ^ byte) * 0x00000100000001B3) & 0xFFFFFFFFFFFFFFFF
+    return f"{value:016x}"
 
 
 @contextlib.contextmanager

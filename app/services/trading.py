@@ -162,7 +162,7 @@ class TradingService:
         tag = ""
 
         def on_order(event: domain.OrderChanged) -> None:
-            if event.order.tag == tag and not outcome.done() and _is_decided(event.order):
+            if event.order.tag == tag and not outcome.done() and is_decided(event.order):
                 outcome.set_result(event.order)
 
         def on_denied(event: domain.Denied) -> None:
@@ -176,7 +176,7 @@ class TradingService:
         try:
             tag = self.submit(draft)
             async with asyncio.timeout(self._options.request_deadline_s):
-                return _accepted(await outcome)
+                return accepted(await outcome)
         except TimeoutError:
             raise errors.OutcomeUnknown(
                 f"Order {tag} has no answer after {self._options.request_deadline_s:g} s. It may be live; "
@@ -243,11 +243,13 @@ class TradingService:
         return self._engine.checked(answer)
 
 
-def _is_decided(order: Order) -> bool:
+def is_decided(order: Order) -> bool:
+    """Whether the broker or the gate has spoken: the order works or is done."""
     return order.life in domain.DONE_LIVES or (order.life in {"working", "suspended"} and not order.doubt_since_ns)
 
 
-def _accepted(order: Order) -> Order:
+def accepted(order: Order) -> Order:
+    """Return an order that was taken. Raises Denied or BrokerRejected for one that was not."""
     if order.life == "denied":
         raise errors.Denied(order.tag, [("denied", order.reason)])
     if order.life in _REFUSED_LIVES:

@@ -5,9 +5,21 @@ from typing import Any
 from app.native import Account, Contract, Fill, Order
 
 TAG = "pabc123-1-1"
-MNQ = Contract(0, "CON.F.US.MNQ.Z26", "MNQZ6", "Micro E-mini Nasdaq-100", "F.US.MNQ", "MNQ", 25, 2, 5_000, True)  # noqa: FBT003
+CONTRACT: dict[str, Any] = {
+    "index": 0,
+    "id": "CON.F.US.MNQ.Z26",
+    "name": "MNQZ6",
+    "description": "Micro E-mini Nasdaq-100",
+    "symbol_id": "F.US.MNQ",
+    "root": "MNQ",
+    "tick_units": 25,
+    "decimals": 2,
+    "tick_value_1e4": 5_000,
+    "is_active": True,
+}
+MNQ = Contract(**CONTRACT)
 
-_ORDER: dict[str, Any] = {
+ORDER: dict[str, Any] = {
     "key": TAG,
     "tag": TAG,
     "order_id": 0,
@@ -42,7 +54,18 @@ _ORDER: dict[str, Any] = {
     "reason": "",
 }
 
-_FILL: dict[str, Any] = {
+ACCOUNT: dict[str, Any] = {
+    "id": 1,
+    "name": "PRAC-1",
+    "word": "DEMO",
+    "kind_text": "practice",
+    "balance_1e4": 500_000_000,
+    "can_trade": True,
+    "is_simulated": True,
+    "is_own": True,
+}
+
+FILL: dict[str, Any] = {
     "trade_id": 100,
     "order_id": 7,
     "tag": TAG,
@@ -60,22 +83,12 @@ _FILL: dict[str, Any] = {
 
 
 def order(**changes: Any) -> Order:
-    return Order(**(_ORDER | changes))
+    return Order(**(ORDER | changes))
 
 
 def fill(**changes: Any) -> Fill:
-    return Fill(**(_FILL | changes))
+    return Fill(**(FILL | changes))
 
 
 def account(**changes: Any) -> Account:
-    told: dict[str, Any] = {
-        "id": 1,
-        "name": "PRAC-1",
-        "word": "DEMO",
-        "kind_text": "practice",
-        "balance_1e4": 500_000_000,
-        "can_trade": True,
-        "is_simulated": True,
-        "is_own": True,
-    }
-    return Account(**(told | changes))
+    return Account(**(ACCOUNT | changes))

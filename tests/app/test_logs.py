@@ -59,7 +59,7 @@ def test_no_canary_reaches_any_output(
     except RuntimeError as error:
         log.exception("failed", extra=error)
         logging.getLogger("canary").exception("failed")
-        crashes._on_exception(type(error), error, error.__traceback__)
+        crashes.program_failed(error)
         crashes.loop_failed(asyncio.new_event_loop(), {"message": API_KEY, "exception": error})
     crashes.qt_message_failed(f"QIODevice {API_KEY}")
     (tmp_path / "panic-1.txt").write_text(f"panicked at {API_KEY} {TOKEN}")

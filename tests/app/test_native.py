@@ -1,7 +1,7 @@
 import asyncio
+from pathlib import Path
 
 import pytest
-import trading_bot_core as core
 
 from app import errors
 from app.native import NativeEngine, Notice, RequestDone, check_build
@@ -121,7 +121,16 @@ def test_the_wake_socket_outlives_the_engines_threads(scripted: tuple[ScriptedCo
     assert engine.wake_fileno() == -1
 
 
-def test_an_extension_from_another_build_is_refused() -> None:
-    with pytest.raises(errors.BuildMismatch, match="Build again"):
-        check_build("another build")
-    check_build(core.BUILD_HASH)
+def test_an_extension_built_for_another_seam_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "trading_bot_core.pyi"
+    other.write_text("class Engine: ...\n")
+    with pytest.raises(errors.BuildMismatch, match="Build it again"):
+        check_build(other)
+
+
+def test_the_extension_was_built_for_the_seam_of_this_tree() -> None:
+    check_build()
+
+
+def test_without_a_stub_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    check_build(tmp_path / "absent.pyi")

@@ -1,0 +1,159 @@
+"""The command line without any engine: reading, refusing, answering. With one: `test_cli_end_to_end.py`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import cli, errors
+from tests.app.services.test_gateway import program
+
+
+@pytest.fixture(autouse=True)
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PITDESK_BASEDIR", str(tmp_path / "base"))
+    return tmp_path / "base"
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.main(words)
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nonsense"], "'nonsense'"),
+        ([], "Name a command"),
+        (["buy", "0", "MNQ", "--account", "A"], "'0' is not a positive whole number of lots"),
+        (["buy", "1.5", "MNQ", "--account", "A"], "'1.5'"),
+        (["buy", "1", "MNQ"], "--account"),
+        (["sell", "1", "MNQ", "--account", "A", "--trail-ticks", "4", "--limit", "1"], "no other price"),
+        (["sell", "1", "MNQ", "--account", "A", "--join", "bid", "--limit", "1"], "has no price"),
+        (["sell", "1", "MNQ", "--account", "A", "--join", "top"], "'top'"),
+        (["cancel"], "Name one order's key"),
+        (["cancel", "key", "--all"], "Name one order's key"),
+        (["cancel", "--all"], "--all needs --account"),
+        (["flatten"], "--account"),
+        (["accounts", "--wrong"], "'--wrong'"),
+        (["accounts", "--live", "--practice"], "not allowed with"),
+        (["accounts", "-o", "risk.max_order_lots=none"], "from 1 to 1000 lots"),
+        (["accounts", "--config", "absent.toml"], "'absent.toml'"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error_that_names_it(
+    capsys: pytest.CaptureFixture[str], base: Path, words: list[str], says: str
+) -> None:
+    code, out, err = answer(capsys, *words)
+    assert code == 2
+    assert out == ""
+    assert says in err
+    assert not base.exists()
+
+
+def test_an_order_that_nobody_confirmed_is_denied_before_anything_is_started(
+    capsys: pytest.CaptureFixture[str], base: Path
+) -> None:
+    code, _, err = answer(capsys, "buy", "2", "MNQ", "--account", "PRAC-1", "--limit", "21500")
+    assert code == 3
+    assert "buy 2 MNQ limit 21500 on PRAC-1 was not confirmed; add --yes" in err
+    assert not base.exists()
+
+
+def test_with_json_an_error_is_one_object_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = answer(capsys, "accounts", "-o", "log.level=loud", "--json")
+    told = json.loads(out)["error"]
+    assert (code, told["exit_code"], told["kind"], told["name"]) == (2, 2, "InvalidOption", "log.level")
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.InvalidOrder("size", "x"), 2),
+        (errors.InvalidCommand("invalid", "x"), 2),
+        (errors.Denied("t", []), 3),
+        (errors.EngineHalted("halted", "x"), 3),
+        (errors.BrokerRejected("2", "x"), 4),
+        (errors.OutcomeUnknown("x"), 5),
+        (errors.NotConnected("x"), 6),
+        (errors.CredentialsMissing("x"), 6),
+        (errors.GatewayUnavailable("x"), 6),
+        (errors.EngineBusy("busy", "x"), 7),
+        (errors.BuildMismatch("build", "x"), 70),
+        (errors.StoreUnavailable("x"), 70),
+    ],
+)
+def test_every_error_has_its_documented_exit_code(error: errors.PitdeskError, code: int) -> None:
+    assert cli.exit_code(error) == code
+
+
+@pytest.mark.parametrize("command", [[], *[[name] for name in cli._COMMANDS], ["doctor"]])
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command, "--help"])
+    assert ended.value.code == 0
+    assert "usage: pitdesk" in capsys.readouterr().out
+
+
+def test_the_sample_config_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = answer(capsys, "--print-sample-config")
+    assert code == 0
+    assert "[risk]" in out
+
+
+def test_the_version_names_engine_python_and_system(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = answer(capsys, "--version", "--json")
+    assert {"pitdesk", "engine", "python", "system"} <= set(json.loads(out)["version"])
+
+
+def test_doctor_looks_at_everything_and_fails_for_what_is_broken(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PITDESK_GATEWAY", str(program(tmp_path, "")))
+    _, out, _ = answer(capsys, "doctor", "--json")
+    states = {row["name"]: row["state"] for row in json.loads(out)["checks"]}
+    assert states["app store"] == states["options"] == states["practice gateway"] == states["base folder"] == "fine"
+    monkeypatch.setenv("PITDESK_GATEWAY", str(tmp_path / "absent"))
+    code, out, _ = answer(capsys, "doctor")
+    assert code == 70
+    assert "broken" in out
+
+
+def test_doctor_survives_broken_options(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = answer(capsys, "doctor", "-o", "risk.max_order_lots=none")
+    assert code == 70
+    assert "from 1 to 1000 lots" in out
+
+
+def test_gateway_hands_its_arguments_and_its_end_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PITDESK_GATEWAY", str(program(tmp_path, "print(json.dumps(sys.argv[1:]))\nsys.exit(9)\n")))
+    words = ["gateway", "--json", "--port", "0", "--help"]
+    ended = subprocess.run([sys.executable, "-m", "app.cli", *words], capture_output=True, text=True, check=False)
+    assert json.loads(ended.stdout) == words[1:]
+    assert ended.returncode == 9
+
+
+def test_a_fault_of_the_program_leaves_a_report_and_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, base: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken on purpose")
+
+    monkeypatch.setattr(cli, "_perform", fail)
+    code, _, err = answer(capsys, "accounts")
+    assert code == 70
+    assert "fault of the program" in err
+    assert len(list((base / "crash").glob("crash-*.txt"))) == 1
+
+
+def test_a_table_lines_up_and_shows_what_is_absent() -> None:
+    rows = [{"name": "A", "id": 1, "balance": None}, {"name": "LONG", "id": 22, "balance": True}]
+    assert cli._table(rows, ("name", "id", "balance")).splitlines() == [
+        "name  id  balance",
+        "A     1   -",
+        "LONG  22  yes",
+    ]
