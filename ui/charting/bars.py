@@ -138,15 +138,25 @@ def pixel_columns(series: BarSeries, first: int, last: int, x_of_zero: float, pi
     """Bars [first, last) folded to one per pixel column: (x of each column, folded bars).
 
     x_of_zero: x of bar 0. Blocks are used when a pixel holds many bars; a block counts for the pixel of its first bar.
+    The newest bars that do not fill a block yet are folded into one of their own.
     """
     size = 1
     while size * BLOCK * pitch <= 0.25:
         size *= BLOCK
-    source = series.bars if size == 1 else series.level(size)
-    low, high = first // size, last if size == 1 else -(-last // size)
-    part = source.part(low, high)
+    low = first // size
+    part = series.bars.part(first, last) if size == 1 else _blocks(series, size, low, last)
     x = np.floor(x_of_zero + (np.arange(low, low + part.size) * size) * pitch).astype(np.int64)
     if part.size == 0:
         return x, part
     starts = np.flatnonzero(np.concatenate([[True], np.diff(x) != 0]))
     return x[starts], fold_at(part, starts)
+
+
+def _blocks(series: BarSeries, size: int, low: int, last: int) -> Bars:
+    whole = series.level(size)
+    part = whole.part(low, -(-last // size))
+    rest = series.bars.part(max(low, whole.size) * size, last)
+    if rest.size == 0:
+        return part
+    tail = fold_at(rest, np.zeros(1, dtype=np.int64))
+    return Bars(*(np.concatenate(pair) for pair in zip(part, tail, strict=True)))

@@ -138,7 +138,7 @@ def _price_steps(ticks_per_unit: int) -> list[int]:
     above = []
     scale = base
     for _ in range(12):
-        above += [scale, scale * 2, scale * 5 // 2 if scale * 5 % 2 == 0 else scale * 5, scale * 5]
+        above += [scale, scale * 5 // 2 if scale % 2 == 0 else scale * 2, scale * 5]
         scale *= 10
     return sorted({*below, *above})
 

@@ -16,6 +16,7 @@ from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter,
 from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from ui.bridge import OrderDraft
+from ui.charting.standing import STOP_KINDS, crosses_market, price_change, working_price
 from ui.formatting import age_text, price_text, ticks_text
 from ui.painting import PanelContext, draw_shape
 from ui.panels.ladder.columns import (
@@ -49,7 +50,6 @@ from ui.panels.ladder.rows import (
     intent_at,
     out_of_view,
     totals,
-    working_price,
 )
 from ui.panels.ladder.strip import Exposure, StripText, arm_state, distance_text, intent_text, market_condition, refusal
 
@@ -288,11 +288,7 @@ class LadderGrid(QWidget):
         lots: dict[tuple[str, int], int] = {}
         for order in self._orders:
             price = working_price(order)
-            if (
-                price is not None
-                and order.kind not in ("stop", "stop_limit", "trailing_stop")
-                and order.life == "working"
-            ):
+            if price is not None and order.kind not in STOP_KINDS and order.life == "working":
                 lots[order.side, price] = lots.get((order.side, price), 0) + order.size_lots - order.filled_lots
         return lots
 
@@ -590,11 +586,7 @@ class LadderGrid(QWidget):
         frame = self._frame
         if order is None or frame is None:
             return False
-        is_stop = order.kind in ("stop", "stop_limit", "trailing_stop")
-        bid, ask = frame.best_bid_ticks, frame.best_ask_ticks
-        if order.side == "buy":
-            return ask is not None and (ticks < ask if is_stop else ticks >= ask)
-        return bid is not None and (ticks > bid if is_stop else ticks <= bid)
+        return crosses_market(order, ticks, frame.best_bid_ticks, frame.best_ask_ticks)
 
     def _drop(self, drag: Drag, modifiers: Qt.KeyboardModifier) -> None:
         self._drag = None
@@ -612,8 +604,7 @@ class LadderGrid(QWidget):
                 )
             )
             return
-        is_stop = order.kind in ("stop", "stop_limit", "trailing_stop")
-        self.modify_requested.emit(order.key, {"stop_ticks" if is_stop else "limit_ticks": drag.over_ticks})
+        self.modify_requested.emit(order.key, price_change(order, drag.over_ticks))
 
     def _end_drag(self, why: str) -> None:
         if self._drag is not None:

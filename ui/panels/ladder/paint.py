@@ -8,10 +8,11 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
 from ui.charting.lettering import Lettering
+from ui.charting.standing import half_even
 from ui.formatting import large_count, price_text, signed, split_price
 from ui.painting import Marker, draw_marker, draw_shape, hatch_brush
 from ui.panels.ladder.columns import HEADS, Column
-from ui.panels.ladder.rows import Mark, Row, half_even
+from ui.panels.ladder.rows import Mark, Row
 
 if TYPE_CHECKING:
     from app.domain import Contract

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ui.charting.standing import TICKS_1E4, result_at, target_legs, wanted_price, working_price
 from ui.formatting import age_text, ticks_text
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ I64 = npt.NDArray[np.int64]
 
 LARGE_FACTOR = 2.5
 AGE_STEPS_NS = (2_000_000_000, 10_000_000_000, 30_000_000_000, 90_000_000_000)
-TICKS_1E4 = 10_000
 REJECTED_LIVES = ("refused", "denied", "not_accepted")
 FADE_MS = 1200
 FADE_STEPS = 8
@@ -147,39 +147,12 @@ class Row(NamedTuple):
     sells: Mark | None = None
 
 
-def working_price(order: Order) -> int | None:
-    """The price at which the order stands today: the trigger of a stop, otherwise its limit."""
-    if order.kind in ("stop", "stop_limit", "trailing_stop"):
-        return order.stop_ticks
-    return order.limit_ticks
-
-
-def wanted_price(order: Order) -> int | None:
-    """The price asked for by a change under way, None when it asks for no other price."""
-    is_stop = order.kind in ("stop", "stop_limit", "trailing_stop")
-    wanted = order.wanted_stop_ticks if is_stop else order.wanted_limit_ticks
-    return None if wanted == working_price(order) else wanted
-
-
 def order_code(order: Order, leg: int = 0) -> str:
     """Type, role, leg and holder in letters: `LEb`, `LP2b`, `SXc`."""
     letter = {"stop": "S", "stop_limit": "S", "trailing_stop": "T", "market": "M"}.get(order.kind, "L")
     role = {"entry": "E", "target": "P", "stop": "X", "close": "X"}.get(order.role, "E")
     holder = "c" if order.holder == "computer" else "b"
     return f"{letter}{role}{leg or ''}{holder}"
-
-
-def target_legs(orders: Iterable[Order]) -> dict[str, int]:
-    """Leg numbers of targets, nearest to the market first, when there is more than one on a side."""
-    legs: dict[str, int] = {}
-    for side in ("buy", "sell"):
-        priced = [
-            (working_price(o), o.key) for o in orders if o.role == "target" and o.side == side and o.look != "done"
-        ]
-        known = sorted(((p, k) for p, k in priced if p is not None), reverse=side == "buy")
-        if len(known) > 1:
-            legs.update({key: number for number, (_, key) in enumerate(known, start=1)})
-    return legs
 
 
 @dataclass(slots=True)
@@ -282,14 +255,6 @@ def _joined(first: Mark, second: Mark) -> Mark:
     return Mark(keys, first.side, look, f"{first.head[0]}{size}", f"x{len(keys)}", 0, is_foreign)
 
 
-def half_even(number: int, divisor: int) -> int:
-    """Divide and round half to even, exactly."""
-    quotient, rest = divmod(number, divisor)
-    if rest * 2 > divisor or (rest * 2 == divisor and quotient % 2):
-        quotient += 1
-    return quotient
-
-
 @dataclass(slots=True)
 class PrintMemory:
     """Remembers when each price last traded, per side, and which way the last price went. Event time only."""
@@ -354,8 +319,7 @@ class Holding:
 
 def pnl_at(ticks: int, holding: Holding) -> int:
     """Open result in 1/10,000 dollars if the market were at `ticks`, rounded half to even."""
-    distance_1e4 = ticks * TICKS_1E4 - holding.average_ticks_1e4
-    return half_even(distance_1e4 * holding.net_lots * holding.tick_value_1e4, TICKS_1E4)
+    return result_at(ticks, holding.net_lots, holding.average_ticks_1e4, holding.tick_value_1e4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,98 @@
+"""The chart panel: frame, header with the interval, and the view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QWidget
+
+from ui.charting.interval import Interval, IntervalButton
+from ui.controls import PanelFrame
+from ui.painting import PanelContext
+from ui.panels.chart.view import ChartView
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.domain import BarFrame, MarketFrame, Order, Position
+
+
+class ChartPanel(PanelFrame):
+    """Chart of one contract with the orders and position of one account. `render` in, requests out.
+
+    `interval_changed(unit, number)` asks for bars of another interval; until they come the plot says that it loads.
+    """
+
+    order_requested = Signal(object)
+    modify_requested = Signal(str, dict)
+    cancel_requested = Signal(str)
+    close_requested = Signal()
+    flatten_requested = Signal()
+    arm_requested = Signal(bool)
+    interval_changed = Signal(str, int)
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, "Chart", parent)
+        self._identity = _identity(context)
+        start = Interval("minute", 1)
+        self.view = ChartView(context, start, self)
+        self.interval_button = IntervalButton(context.theme, start, self)
+        self.header.add_control(self.interval_button)
+        self.set_body(self.view)
+        self._note_timer = QTimer(self)
+        self._note_timer.setObjectName("chart note")
+        self._note_timer.setSingleShot(True)
+        self._note_timer.setInterval(4_000)
+        self._note_timer.timeout.connect(self._show_state)
+        self.header.arm_requested.connect(self.arm_requested)
+        self.view.modify_requested.connect(self.modify_requested)
+        self.view.cancel_requested.connect(self.cancel_requested)
+        self.view.note_changed.connect(self._on_note)
+        self.interval_button.chosen.connect(self._on_interval)
+        context.changed.connect(self._on_identity)
+        self._show_state()
+
+    @property
+    def interval(self) -> Interval:
+        """What is shown: (unit, number)."""
+        return self.view.interval
+
+    def set_interval(self, unit: str, number: int) -> None:
+        """Show another interval, as if a person had chosen it."""
+        self.interval_button.choose(Interval(unit, number))
+
+    def render(  # type: ignore[override]
+        self,
+        frame: MarketFrame | None,
+        bars: BarFrame | None,
+        orders: Sequence[Order],
+        position: Position | None,
+    ) -> None:
+        """Show a frame; `bars` is None when no bar changed. orders may hold other contracts and accounts."""
+        self.view.show_market(frame, bars, orders, position)
+
+    def _on_interval(self, interval: Interval) -> None:
+        self.view.set_interval(interval)
+        self.interval_changed.emit(interval.unit, interval.number)
+
+    def _on_note(self, text: str) -> None:
+        self.account_bar.set_note((text, "caption", "status.caution"))
+        self._note_timer.start()
+
+    def _show_state(self) -> None:
+        text = "Drag a handle to move its order" if self.context.is_armed else "Chart trading off until armed"
+        self.account_bar.set_note((text, "caption", "text.secondary"))
+
+    def _on_identity(self) -> None:
+        identity = _identity(self.context)
+        if identity != self._identity:
+            self._identity = identity
+            self.view.clear()
+        if not self._note_timer.isActive():
+            self._show_state()
+
+
+def _identity(context: PanelContext) -> tuple[str, int]:
+    contract, account = context.contract, context.account
+    return contract.id if contract is not None else "", account.account_id if account is not None else 0
