@@ -6,7 +6,7 @@ A style sheet cannot hold two text sizes in one button, dashes or a hatch; these
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QEnterEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QEnterEvent, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from ui.formatting import masked_id
@@ -24,6 +24,12 @@ from ui.painting import (
     icon_pixmap,
 )
 from ui.theme import Theme
+
+_KEYBOARD_REASONS = (
+    Qt.FocusReason.TabFocusReason,
+    Qt.FocusReason.BacktabFocusReason,
+    Qt.FocusReason.ShortcutFocusReason,
+)
 
 
 class PanelFrame(QWidget):
@@ -226,6 +232,7 @@ class PaintedButton(QAbstractButton):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
+        self._came_by_keyboard = False
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         theme.changed.connect(self.update)
@@ -241,6 +248,10 @@ class PaintedButton(QAbstractButton):
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
         self.update()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        self._came_by_keyboard = event.reason() in _KEYBOARD_REASONS
+        super().focusInEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.isAutoRepeat():
@@ -260,7 +271,7 @@ class PaintedButton(QAbstractButton):
 
     def paint_focus(self, painter: QPainter) -> None:
         """Ring inside the control, so that no size changes; only after keyboard travel."""
-        if self.hasFocus():
+        if self.hasFocus() and self._came_by_keyboard:
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(self._theme.color("line.focus"), 2))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 3, 3)

@@ -180,8 +180,10 @@ class MainWindow(QMainWindow):
         self.resizeDocks(
             [docks["chart"], docks["ladder"], docks["ticket"]], [chart, ladder, ticket], Qt.Orientation.Horizontal
         )
-        half = (chart + ladder) // 2
-        self.resizeDocks([docks["positions"], docks["orders"]], [half + 60, half - 60], Qt.Orientation.Horizontal)
+        both = chart + ladder
+        positions = round(both * 0.58)
+        sizes = [positions, both - positions]
+        self.resizeDocks([docks["positions"], docks["orders"]], sizes, Qt.Orientation.Horizontal)
         self.resizeDocks([docks["chart"], docks["positions"]], [height - lower, lower], Qt.Orientation.Vertical)
 
 
@@ -274,7 +276,7 @@ class TopBar(QWidget):
         self.account_chosen.emit(int(key))
 
     def _on_theme(self) -> None:
-        token = "action.on_fill" if self.lock_button.isChecked() else "text.primary"  # noqa: S105
+        token = "action.on_fill" if self.lock_button.isChecked() else "text.primary"
         self.lock_button.setIcon(icon("lock", self._theme, token, 16))
         self.update()
 

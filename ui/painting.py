@@ -113,7 +113,7 @@ class PanelContext(QObject):
             self.changed.emit()
 
 
-def draw_text(  # noqa: PLR0917 -- a paint primitive reads best in this order
+def draw_text(
     painter: QPainter, rect: QRectF, text: str, font: QFont, color: QColor, align: Qt.AlignmentFlag = LEFT
 ) -> None:
     """One line of text on the common baseline of its row; clipping is the caller's."""
@@ -130,7 +130,7 @@ def draw_text(  # noqa: PLR0917 -- a paint primitive reads best in this order
     painter.drawText(QPointF(round(x), round(rect.top() + rect.height() / 2 + drop)), text)
 
 
-def draw_elided(  # noqa: PLR0917
+def draw_elided(
     painter: QPainter, rect: QRectF, text: str, font: QFont, color: QColor, align: Qt.AlignmentFlag = LEFT
 ) -> None:
     """As `draw_text`, cut with an ellipsis where the rectangle is too narrow."""

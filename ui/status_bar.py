@@ -52,7 +52,7 @@ class StatusView:
 @dataclass(frozen=True)
 class _Run:
     text: str
-    token: str = "text.secondary"  # noqa: S105 -- a colour token
+    token: str = "text.secondary"
     weight: int = 400
 
 
@@ -95,7 +95,7 @@ class StatusBar(QStatusBar):
         age = formatting.age_text(link.age_ms) if link.state in ("live", "late", "dead") else ""
         runs = [_Run(link.name), _Run(f" {word} {age}".replace("  ", " ").rstrip(), "text.primary", 500)]
         shape = self._theme.light_shape(state)
-        return self._cell(painter, x, runs, shape=shape, shape_token=token)  # noqa: S106 -- a colour token
+        return self._cell(painter, x, runs, shape=shape, shape_token=token)
 
     def _latency(self, painter: QPainter, x: float) -> float:
         view = self._view
@@ -118,7 +118,7 @@ class StatusBar(QStatusBar):
         start = x - _PAD - 44
         for number, worst in enumerate(view.spark):
             height = max(1.0, min(12.0, worst / 16 * 12))
-            token = "status.caution" if worst > 16 else "text.muted"  # noqa: S105
+            token = "status.caution" if worst > 16 else "text.muted"
             painter.fillRect(QRectF(start + number * 4, 18 - height, 3, height), self._theme.color(token))
         return x if x > left else left
 

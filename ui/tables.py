@@ -103,7 +103,7 @@ class TableModel(QAbstractTableModel):
             self._match_keys(new_keys, wanted)
         self._replace_cells(wanted)
 
-    def pause(self, is_paused: bool) -> None:  # noqa: FBT001 -- a state, not an option
+    def pause(self, is_paused: bool) -> None:
         """Hold rows still while the mouse is down, then take over what came meanwhile."""
         self._is_paused = is_paused
         if not is_paused and self._waiting is not None:

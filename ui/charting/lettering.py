@@ -26,7 +26,7 @@ class Lettering:
         """Advance width in pixels."""
         return self._line(text, role, weight)[1]
 
-    def left(  # noqa: PLR0917 -- a paint primitive reads best in this order
+    def left(
         self, painter: QPainter, x: float, y: float, height: float, text: str, role: str, color: QColor, weight: int = 0
     ) -> float:
         """Draw from x on, vertically in the row [y, y + height); returns the x where the text ends."""
@@ -37,13 +37,13 @@ class Lettering:
         painter.drawStaticText(QPointF(round(x), round(y + height / 2 + drop) - ascent), line)
         return x + width
 
-    def right(  # noqa: PLR0917
+    def right(
         self, painter: QPainter, x: float, y: float, height: float, text: str, role: str, color: QColor, weight: int = 0
     ) -> None:
         """Draw so that the text ends at x."""
         self.left(painter, x - self._line(text, role, weight)[1], y, height, text, role, color, weight)
 
-    def centre(  # noqa: PLR0917
+    def centre(
         self, painter: QPainter, x: float, y: float, height: float, text: str, role: str, color: QColor, weight: int = 0
     ) -> None:
         """Draw around x."""

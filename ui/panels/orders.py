@@ -154,7 +154,8 @@ class OrdersPanel(QWidget):
         order = max(bad, key=lambda each: each.updated_ns)
         contract = self._last[1].get(order.contract)
         name = contract.name if contract else order.contract_id
-        text = f"{formatting.clock_text(order.updated_ns)}  Rejected: {order.side.capitalize()} {order.size_lots} {name}: {order.reason}"
+        words = f"{order.side.capitalize()} {order.size_lots} {name}: {order.reason}"
+        text = f"{formatting.clock_text(order.updated_ns)}  Rejected: {words}"
         self.newest_reject.setText(text)
         self.newest_reject.setToolTip(text)
 

@@ -46,6 +46,7 @@ class PositionsPanel(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._positions: dict[str, Position] = {}
+        self._contracts: Mapping[int, Contract] = {}
         self._theme = theme
         self.table = RowTable(COLUMNS, theme, self)
         self.table.setAccessibleName("Positions")
@@ -71,6 +72,7 @@ class PositionsPanel(QWidget):
     ) -> None:
         """Show the engine's positions; flat ones stay for the session, muted."""
         self._positions = {_key(position): position for position in positions}
+        self._contracts = contracts
         rows = [
             _row(_key(position), position, orders, accounts.get(position.account_id), contracts.get(position.contract))
             for position in sorted(positions, key=lambda each: (each.net_lots == 0, each.account_id, each.contract))
@@ -114,7 +116,8 @@ class PositionsPanel(QWidget):
     def _refresh_actions(self) -> None:
         position = self._chosen()
         lots = abs(position.net_lots) if position else 0
-        self.chosen_label.setText(position.contract_id.removeprefix("CON.F.US.") if position else "")
+        contract = self._contracts.get(position.contract) if position else None
+        self.chosen_label.setText(contract.name if contract else "")
         self.close_button.setEnabled(lots > 0)
         self.half_button.setEnabled(lots > 1)
         self.flatten_button.setEnabled(position is not None)

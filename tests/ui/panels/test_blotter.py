@@ -1,0 +1,163 @@
+"""Positions, orders, fills and messages: words, colours by token, requests with the right row."""
+
+import pytest
+from PySide6.QtCore import Qt
+
+from tests.ui import records
+from ui.panels.fills import FillsPanel
+from ui.panels.messages import MessagesPanel
+from ui.panels.orders import OrdersPanel, order_row
+from ui.panels.positions import PositionsPanel
+from ui.theme import Theme
+
+ACCOUNTS = {7: records.account()}
+CONTRACTS = {0: records.Contract()}
+NOW = records.NOON_NS + 2_000_000_000
+
+
+def texts(table, row):
+    return [table.rows.data(table.rows.index(row, column)) for column in range(table.rows.columnCount())]
+
+
+@pytest.fixture
+def positions(qtbot):
+    panel = PositionsPanel(Theme())
+    qtbot.addWidget(panel)
+    return panel
+
+
+@pytest.fixture
+def orders(qtbot):
+    panel = OrdersPanel(Theme())
+    qtbot.addWidget(panel)
+    return panel
+
+
+def test_a_position_reads_side_average_result_and_its_exits(positions):
+    exits = [
+        records.Order(key="s", side="sell", kind="stop", limit_ticks=None, stop_ticks=31434, role="stop"),
+        records.Order(key="t", side="sell", limit_ticks=31452, role="target"),
+        records.Order(key="u", side="sell", limit_ticks=31458, role="target"),
+    ]
+    positions.render([records.Position()], exits, ACCOUNTS, CONTRACTS)
+    row = texts(positions.table, 0)
+    assert row[:7] == ["Alpha 50K", "ESZ6", "Long 2", "7860.50", "7862.25", "\u25b2 +$175.00", "+7"]
+    assert row[9:11] == ["2 @ 7858.50", "2 @ 7863.00+"]
+
+
+def test_a_position_without_a_stop_is_a_danger_row(positions):
+    positions.render([records.Position(stop_lots=0)], [], ACCOUNTS, CONTRACTS)
+    row = positions.table.rows.row_of(positions.table.rows.index(0, 0))
+    assert row.tone == "danger"
+    assert "without a stop" in row.sentence
+
+
+def test_a_disputed_position_shows_the_brokers_number(positions):
+    positions.render([records.Position(is_disputed=True, broker_net_lots=1)], [], ACCOUNTS, CONTRACTS)
+    assert texts(positions.table, 0)[12] == "broker +1"
+    assert texts(positions.table, 1)[12] == "disagrees"
+
+
+def test_close_and_half_carry_account_contract_and_lots(positions, qtbot):
+    positions.render([records.Position(net_lots=5)], [], ACCOUNTS, CONTRACTS)
+    with qtbot.waitSignal(positions.close_requested) as half:
+        qtbot.mouseClick(positions.half_button, Qt.MouseButton.LeftButton)
+    assert half.args == [7, "CON.F.US.EP.Z26", 2]
+    with qtbot.waitSignal(positions.close_requested) as everything:
+        qtbot.mouseClick(positions.close_button, Qt.MouseButton.LeftButton)
+    assert everything.args == [7, "CON.F.US.EP.Z26", None]
+
+
+def test_flat_rows_stay_and_cannot_be_closed(positions):
+    positions.render([records.Position(net_lots=0)], [], ACCOUNTS, CONTRACTS)
+    assert texts(positions.table, 0)[2] == "Flat"
+    assert not positions.close_button.isEnabled()
+
+
+@pytest.mark.parametrize(
+    ("look", "word"),
+    [
+        ("sending", "Sending"),
+        ("working", "Working"),
+        ("changing", "Changing"),
+        ("cancelling", "Cancelling"),
+        ("part_filled", "Part-filled"),
+        ("unknown", "Unknown"),
+    ],
+)
+def test_every_open_state_has_its_word_and_a_swatch(look, word):
+    row = order_row(records.Order(look=look), ACCOUNTS[7], CONTRACTS[0], 31449, NOW)
+    assert row.cells[0].text == word
+    assert row.cells[0].swatch.state == look
+
+
+def test_a_rejected_order_names_its_reason(orders):
+    orders.render([records.Order(look="done", life="refused", reason="over plan limit")], ACCOUNTS, CONTRACTS, {}, NOW)
+    assert "over plan limit" in orders.newest_reject.text()
+    orders.show_filter("rejected")
+    assert texts(orders.table, 0)[0] == "Rejected"
+
+
+def test_a_change_on_its_way_shows_the_wanted_price():
+    order = records.Order(look="changing", wanted_limit_ticks=31444)
+    assert order_row(order, None, CONTRACTS[0], 31449, NOW).cells[3].text == "\u2192 7861.00"
+
+
+def test_children_stand_below_their_parent(orders):
+    parent = records.Order(key="p", order_id=11, created_ns=10)
+    child = records.Order(key="c", order_id=12, parent_id=11, created_ns=30)
+    other = records.Order(key="o", order_id=13, created_ns=20)
+    orders.render([child, other, parent], ACCOUNTS, CONTRACTS, {}, NOW)
+    assert orders.table.rows.keys() == ["o", "p", "c"]
+
+
+def test_group_cancels_name_exactly_their_open_orders(orders, qtbot):
+    orders.render(
+        [
+            records.Order(key="b"),
+            records.Order(key="s", side="sell", kind="stop", role="stop"),
+            records.Order(key="t", side="sell", role="target"),
+            records.Order(key="old", look="done", life="filled"),
+        ],
+        ACCOUNTS,
+        CONTRACTS,
+        {},
+        NOW,
+    )
+    wanted = {"Buys": ["b"], "Sells": ["s", "t"], "Stops": ["s"], "Targets": ["t"], "All": ["b", "s", "t"]}
+    for name, keys in wanted.items():
+        with qtbot.waitSignal(orders.cancel_group_requested) as asked:
+            qtbot.mouseClick(orders._group_buttons[name], Qt.MouseButton.LeftButton)
+        assert asked.args == [keys]
+
+
+def test_delete_cancels_an_open_order_and_leaves_a_done_one(orders, qtbot):
+    done = records.Order(key="old", look="done", life="filled")
+    orders.render([records.Order(key="b"), done], ACCOUNTS, CONTRACTS, {}, NOW)
+    orders.show_filter("all")
+    orders.table.select_key("b")
+    with qtbot.waitSignal(orders.cancel_requested) as asked:
+        qtbot.keyClick(orders.table, Qt.Key.Key_Delete)
+    assert asked.args == ["b"]
+    orders.table.select_key("old")
+    with qtbot.assertNotEmitted(orders.cancel_requested, wait=20):
+        qtbot.keyClick(orders.table, Qt.Key.Key_Delete)
+
+
+def test_fills_are_newest_first_with_slippage_against_the_order(qtbot):
+    panel = FillsPanel(Theme())
+    qtbot.addWidget(panel)
+    panel.render([records.Fill(1), records.Fill(2, time_ns=NOW)], [records.Order()], ACCOUNTS, CONTRACTS)
+    assert panel.table.rows.keys() == ["2", "1"]
+    assert texts(panel.table, 1)[6:8] == ["+2 t", "118 ms"]
+
+
+def test_messages_keep_the_newest_on_top_and_count_the_unread(qtbot):
+    panel = MessagesPanel(Theme())
+    qtbot.addWidget(panel)
+    panel.add("info", "link", "Market live", NOW)
+    panel.add("alarm", "risk", "No stop for 2 lots", NOW)
+    assert panel.texts() == ["No stop for 2 lots", "Market live"]
+    assert panel.unread == 1
+    panel.mark_read()
+    assert panel.unread == 0

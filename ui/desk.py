@@ -1,0 +1,532 @@
+"""The desk: panels on one side, services on the other, and the wiring between them.
+
+    engine news ─► bridge ─► what is dirty ─► frame clock ─► pull views once ─► render(visible panels)
+    panel *_requested ─► TradingService ─► answer ─► messages and the ticket's last results
+
+One contract and one account are shown at a time; ladder, chart and ticket are armed each for itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtWidgets import QSplitter, QWidget
+
+from app.errors import PitdeskError
+from ui import formatting
+from ui.bridge import Bridge, OrderDraft
+from ui.frame_clock import FrameClock
+from ui.loop import TaskKeeper
+from ui.main_window import DayResult, MainWindow, TabbedPanel
+from ui.painting import AccountView, PanelContext
+from ui.panels.chart import ChartPanel
+from ui.panels.fills import FillsPanel
+from ui.panels.ladder import LadderPanel
+from ui.panels.messages import MessagesPanel
+from ui.panels.orders import OrdersPanel
+from ui.panels.positions import PositionsPanel
+from ui.panels.ticket import TicketPanel
+from ui.status_bar import LinkView, StatusView
+
+if TYPE_CHECKING:
+    from app.domain import (
+        ArmedChanged,
+        BarFrame,
+        Contract,
+        Denied,
+        Fill,
+        Link,
+        MarketFrame,
+        Notice,
+        Order,
+        Position,
+        RequestDone,
+    )
+    from app.services.composition import Services
+
+SURFACES = ("ladder", "chart", "ticket")
+_TABLES_EVERY_MS = 100
+_STATUS_EVERY_MS = 250
+_HISTORY_BARS = 500
+_BAD_LIVES = ("refused", "denied", "not_accepted", "expired")
+_LINK_WORDS = {"late": "is late", "dead": "is lost", "connecting": "is connecting", "off": "is off"}
+
+
+class Desk(QObject):
+    """Owns contexts and panels of one window over one set of services."""
+
+    account_changed = Signal()
+
+    def __init__(
+        self, window: MainWindow, services: Services, bridge: Bridge, clock: FrameClock, keeper: TaskKeeper
+    ) -> None:
+        super().__init__(window)
+        self._window = window
+        self._services = services
+        self._engine = services.engine
+        self._clock = clock
+        self._keeper = keeper
+        theme = window.theme
+        self.contexts = {source: PanelContext(theme, source, self) for source in SURFACES}
+        self.account: AccountView | None = None
+        self.contract: Contract | None = None
+        self.is_locked = False
+        self._frame: MarketFrame | None = None
+        self._bars: BarFrame | None = None
+        self._interval = ("minute", 1)
+        self._orders: list[Order] = []
+        self._positions: list[Position] = []
+        self._seen_lives: dict[str, str] = {}
+        self._is_state_dirty = True
+        self._tables_at = 0.0
+        self._noted_ns = 0
+        self._build_panels()
+        self._connect_panels()
+        self._connect_bridge(bridge)
+        clock.frame.connect(self._on_frame)
+        clock.painted.connect(self._on_painted)
+        self._status_timer = QTimer(self)
+        self._status_timer.setObjectName("status")
+        self._status_timer.setInterval(_STATUS_EVERY_MS)
+        self._status_timer.timeout.connect(self._on_status)
+        self._status_timer.start()
+
+    # building
+
+    def _build_panels(self) -> None:
+        theme, window = self._window.theme, self._window
+        self.chart = ChartPanel(self.contexts["chart"])
+        self.ladder = LadderPanel(self.contexts["ladder"])
+        self.ticket = TicketPanel(self.contexts["ticket"])
+        self.positions = PositionsPanel(theme)
+        self.fills = FillsPanel(theme)
+        self.messages = MessagesPanel(theme)
+        self.orders = OrdersPanel(theme)
+        window.add_trading_panel("chart", "Chart", self.chart)
+        window.add_trading_panel("ladder", "Ladder", self.ladder)
+        window.add_trading_panel("ticket", "Ticket", self.ticket)
+        self.book = TabbedPanel(theme, window)
+        both = QSplitter(window)
+        both.setOrientation(Qt.Orientation.Vertical)
+        both.setChildrenCollapsible(False)
+        both.addWidget(self.positions)
+        both.addWidget(self.fills)
+        both.setSizes([112, 104])
+        self.book.add_page("positions", "Positions", both, self.positions.actions_bar)
+        self.book.add_page("messages", "Messages", self.messages)
+        window.add_plain_panel("positions", "Positions, messages", self.book)
+        self.order_tabs = TabbedPanel(theme, window)
+        for name, title in (("open", "Orders"), ("all", "All today"), ("rejected", "Rejected")):
+            self.order_tabs.add_page(name, title, self.orders, self.orders.actions_bar)
+        window.add_plain_panel("orders", "Orders", self.order_tabs)
+
+    def _connect_panels(self) -> None:
+        for source, panel in (("ladder", self.ladder), ("chart", self.chart), ("ticket", self.ticket)):
+            panel.order_requested.connect(self._on_order_requested)
+            panel.modify_requested.connect(self._on_modify_requested)
+            panel.cancel_requested.connect(self._on_cancel_requested)
+            panel.setProperty("source", source)
+            panel.arm_requested.connect(self._on_arm_requested)
+        for plain in (self.ladder, self.chart):
+            plain.close_requested.connect(self._on_close_here)
+            plain.flatten_requested.connect(self.flatten_contract)
+        for table in (self.ticket, self.positions):
+            table.close_requested.connect(self._on_close_requested)
+            table.flatten_requested.connect(self._on_flatten_requested)
+        for source_of_groups in (self.ticket, self.orders):
+            source_of_groups.cancel_group_requested.connect(self._on_cancel_keys)
+        self.orders.cancel_requested.connect(self._on_cancel_requested)
+        self.orders.modify_requested.connect(self._on_modify_requested)
+        self.orders.contract_chosen.connect(self.choose_contract)
+        self.positions.contract_chosen.connect(self.choose_contract)
+        self.order_tabs.page_shown.connect(self.orders.show_filter)
+        self.book.page_shown.connect(self._on_book_page)
+        self.chart.interval_requested.connect(self._on_interval)
+
+    def _connect_bridge(self, bridge: Bridge) -> None:
+        bridge.woken.connect(self._clock.mark_dirty)
+        for signal in (bridge.order_changed, bridge.fill_added, bridge.position_changed, bridge.account_changed):
+            signal.connect(self._on_state_changed)
+        bridge.order_changed.connect(self._on_order_changed)
+        bridge.fill_added.connect(self._on_fill)
+        bridge.link_changed.connect(self._on_link)
+        bridge.denied.connect(self._on_denied)
+        bridge.notice.connect(self._on_notice)
+        bridge.request_done.connect(self._on_request_done)
+        bridge.armed_changed.connect(self._on_armed_changed)
+        bridge.resync.connect(self._on_state_changed)
+
+    # choosing
+
+    def accounts(self) -> list[AccountView]:
+        """Every account of the login, as surfaces show it."""
+        return [account_view(account) for account in self._engine.accounts()]
+
+    def choose_account(self, account_id: int) -> None:
+        """Trade another account; every surface is disarmed before."""
+        self.disarm_all()
+        self._spawn(self._choose_account(account_id), "choose account")
+
+    async def _choose_account(self, account_id: int) -> None:
+        account = await self._services.session.choose(str(account_id))
+        self.account = account_view(account)
+        limits = self._engine.limits(account_id)
+        for context in self.contexts.values():
+            context.set_account(self.account)
+            context.set_limits(max_order_lots=limits.max_order_lots, max_position_lots=limits.max_position_lots)
+        self.account_changed.emit()
+        self.refresh()
+
+    def choose_contract(self, contract_id: str) -> None:
+        """Show another contract in ladder, chart and ticket; every surface is disarmed before."""
+        contract = next((each for each in self._engine.contracts() if each.id == contract_id), None)
+        if contract is None or (self.contract is not None and contract.id == self.contract.id):
+            return
+        self.disarm_all()
+        old, self.contract = self.contract, contract
+        self._frame, self._bars = None, None
+        for context in self.contexts.values():
+            context.set_contract(contract)
+        self._spawn(self._watch(contract, old), f"watch {contract.name}")
+        self.refresh()
+
+    async def _watch(self, contract: Contract, old: Contract | None) -> None:
+        await self._services.market.watch(contract)
+        await self._services.market.watch_bars(contract, *self._interval, _HISTORY_BARS)
+        if old is not None:
+            await self._services.market.release(old)
+        self._clock.mark_dirty()
+
+    def refresh(self) -> None:
+        """Show the newest lists in the top bar and ask for a frame."""
+        self._window.top_bar.show_account(self.account, self.accounts())
+        listed = [contract for contract in self._engine.contracts() if contract.is_active]
+        self._window.top_bar.show_contract(self.contract, listed)
+        self._is_state_dirty = True
+        self._clock.mark_dirty()
+
+    # arming
+
+    def disarm_all(self) -> None:
+        """Disarm every surface of the chosen account."""
+        if self.account is None:
+            return
+        for source in SURFACES:
+            self._services.trading.arm(source, self.account.account_id, is_armed=False)
+
+    def lock_all(self, is_locked: bool) -> None:
+        """Disarm everything and refuse arming, or take the lock off; cancels and closes keep working."""
+        self.is_locked = is_locked
+        self.disarm_all()
+        for context in self.contexts.values():
+            context.set_locked(is_locked)
+        self._window.top_bar.show_lock(is_locked)
+
+    def _on_arm_requested(self, is_armed: bool) -> None:
+        panel = self.sender()
+        if panel is None or self.account is None or (is_armed and self.is_locked):
+            return
+        source = str(panel.property("source"))
+        self._services.trading.arm(source, self.account.account_id, is_armed=is_armed)
+        self._show_armed()
+
+    def _on_armed_changed(self, _event: ArmedChanged) -> None:
+        self._show_armed()
+
+    def _show_armed(self) -> None:
+        for source, context in self.contexts.items():
+            is_armed = self.account is not None and self._services.trading.is_armed(source, self.account.account_id)
+            context.set_armed(is_armed)
+
+    # requests
+
+    def _on_order_requested(self, draft: OrderDraft) -> None:
+        try:
+            self._services.trading.submit(draft)
+        except PitdeskError as error:
+            self._refused(f"{draft.side.capitalize()} {draft.size_lots}: {error.text}")
+
+    def _on_modify_requested(self, key: str, changes: dict[str, int]) -> None:
+        self._spawn(self._services.trading.modify(key, source=self._source(), **changes), f"change {key}")
+
+    def _on_cancel_requested(self, key: str) -> None:
+        self._spawn(self._services.trading.cancel(key, source=self._source()), f"cancel {key}")
+
+    def _on_cancel_keys(self, keys: list[str]) -> None:
+        for key in keys:
+            self._on_cancel_requested(key)
+
+    def cancel_all(self) -> None:
+        """Cancel every open order of the chosen account."""
+        self._on_cancel_keys([order.key for order in self._open_orders() if self._is_ours(order.account_id)])
+
+    def _on_close_here(self) -> None:
+        if self.account is not None and self.contract is not None:
+            self._on_close_requested(self.account.account_id, self.contract.id, None)
+
+    def _on_close_requested(self, account_id: int, contract_id: str, lots: int | None) -> None:
+        work = self._services.trading.close(account_id, contract_id, size_lots=lots, source=self._source())
+        self._spawn(work, "close position")
+
+    def flatten_contract(self) -> None:
+        """Flatten the shown contract on the chosen account."""
+        if self.account is not None and self.contract is not None:
+            self._on_flatten_requested(self.account.account_id, self.contract.id)
+
+    def _on_flatten_requested(self, account_id: int, contract_id: str) -> None:
+        work = self._services.trading.flatten(account_id, contract_id=contract_id, source=self._source())
+        self._spawn(work, "flatten")
+
+    async def flatten_all(self) -> None:
+        """Flatten every account of the login that has anything open; returns when the last one has ended."""
+        busy = {position.account_id for position in self._engine.positions() if position.net_lots}
+        busy |= {order.account_id for order in self._open_orders()}
+        for account_id in sorted(busy):
+            await self._services.trading.flatten(account_id, source="window")
+
+    def open_business(self) -> list[str]:
+        """Sentences about what stays open, for the quit dialog."""
+        names = {contract.index: contract.name for contract in self._engine.contracts()}
+        lines = [
+            f"{formatting.side_word(position.net_lots)} {names.get(position.contract, position.contract_id)}, "
+            f"stop for {position.stop_lots}"
+            for position in self._engine.positions()
+            if position.net_lots
+        ]
+        orders = self._open_orders()
+        unknown = sum(order.look == "unknown" for order in orders)
+        if orders:
+            lines.append(f"{len(orders)} working order{'s' if len(orders) != 1 else ''}")
+        if unknown:
+            lines.append(f"{unknown} without an answer")
+        return lines
+
+    def _open_orders(self) -> list[Order]:
+        return [order for order in self._engine.orders() if order.look != "done"]
+
+    def _is_ours(self, account_id: int) -> bool:
+        return self.account is not None and account_id == self.account.account_id
+
+    def _source(self) -> str:
+        panel = self.sender()
+        source = panel.property("source") if isinstance(panel, QWidget) else None
+        return str(source) if source else "window"
+
+    def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        self._keeper.spawn(self._reported(work, name), name)
+
+    async def _reported(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        """Await a request; what the world answered badly becomes a message, our own faults stay exceptions."""
+        try:
+            await work
+        except PitdeskError as error:
+            self._refused(f"{name.capitalize()}: {error.text}")
+
+    # news
+
+    def _on_state_changed(self, *_news: object) -> None:
+        self._is_state_dirty = True
+        self._clock.mark_dirty()
+
+    def _on_order_changed(self, order: Order) -> None:
+        before = self._seen_lives.get(order.key)
+        self._seen_lives[order.key] = order.life
+        if before is None or before == order.life or not self._is_ours(order.account_id):
+            return
+        words = f"{order.side.capitalize()} {order.size_lots}"
+        if order.life in _BAD_LIVES:
+            self.ticket.show_result(order.updated_ns, "refused", f"{words}: {order.reason or order.life}")
+            self.messages.add(
+                "warning", "order", f"{words} {order.life.replace('_', ' ')}: {order.reason}", order.updated_ns
+            )
+        elif order.life == "cancelled":
+            self.ticket.show_result(order.updated_ns, "cancelled", f"{words} cancelled")
+
+    def _on_fill(self, fill: Fill) -> None:
+        if not self._is_ours(fill.account_id) or fill.is_voided:
+            return
+        contract = next((each for each in self._engine.contracts() if each.index == fill.contract), None)
+        price = formatting.price_text(fill.price_ticks, contract) if contract else str(fill.price_ticks)
+        self.ticket.show_result(fill.time_ns, "done", f"{fill.side.capitalize()} {fill.size_lots} filled {price}")
+
+    def _on_link(self, link: Link) -> None:
+        level = (
+            "info" if link.state in ("live", "connecting", "off") else "warning" if link.state == "late" else "alarm"
+        )
+        self.messages.add(
+            level, link.name, f"{link.name.capitalize()}: {link.state}. {link.text}".strip(), self._now_ns()
+        )
+        self._on_status()
+
+    def _on_denied(self, denied: Denied) -> None:
+        self._refused(" ".join(sentence for _code, sentence in denied.reasons))
+
+    def _on_notice(self, notice: Notice) -> None:
+        self.messages.add(notice.level, notice.code, notice.text, notice.time_ns)
+        self.book.show_count("messages", self.messages.unread)
+
+    def _on_request_done(self, done: RequestDone) -> None:
+        if done.outcome == "unknown":
+            self.ticket.show_result(self._now_ns(), "unknown", done.text)
+
+    def _refused(self, text: str) -> None:
+        now_ns = self._now_ns()
+        self.ticket.show_result(now_ns, "refused", text)
+        self.messages.add("warning", "refused", text, now_ns)
+        self.book.show_count("messages", self.messages.unread)
+
+    def say(self, level: str, code: str, text: str) -> None:
+        """Put a message of the window itself into the list."""
+        self.messages.add(level, code, text, self._now_ns())
+        self.book.show_count("messages", self.messages.unread)
+
+    def _on_book_page(self, name: str) -> None:
+        if name == "messages":
+            self.messages.mark_read()
+            self.book.show_count("messages", 0)
+
+    def _now_ns(self) -> int:
+        return int(self._engine.status().get("market_now_ns", 0)) or time.time_ns()
+
+    # frames
+
+    def _on_interval(self, unit: str, number: int) -> None:
+        self._interval = (unit, number)
+        self._bars = None
+        if self.contract is not None:
+            work = self._services.market.watch_bars(self.contract, unit, number, _HISTORY_BARS)
+            self._spawn(work, f"bars of {number} {unit}")
+
+    def _on_frame(self) -> None:
+        has_market = self._pull_market()
+        now = time.monotonic()
+        is_table_time = self._is_state_dirty or (has_market and now - self._tables_at > _TABLES_EVERY_MS / 1000)
+        if is_table_time:
+            self._orders, self._positions = self._engine.orders(), self._engine.positions()
+            self._tables_at = now
+            self._is_state_dirty = False
+            self._render_tables()
+        self._render_surfaces()
+
+    def _pull_market(self) -> bool:
+        if self.contract is None:
+            return False
+        since = self._frame.revision if self._frame is not None else 0
+        frame = self._services.market.frame(self.contract, since)
+        if frame is None:
+            return False
+        self._frame = frame
+        return True
+
+    def _render_surfaces(self) -> None:
+        position = self._position()
+        if self._window.is_panel_visible("ladder"):
+            self.ladder.render(self._frame, self._orders, position)
+        if self._window.is_panel_visible("chart"):
+            self.chart.render(self._frame, self._newer_bars(), self._orders, position)
+        if self._window.is_panel_visible("ticket"):
+            ours = [order for order in self._orders if self._is_here(order)]
+            self.ticket.render(self._frame, ours, position)
+
+    def _newer_bars(self) -> BarFrame | None:
+        if self.contract is None:
+            return None
+        since = self._bars.revision if self._bars is not None else 0
+        bars = self._services.market.bars(self.contract, *self._interval, since)
+        self._bars = bars if bars is not None else self._bars
+        return bars
+
+    def _render_tables(self) -> None:
+        accounts = {account.account_id: account for account in self.accounts()}
+        contracts = {contract.index: contract for contract in self._engine.contracts()}
+        marks = {position.contract: position.mark_ticks for position in self._positions}
+        if self._frame is not None:
+            marks[self._frame.contract] = self._frame.last_ticks
+        now_ns = self._now_ns()
+        self.positions.render(self._positions, self._orders, accounts, contracts)
+        self.fills.render(self._engine.fills(), self._orders, accounts, contracts)
+        self.orders.render(self._orders, accounts, contracts, marks, now_ns)
+        counts = self.orders.counts()
+        self.order_tabs.show_count("open", counts["open"])
+        self.order_tabs.show_count("rejected", counts["rejected"])
+        self.book.show_count("positions", self.positions.open_count())
+        net = sum(
+            position.realised_1e4 - position.fees_1e4 + position.open_pnl_1e4
+            for position in self._positions
+            if self._is_ours(position.account_id)
+        )
+        self._window.top_bar.day_result.show_result(DayResult(net))
+
+    def _position(self) -> Position | None:
+        return next((each for each in self._positions if self._is_here(each)), None)
+
+    def _is_here(self, item: Order | Position) -> bool:
+        return self.contract is not None and item.contract == self.contract.index and self._is_ours(item.account_id)
+
+    def _on_painted(self) -> None:
+        frame = self._frame
+        if frame is None or frame.receive_mono_ns <= self._noted_ns:
+            return
+        self._noted_ns = frame.receive_mono_ns
+        self._engine.note_painted(frame.receive_mono_ns)
+        self._clock.note_painted((self._engine.mono_ns() - frame.receive_mono_ns) // 1000)
+
+    # status
+
+    def _on_status(self) -> None:
+        status = self._engine.status()
+        links = self._engine.links()
+        self._block_entries(status, links)
+        self._window.status.show_view(
+            StatusView(
+                links=tuple(LinkView(_link_name(link.name), link.state, link.age_ms) for link in links),
+                paint_p50_us=self._clock.painted_us(0.5),
+                paint_p99_us=self._clock.painted_us(0.99),
+                frame_ms=round(self._clock.last_frame_ms, 1),
+                spark=tuple(round(worst, 1) for worst in self._clock.spark()),
+                budget_used=int(status.get("budget_used", 0)),
+                budget_limit=int(status.get("budget_limit", 200)),
+                exits_kept=int(status.get("exits_kept", 80)),
+                now_ns=int(status.get("market_now_ns", 0)),
+                engine_state=str(status.get("state", "")),
+            )
+        )
+
+    def _block_entries(self, status: dict[str, int | str | bool], links: list[Link]) -> None:
+        reason = ""
+        bad = next((link for link in links if link.name != "rest" and link.state != "live"), None)
+        if status.get("state") == "halted":
+            reason = "engine halted"
+        elif self.account is not None and not self.account.can_trade:
+            reason = "account cannot trade"
+        elif int(status.get("unknown_orders", 0)):
+            reason = "an order is unresolved"
+        elif bad is not None:
+            reason = f"{bad.name} stream {_LINK_WORDS.get(bad.state, bad.state)}"
+        for context in self.contexts.values():
+            context.set_blocked(reason)
+
+    def stop(self) -> None:
+        """No more timers and frames; for shutdown."""
+        self._status_timer.stop()
+        self._clock.stop()
+
+
+def account_view(account: Any) -> AccountView:
+    """An engine account as surfaces show it."""
+    return AccountView(
+        account_id=account.id,
+        kind=account.word.lower(),
+        word=account.word,
+        nickname=account.kind_text or account.name,
+        id_text=account.name,
+        balance_1e4=account.balance_1e4,
+        can_trade=account.can_trade and account.word != "LIVE",
+    )
+
+
+def _link_name(name: str) -> str:
+    return "REST" if name == "rest" else name.capitalize()
