@@ -296,6 +296,8 @@ mod tests {
         asks: BTreeMap<i64, i64>,
     }
 
+    type Levels = Vec<(i64, i64)>;
+
     impl Naive {
         fn apply(&mut self, record: &DepthRecord) {
             let (price, size) = (record.price.0, record.size.0);
@@ -323,7 +325,7 @@ mod tests {
             }
         }
 
-        fn top(&self, count: usize) -> (Vec<(i64, i64)>, Vec<(i64, i64)>) {
+        fn top(&self, count: usize) -> (Levels, Levels) {
             let bids = self
                 .bids
                 .iter()
@@ -350,7 +352,9 @@ mod tests {
             for batch in batches {
                 let records: Vec<_> = batch.into_iter().map(|(kind, price, size)| record(kind, price, size)).collect();
                 book.apply(&records, Mono(1));
-                records.iter().for_each(|record| naive.apply(record));
+                for record in &records {
+                    naive.apply(record);
+                }
                 let (mut bids, mut asks) = (Vec::new(), Vec::new());
                 book.copy_top(usize::MAX, &mut bids, &mut asks);
                 prop_assert_eq!(&(bids, asks), &naive.top(usize::MAX));

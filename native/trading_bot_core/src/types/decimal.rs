@@ -34,11 +34,7 @@ impl Decimal {
 
     /// Reads a JSON number token (sign, fraction and exponent allowed, up to 18 significant digits). `None` for anything else.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        let (is_negative, body) = match text {
-            [b'-', body @ ..] => (true, body),
-            [b'+', body @ ..] => (false, body),
-            body => (false, body),
-        };
+        let (is_negative, body) = split_sign(text);
         let (magnitude, fraction_digits, rest) = significand(body)?;
         let written = match rest {
             [] => 0,
@@ -131,12 +127,15 @@ fn significand(body: &[u8]) -> Option<(i64, i32, &[u8])> {
     (seen > 0).then(|| (value, fraction_digits.unwrap_or(0), &body[at..]))
 }
 
+fn split_sign(text: &[u8]) -> (bool, &[u8]) {
+    match text.split_first() {
+        Some((sign @ (b'-' | b'+'), body)) => (*sign == b'-', body),
+        _ => (false, text),
+    }
+}
+
 fn power_of_ten(text: &[u8]) -> Option<i32> {
-    let (is_negative, body) = match text {
-        [b'-', body @ ..] => (true, body),
-        [b'+', body @ ..] => (false, body),
-        body => (false, body),
-    };
+    let (is_negative, body) = split_sign(text);
     if body.is_empty() || body.len() > 4 || !body.iter().all(u8::is_ascii_digit) {
         return None;
     }

@@ -105,6 +105,7 @@ impl Side {
         }
     }
 
+    #[must_use]
     pub const fn opposite(self) -> Self {
         match self {
             Self::Buy => Self::Sell,

@@ -115,7 +115,7 @@ pub fn read_record(record: &[u8]) -> Option<Message<'_>> {
             (b"target", Value::Text(text)) => found.target = Some(text),
             (b"arguments", Value::Nested(text)) => found.arguments = Some(text),
             (b"invocationId", value) => {
-                found.invocation_id = value.integer().and_then(|id| u64::try_from(id).ok())
+                found.invocation_id = value.integer().and_then(|id| u64::try_from(id).ok());
             }
             (b"error", value) => found.error = value.text(),
             (b"allowReconnect", value) => found.allows_reconnect = value.flag().unwrap_or(false),

@@ -1,5 +1,10 @@
 //! The three market events, read in one pass and without allocation.
 
+#![expect(
+    clippy::option_option,
+    reason = "the outer one says whether the text is JSON, the inner one whether it states a value"
+)]
+
 use super::super::json::{Cursor, Value};
 use super::{Counters, DepthRecord, MarketEvent, Oddity, QuoteDelta, TradePrint};
 use crate::types::{Aggressor, Contract, ContractLookup, Lots, Nanos, PriceError, Ticks};
@@ -291,7 +296,7 @@ fn unusual_price(value: Value<'_>, contract: &Contract, counters: &mut Counters)
         Ok(ticks) => return Some(ticks),
         Err(PriceError::OffGrid { .. }) => counters.note(Oddity::OffGrid),
         Err(PriceError::Unreadable | PriceError::OutOfRange) => {
-            counters.note(Oddity::UnreadableField)
+            counters.note(Oddity::UnreadableField);
         }
     }
     None

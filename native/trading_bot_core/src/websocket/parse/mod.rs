@@ -69,6 +69,10 @@ pub enum MarketEvent<'a> {
 }
 
 /// One user message.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "orders are the usual case, and events are moved a few times a second"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserEvent {
     Order(BrokerOrder),
@@ -220,7 +224,7 @@ impl HubParser {
         }
         match read_record(record) {
             Some(Message::Invocation { target, arguments }) => {
-                self.invocation(target, arguments, contracts, sink)
+                self.invocation(target, arguments, contracts, sink);
             }
             Some(Message::Handshake { error }) => sink(HubEvent::Handshake { error }),
             Some(Message::Completion {
@@ -254,24 +258,24 @@ impl HubParser {
         let counters = &mut self.counters;
         let read = match target {
             b"GatewayQuote" => market::quotes(&mut cursor, contracts, counters, &mut |event| {
-                sink(HubEvent::Market(event))
+                sink(HubEvent::Market(event));
             }),
             b"GatewayTrade" => self
                 .market
                 .trades(&mut cursor, contracts, counters, &mut |event| {
-                    sink(HubEvent::Market(event))
+                    sink(HubEvent::Market(event));
                 }),
             b"GatewayDepth" => self
                 .market
                 .depth(&mut cursor, contracts, counters, &mut |event| {
-                    sink(HubEvent::Market(event))
+                    sink(HubEvent::Market(event));
                 }),
             b"GatewayLogout" => {
                 sink(HubEvent::User(UserEvent::Logout));
                 Some(())
             }
             other => user::rows(other, &mut cursor, counters, &mut |event| {
-                sink(HubEvent::User(event))
+                sink(HubEvent::User(event));
             }),
         };
         if read.is_none() {
