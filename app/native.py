@@ -131,7 +131,10 @@ class NativeEngine:
     @classmethod
     def open(cls, base: Path, *, is_headless: bool = False) -> NativeEngine:
         """Take the base directory's lock and start the engine. Raises EngineBusy when another process holds it."""
-        check_build()
+        try:
+            check_build()
+        except errors.BuildMismatch as mismatch:
+            _log.warning("build %s", mismatch.text)
         reader, writer = socket.socketpair()
         for end in (reader, writer):
             end.settimeout(0)

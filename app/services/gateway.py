@@ -133,7 +133,7 @@ def replay_arguments(state: Path, recording: Path, *, rate: float = 1.0) -> list
     """Arguments to replay a recorded session. Raises GatewayUnavailable when there is no such file."""
     if not recording.is_file():
         raise GatewayUnavailable(f"There is no recording {str(recording)!r}; give a levels, bar or tick file.")
-    return ["--state", str(state), "--replay", str(recording.resolve()), "--rate", f"{rate:g}"]
+    return ["--state", str(state), "--market", "replay", str(recording.resolve()), "--rate", f"{rate:g}"]
 
 
 def _spawn(command: list[str], log_file: Path | None) -> subprocess.Popen[str]:
