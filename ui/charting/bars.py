@@ -1,7 +1,7 @@
 """The bars a chart holds, and their reduction to pixel columns.
 
 A chart of a million bars costs the same to pan as a chart of a thousand: when a bar is narrower than a pixel, blocks of
-64 and 4,096 bars are folded once and kept, and a frame folds at most a few thousand of them into its columns.
+8, 64, 512 ... bars are folded once and kept, and a frame folds at most some thousands of them into its columns.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 I64 = npt.NDArray[np.int64]
 
-BLOCK = 64
+BLOCK = 8
 
 
 class Bars(NamedTuple):
@@ -93,11 +93,12 @@ class BarSeries:
             self._levels[size] = level.part(0, first // size)
 
     def level(self, size: int) -> Bars:
-        """Whole blocks of `size` bars, folded; only blocks not folded before are computed."""
+        """Whole blocks of `size` bars, a power of eight; only blocks not folded before are computed."""
         held = self._levels.get(size) or no_bars()
         blocks = self._count // size
         if held.size < blocks:
-            fresh = fold_blocks(self.bars.part(held.size * size, blocks * size), size)
+            finer = self.level(size // BLOCK) if size > BLOCK else self.bars
+            fresh = fold_blocks(finer.part(held.size * BLOCK, blocks * BLOCK), BLOCK)
             held = Bars(*(np.concatenate(pair) for pair in zip(held, fresh, strict=True)))
             self._levels[size] = held
         return held

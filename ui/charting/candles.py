@@ -24,12 +24,16 @@ def body_width(pitch: float) -> int:
     return width if width % 2 else width - 1
 
 
-def draw_bars(painter: QPainter, theme: Theme, view: Viewport, series: BarSeries, span: tuple[int, int]) -> None:
-    """Draw bars [first, last) of a series with their volume; folds them to pixel columns when they are narrow."""
+def draw_bars(  # noqa: PLR0917 -- painter, looks, place, what
+    painter: QPainter, theme: Theme, view: Viewport, series: BarSeries, span: tuple[int, int], top_volume: int
+) -> None:
+    """Draw bars [first, last) of a series with their volume; folds them to pixel columns when they are narrow.
+
+    top_volume: the volume that fills the strip, see `visible_volume`.
+    """
     first, last = span
     if last <= first:
         return
-    top_volume = visible_volume(series, view)
     if view.pitch < STROKE_BELOW_PITCH:
         x, bars = pixel_columns(series, first, last, view.x_of(0), view.pitch)
         _draw_volume(painter, theme, view, (x, bars), (1, top_volume))
@@ -98,11 +102,26 @@ def _draw_volume(
     heights = np.minimum(np.ceil(bars.volume_lots * (room / max(1, largest))), room).astype(np.int64)
     rising = bars.close_ticks >= bars.open_ticks
     bottom = int(view.height)
-    painter.setPen(Qt.PenStyle.NoPen)
     for side, chosen in (("buy", rising), ("sell", ~rising)):
-        color = QColor(theme.side(side, "volume"))
-        color.setAlphaF(VOLUME_ALPHA)
-        painter.setBrush(color)
-        placed_bars = zip(x[chosen].tolist(), heights[chosen].tolist(), strict=True)
-        painter.drawRects([QRect(c - width // 2, bottom - h, width, h) for c, h in placed_bars if h > 0])
+        color = _on_ground(theme.side(side, "volume"), theme.color("chart.background"))
+        shown = chosen & (heights > 0)
+        spans = list(zip(x[shown].tolist(), heights[shown].tolist(), strict=True))
+        if width == 1:
+            painter.setPen(color)
+            painter.drawLines([QLine(c, bottom - h, c, bottom - 1) for c, h in spans])
+        else:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(color)
+            painter.drawRects([QRect(c - width // 2, bottom - h, width, h) for c, h in spans])
     painter.setBrush(Qt.BrushStyle.NoBrush)
+
+
+def _on_ground(color: QColor, ground: QColor) -> QColor:
+    """The colour at 75 % over the ground: opaque, because a thousand translucent rectangles take a whole frame."""
+    share = VOLUME_ALPHA
+    return QColor(
+        *(
+            round(own * share + under * (1 - share))
+            for own, under in zip(color.getRgb()[:3], ground.getRgb()[:3], strict=True)
+        )
+    )

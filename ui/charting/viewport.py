@@ -161,11 +161,14 @@ def time_step_s(bar_seconds: float, pitch: float, *, min_px: float = 84.0) -> in
 def time_marks(time_ns: I64, first: int, last: int, step_s: int, offset_s: int) -> list[int]:
     """Indices of bars that open a new step of local time, among [first, last).
 
-    offset_s: local time minus UTC in seconds, so that hours and days start where the exchange's do.
+    offset_s: local time minus UTC in seconds, so that hours and days start where the exchange's do. Looks the steps up
+    instead of walking the bars, so a view of a million bars costs what a view of a hundred does.
     """
     if last - first < 1:
         return []
-    start = max(0, first - 1)
-    steps = (time_ns[start:last] // 1_000_000_000 + offset_s) // step_s
-    changed = np.flatnonzero(np.diff(steps) != 0) + start + 1
-    return [int(i) for i in changed if i >= first]
+    step_ns, offset_ns = step_s * 1_000_000_000, offset_s * 1_000_000_000
+    begin = int(time_ns[first]) + offset_ns
+    end = int(time_ns[last - 1]) + offset_ns
+    steps = np.arange(-(-begin // step_ns), end // step_ns + 1, dtype=np.int64) * step_ns - offset_ns
+    found = np.unique(np.searchsorted(time_ns[first:last], steps) + first)
+    return [int(i) for i in found if i > 0]

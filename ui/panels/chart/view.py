@@ -30,7 +30,7 @@ from ui.charting.axes import (
     time_labels,
 )
 from ui.charting.bars import BarSeries
-from ui.charting.candles import draw_bars
+from ui.charting.candles import draw_bars, visible_volume
 from ui.charting.interval import Interval
 from ui.charting.legend import chip_box, draw_chip, draw_legend
 from ui.charting.lettering import Lettering
@@ -91,7 +91,7 @@ class ChartView(QWidget):
         self._version = 0
         self._history: QPixmap | None = None
         self._history_key: tuple[object, ...] = ()
-        self._bars_seen = -1
+        self._top_volume = 1
         self._frame: MarketFrame | None = None
         self._orders: list[Order] = []
         self._position: Position | None = None
@@ -487,7 +487,8 @@ class ChartView(QWidget):
         first, last = view.visible(self.series.count)
         closed = self.series.count - 1 if self.series.is_forming else self.series.count
         painter.setClipRect(0, 0, int(view.width), int(view.height))
-        draw_bars(painter, theme, view, self.series, (first, min(last, closed)))
+        self._top_volume = visible_volume(self.series, view)
+        draw_bars(painter, theme, view, self.series, (first, min(last, closed)), self._top_volume)
         painter.setClipping(False)
         axis = price_labels(prices, contract) if contract is not None else []
         draw_price_axis(painter, theme, self._letters, view, axis)
@@ -498,7 +499,8 @@ class ChartView(QWidget):
     def _paint_forming(self, painter: QPainter) -> None:
         count = self.series.count
         if self.series.is_forming and count and self.view.shows_bar(count - 1):
-            draw_bars(painter, self._context.theme, self.view, self.series, (count - 1, count))
+            span = (count - 1, count)
+            draw_bars(painter, self._context.theme, self.view, self.series, span, self._top_volume)
 
     def _paint_own(self, painter: QPainter) -> None:
         theme, view = self._context.theme, self.view

@@ -729,10 +729,11 @@ class LadderGrid(QWidget):
                 paint.row(painter, y, row, mood)
                 self.painted_rows += 1
         self._paint_rest(painter, event.rect(), top + len(self._rows) * self._row_height)
-        self._paint_strip(painter)
-        if self.tracker.is_waiting:
-            self._paint_held(painter)
-        paint.head(painter, self._head_bottom() - HEAD_HEIGHT, HEAD_HEIGHT)
+        if event.rect().top() < self._head_bottom():
+            self._paint_strip(painter)
+            if self.tracker.is_waiting:
+                self._paint_held(painter)
+            paint.head(painter, self._head_bottom() - HEAD_HEIGHT, HEAD_HEIGHT)
         for box, arrow, edge in self._chip_boxes():
             paint.chip(painter, QRectF(box), arrow, self._chip_text(arrow, edge))
         painter.end()

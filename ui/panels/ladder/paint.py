@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QColor, QPainter, QPen, QPixmap, QPolygonF
 
 from ui.charting.lettering import Lettering
 from ui.charting.standing import half_even
@@ -48,6 +48,7 @@ class LadderPainter:
         self.columns: dict[str, Column] = {}
         self.row_height = 20
         self.contract: Contract | None = None
+        self._grounds: dict[tuple[object, ...], QPixmap] = {}
 
     def use_theme(self) -> None:
         """Drop what was laid out with old fonts."""
@@ -55,13 +56,12 @@ class LadderPainter:
 
     def row(self, painter: QPainter, y: int, row: Row, mood: RowMood) -> None:
         """Paint a whole row at y; the painter may be clipped to less."""
-        self._ground(painter, y, mood)
+        self._ground(painter, y, row, mood)
         self._depth(painter, y, row, mood)
         self._volume(painter, y, row, mood)
         self._recent(painter, y, row, mood)
         self._price(painter, y, row, mood)
         self._pnl(painter, y, row, mood)
-        self._grid_lines(painter, y, row, mood)
         if mood.is_hatched:
             self._hatch(painter, y)
         if row.last_mark:
@@ -70,28 +70,43 @@ class LadderPainter:
             self._average(painter, y, row, mood)
         self._own(painter, y, row, mood)
 
-    def _ground(self, painter: QPainter, y: int, mood: RowMood) -> None:
+    def _ground(self, painter: QPainter, y: int, row: Row, mood: RowMood) -> None:
+        """Ground, price column and grid lines of a row: one of a few pictures kept from before."""
+        look = (mood.is_hovered, mood.has_spread_line, self._is_whole_point(row.ticks))
+        ratio = painter.device().devicePixelRatio()
+        key = (look, self.row_height, self.theme.revision, ratio, tuple(self.columns.values()))
+        ground = self._grounds.get(key)
+        if ground is None:
+            if len(self._grounds) > 64:
+                self._grounds.clear()
+            ground = self._grounds[key] = self._draw_ground(look, ratio)
+        painter.drawPixmap(0, y, ground)
+
+    def _draw_ground(self, look: tuple[bool, bool, bool], ratio: float) -> QPixmap:
+        is_hovered, has_spread_line, is_whole_point = look
         theme, height = self.theme, self.row_height
         width = max(c.right for c in self.columns.values())
-        painter.fillRect(0, y, width, height, theme.color("surface.hover" if mood.is_hovered else "surface.panel"))
+        pixmap = QPixmap(round(width * ratio), round(height * ratio))
+        pixmap.setDevicePixelRatio(ratio)
+        pixmap.fill(theme.color("surface.hover" if is_hovered else "surface.panel"))
+        painter = QPainter(pixmap)
         price = self.columns["price"]
-        ground = "surface.pressed" if mood.is_hovered else "surface.raised"
-        painter.fillRect(price.x, y, price.width, height, theme.color(ground))
-
-    def _grid_lines(self, painter: QPainter, y: int, row: Row, mood: RowMood) -> None:
-        theme = self.theme
-        width = max(c.right for c in self.columns.values())
+        painter.fillRect(
+            price.x, 0, price.width, height, theme.color("surface.pressed" if is_hovered else "surface.raised")
+        )
         hair = theme.color("line.hair")
         for column in self.columns.values():
-            if column.x and not mood.is_hovered:
-                painter.fillRect(column.x, y, 1, self.row_height, hair)
-        painter.fillRect(0, y + self.row_height - 1, width, 1, hair)
-        if self._is_whole_point(row.ticks):
+            if column.x and not is_hovered:
+                painter.fillRect(column.x, 0, 1, height, hair)
+        painter.fillRect(0, height - 1, width, 1, hair)
+        if is_whole_point:
             line = QColor(theme.color("line.border"))
             line.setAlphaF(0.55)
-            painter.fillRect(0, y + self.row_height - 1, width, 1, line)
-        if mood.has_spread_line:
-            painter.fillRect(0, y + self.row_height - 1, width, 1, theme.color("line.strong"))
+            painter.fillRect(0, height - 1, width, 1, line)
+        if has_spread_line:
+            painter.fillRect(0, height - 1, width, 1, theme.color("line.strong"))
+        painter.end()
+        return pixmap
 
     def _is_whole_point(self, ticks: int) -> bool:
         grid = self.contract
