@@ -244,17 +244,15 @@ class Application:
         dialog.open()
         while (attempt := await attempts.get()) is not None:
             user, key, keep = attempt
-            secret = credentials.Secret(key)
+            held = credentials.Secret(key)
             options = connection.model_copy(update={"user_name": user})
             try:
-                await services.connect(
-                    await Endpoint.of_live(options, ask=lambda _question, held=secret: held.reveal())
-                )
+                await services.connect(await Endpoint.of_live(options, ask=_Answer(held)))
             except PitdeskError as error:
                 dialog.show_failure(error.text)
                 continue
             if keep:
-                await asyncio.to_thread(credentials.store_api_key, user, options.rest_url, secret)
+                await asyncio.to_thread(credentials.store_api_key, user, options.rest_url, held)
             dialog.answer("done")
             return True
         return False
@@ -501,6 +499,16 @@ def _run_qt(
         finally:
             run.remove_hooks()
             qInstallMessageHandler(None)
+
+
+class _Answer:
+    """Answers the question for a key with the one just typed."""
+
+    def __init__(self, held: credentials.Secret) -> None:
+        self._held = held
+
+    def __call__(self, _question: str) -> str:
+        return self._held.reveal()
 
 
 class _MessageSink:

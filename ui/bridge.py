@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from PySide6.QtCore import QObject, QSocketNotifier, Signal
 
@@ -52,7 +53,7 @@ class Bridge(QObject):
         """wake_fd: the readable end of the wake socket. pump: drains once and hands each event to `deliver`."""
         super().__init__(parent)
         self._pump = pump
-        self._by_type = {
+        self._by_type: dict[str, Callable[[Any], None]] = {
             "OrderChanged": lambda event: self.order_changed.emit(event.order),
             "FillAdded": lambda event: self.fill_added.emit(event.fill),
             "PositionChanged": lambda event: self.position_changed.emit(event.position),

@@ -144,7 +144,7 @@ class Desk(QObject):
         self.positions.contract_chosen.connect(self.choose_contract)
         self.order_tabs.page_shown.connect(self.orders.show_filter)
         self.book.page_shown.connect(self._on_book_page)
-        self.chart.interval_requested.connect(self._on_interval)
+        self.chart.interval_changed.connect(self._on_interval)
 
     def _connect_bridge(self, bridge: Bridge) -> None:
         bridge.woken.connect(self._clock.mark_dirty)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import qasync
+import qasync  # type: ignore[import-untyped] # ships no type information
 from PySide6.QtWidgets import QApplication
 
 _log = logging.getLogger(__name__)

@@ -51,7 +51,7 @@ class MainWindow(QMainWindow):
 
     close_requested = Signal()
     command_invoked = Signal(str)
-    account_chosen = Signal("qint64")
+    account_chosen = Signal(object)
     contract_chosen = Signal(str)
     lock_requested = Signal(bool)
     flatten_all_requested = Signal()
@@ -207,7 +207,7 @@ class DayResult:
 class TopBar(QWidget):
     """40 px: mark, name, menus, contract; account, day result, Lock all, Flatten all, which is always the last."""
 
-    account_chosen = Signal("qint64")
+    account_chosen = Signal(object)
     contract_chosen = Signal(str)
     lock_requested = Signal(bool)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ import numpy as np
 from ui.painting import AccountView, PanelContext
 from ui.theme import Theme
 
+__all__ = ["AccountView", "Contract", "Fill", "Order", "Position", "account", "context", "frame"]
+
 NOON_NS = 1_700_000_000_000_000_000
 
 
 @dataclass(frozen=True)
-class Contract:
+class _Contract:
     index: int = 0
     id: str = "CON.F.US.EP.Z26"
     name: str = "ESZ6"
@@ -28,7 +31,7 @@ class Contract:
 
 
 @dataclass(frozen=True)
-class Order:
+class _Order:
     key: str = "p1-1-1"
     tag: str = "p1-1-1"
     order_id: int = 11
@@ -64,7 +67,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Position:
+class _Position:
     account_id: int = 7
     contract: int = 0
     contract_id: str = "CON.F.US.EP.Z26"
@@ -83,7 +86,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Fill:
+class _Fill:
     trade_id: int = 1
     order_id: int = 11
     tag: str = "p1-1-1"
@@ -99,10 +102,15 @@ class Fill:
     is_voided: bool = False
 
 
+# The panels are typed for the engine's records, which Python cannot build.
+Contract: Any = _Contract
+Order: Any = _Order
+Position: Any = _Position
+Fill: Any = _Fill
+
+
 def frame(best_bid: int = 31448, best_ask: int = 31449, **changes: Any) -> Any:
     """A market frame with ten levels a side."""
-    from types import SimpleNamespace
-
     empty = np.array([], dtype=np.int64)
     values: dict[str, Any] = {
         "contract": 0,

@@ -2,6 +2,7 @@
 
 import socket
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from ui.bridge import Bridge
 
 
 @pytest.fixture
-def sockets():
+def sockets() -> Any:
     reader, writer = socket.socketpair()
     reader.setblocking(False)
     yield reader, writer
@@ -26,17 +27,17 @@ class Resync(SimpleNamespace):
     pass
 
 
-def test_a_wake_byte_pumps_and_re_emits_what_was_drained(qtbot, sockets):
+def test_a_wake_byte_pumps_and_re_emits_what_was_drained(qtbot: Any, sockets: Any) -> None:
     reader, writer = sockets
     order = records.Order()
 
-    def pump():
+    def pump() -> None:
         reader.recv(64)
         bridge.deliver(OrderChanged(order=order))
         bridge.deliver(Resync())
 
     bridge = Bridge(reader.fileno(), pump)
-    orders = []
+    orders: list[Any] = []
     bridge.order_changed.connect(orders.append)
     with qtbot.waitSignals([bridge.resync, bridge.woken]):
         writer.send(b"x")
@@ -44,7 +45,7 @@ def test_a_wake_byte_pumps_and_re_emits_what_was_drained(qtbot, sockets):
     assert orders == [order]
 
 
-def test_a_closed_bridge_reads_no_more(qtbot, sockets):
+def test_a_closed_bridge_reads_no_more(qtbot: Any, sockets: Any) -> None:
     reader, writer = sockets
     pumps = []
     bridge = Bridge(reader.fileno(), lambda: pumps.append(1))
@@ -55,7 +56,7 @@ def test_a_closed_bridge_reads_no_more(qtbot, sockets):
     assert pumps == []
 
 
-def test_an_event_of_an_unknown_type_is_no_error(qapp, sockets):
+def test_an_event_of_an_unknown_type_is_no_error(qapp: Any, sockets: Any) -> None:
     bridge = Bridge(sockets[0].fileno(), lambda: None)
     bridge.deliver(object())
     bridge.close()

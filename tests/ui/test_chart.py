@@ -173,7 +173,7 @@ def test_the_wheel_zooms_around_the_pointer(hand: Hand) -> None:
     bar = hand.view.view.bar_at(300)
     event = QWheelEvent(
         place, place, QPointF(0, 0).toPoint(), QPointF(0, 240).toPoint(), Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,  # noqa: FBT003 -- Qt takes no keyword here
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
     )  # fmt: skip
     pitch = hand.view.view.pitch
     QApplication.sendEvent(hand.view, event)

@@ -1,13 +1,15 @@
 """Frame clock: absent while clean, one frame for many marks, quantiles of what was measured."""
 
+from typing import Any
+
 from ui.frame_clock import FrameClock
 
 
-def test_a_clean_clock_has_no_timer_running(qapp):
+def test_a_clean_clock_has_no_timer_running(qapp: Any) -> None:
     assert FrameClock(60).is_idle
 
 
-def test_many_marks_make_one_frame_and_then_rest(qtbot):
+def test_many_marks_make_one_frame_and_then_rest(qtbot: Any) -> None:
     clock = FrameClock(60)
     with qtbot.waitSignal(clock.painted):
         for _ in range(50):
@@ -16,11 +18,11 @@ def test_many_marks_make_one_frame_and_then_rest(qtbot):
     assert clock.is_idle
 
 
-def test_a_mark_during_a_frame_gets_a_frame_of_its_own(qtbot):
+def test_a_mark_during_a_frame_gets_a_frame_of_its_own(qtbot: Any) -> None:
     clock = FrameClock(60)
     frames = []
 
-    def on_frame():
+    def on_frame() -> None:
         frames.append(1)
         if len(frames) == 1:
             clock.mark_dirty()
@@ -31,7 +33,7 @@ def test_a_mark_during_a_frame_gets_a_frame_of_its_own(qtbot):
     assert clock.frames == 2
 
 
-def test_painted_times_are_reported_as_quantiles(qapp):
+def test_painted_times_are_reported_as_quantiles(qapp: Any) -> None:
     clock = FrameClock(60)
     assert clock.painted_us(0.5) is None
     for microseconds in range(1, 101):
@@ -40,7 +42,7 @@ def test_painted_times_are_reported_as_quantiles(qapp):
     assert clock.painted_us(0.99) == 100
 
 
-def test_a_stopped_clock_makes_no_more_frames(qtbot):
+def test_a_stopped_clock_makes_no_more_frames(qtbot: Any) -> None:
     clock = FrameClock(60)
     clock.mark_dirty()
     clock.stop()

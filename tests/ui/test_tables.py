@@ -1,5 +1,7 @@
 """Tables: identity of rows, only differences announced, stable sort."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,11 +18,11 @@ def row(key: str, size: int = 1) -> Row:
 
 
 @pytest.fixture
-def model(qapp):
+def model(qapp: Any) -> Any:
     return TableModel(COLUMNS)
 
 
-def test_only_the_cell_that_differs_is_announced(model):
+def test_only_the_cell_that_differs_is_announced(model: Any) -> None:
     model.show([row("a", 1), row("b", 2)])
     changes = []
     model.dataChanged.connect(
@@ -30,7 +32,7 @@ def test_only_the_cell_that_differs_is_announced(model):
     assert changes == [(1, 1, 1, 1)]
 
 
-def test_the_same_rows_again_announce_nothing(model):
+def test_the_same_rows_again_announce_nothing(model: Any) -> None:
     model.show([row("a"), row("b")])
     seen = []
     model.dataChanged.connect(lambda *_: seen.append("data"))
@@ -44,27 +46,27 @@ def test_the_same_rows_again_announce_nothing(model):
         st.permutations(list("abcdef")).flatmap(lambda keys: st.integers(0, 6).map(lambda n: keys[:n])), max_size=6
     )
 )
-def test_any_sequence_of_row_sets_ends_with_exactly_the_last_one(sequences):
+def test_any_sequence_of_row_sets_ends_with_exactly_the_last_one(sequences: Any) -> None:
     model = TableModel(COLUMNS)
     for keys in sequences:
         model.show([row(key) for key in keys])
         assert model.keys() == list(keys)
 
 
-def test_a_persistent_index_follows_its_row_through_a_reorder(model):
+def test_a_persistent_index_follows_its_row_through_a_reorder(model: Any) -> None:
     model.show([row("a"), row("b"), row("c")])
     index = QPersistentModelIndex(model.index(1, 0))
     model.show([row("c"), row("new"), row("a"), row("b")])
     assert model.keys()[index.row()] == "b"
 
 
-def test_sorting_keeps_ties_in_the_panels_order(model):
+def test_sorting_keeps_ties_in_the_panels_order(model: Any) -> None:
     model.show([row("x", 2), row("y", 1), row("z", 2), row("w", 1)])
     model.sort(1, Qt.SortOrder.AscendingOrder)
     assert model.keys() == ["y", "w", "x", "z"]
 
 
-def test_rows_hold_still_while_paused_and_then_catch_up(model):
+def test_rows_hold_still_while_paused_and_then_catch_up(model: Any) -> None:
     model.show([row("a", 1)])
     model.pause(True)
     model.show([row("a", 2)])
@@ -75,14 +77,14 @@ def test_rows_hold_still_while_paused_and_then_catch_up(model):
     assert model.data(model.index(0, 1)) == "3"
 
 
-def test_the_total_stays_last_whatever_the_sort(model):
+def test_the_total_stays_last_whatever_the_sort(model: Any) -> None:
     total = Row("total", (Cell("Total"), Cell("9", sort_key=9)), is_total=True)
     model.show([row("b", 2), row("a", 1), total])
     model.sort(0, Qt.SortOrder.DescendingOrder)
     assert model.keys() == ["b", "a", "total"]
 
 
-def test_selection_follows_the_row_not_the_place(qtbot):
+def test_selection_follows_the_row_not_the_place(qtbot: Any) -> None:
     table = RowTable(COLUMNS, Theme())
     qtbot.addWidget(table)
     table.rows.show([row("a"), row("b")])
@@ -93,7 +95,7 @@ def test_selection_follows_the_row_not_the_place(qtbot):
     assert table.selected_key() != "b"
 
 
-def test_delete_asks_for_the_selected_row_once(qtbot):
+def test_delete_asks_for_the_selected_row_once(qtbot: Any) -> None:
     table = RowTable(COLUMNS, Theme())
     qtbot.addWidget(table)
     table.rows.show([row("a"), row("b")])
@@ -103,7 +105,7 @@ def test_delete_asks_for_the_selected_row_once(qtbot):
     assert asked.args == ["b"]
 
 
-def test_columns_keep_their_width_when_long_text_arrives(qtbot):
+def test_columns_keep_their_width_when_long_text_arrives(qtbot: Any) -> None:
     table = RowTable(COLUMNS, Theme())
     qtbot.addWidget(table)
     before = table.columnWidth(0)

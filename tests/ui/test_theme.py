@@ -1,5 +1,7 @@
 """The token file in both themes and pairs: readable, complete, loadable."""
 
+from typing import Any
+
 import pytest
 from PySide6.QtGui import QColor
 
@@ -24,7 +26,7 @@ def _contrast(one: QColor, other: QColor) -> float:
 
 @pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize("name", THEMES)
-def test_every_text_pair_is_readable(qapp, name, pair):
+def test_every_text_pair_is_readable(qapp: Any, name: Any, pair: Any) -> None:
     theme = Theme(name, pair)
     weak = [(t, s) for t in TEXTS for s in SURFACES if _contrast(theme.color(t), theme.color(s)) < 4.5]
     for side in SIDES:
@@ -37,7 +39,7 @@ def test_every_text_pair_is_readable(qapp, name, pair):
 
 
 @pytest.mark.parametrize("name", THEMES)
-def test_control_borders_and_frames_reach_three_to_one(qapp, name):
+def test_control_borders_and_frames_reach_three_to_one(qapp: Any, name: Any) -> None:
     theme = Theme(name)
     panel = theme.color("surface.panel")
     marks = ["line.control", "line.focus", "status.ok"] + [
@@ -47,11 +49,11 @@ def test_control_borders_and_frames_reach_three_to_one(qapp, name):
 
 
 @pytest.mark.parametrize("name", THEMES)
-def test_the_style_sheet_has_no_unfilled_token(qapp, name):
+def test_the_style_sheet_has_no_unfilled_token(qapp: Any, name: Any) -> None:
     assert "@" not in Theme(name).style_sheet()
 
 
-def test_switching_the_theme_tells_once_and_changes_values(qapp, qtbot):
+def test_switching_the_theme_tells_once_and_changes_values(qapp: Any, qtbot: Any) -> None:
     theme = Theme("dark")
     before = theme.color("surface.panel")
     with qtbot.waitSignal(theme.changed):
@@ -63,13 +65,13 @@ def test_switching_the_theme_tells_once_and_changes_values(qapp, qtbot):
     assert seen == []
 
 
-def test_the_bundled_fonts_load_and_digits_have_equal_width(qapp):
+def test_the_bundled_fonts_load_and_digits_have_equal_width(qapp: Any) -> None:
     families = load_fonts()
     assert {"Inter", "JetBrains Mono"} <= set(families)
     metrics = Theme().metrics("body")
     assert len({metrics.horizontalAdvance(digit) for digit in "0123456789"}) == 1
 
 
-def test_an_unknown_theme_is_refused_by_name(qapp):
+def test_an_unknown_theme_is_refused_by_name(qapp: Any) -> None:
     with pytest.raises(ValueError, match="sepia"):
         Theme("sepia")

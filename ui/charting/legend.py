@@ -47,9 +47,7 @@ def chip_box(letters: Lettering, text: str, right: float, y: float) -> QRectF:
     return QRectF(right - width, y, width, 18)
 
 
-def draw_chip(  # noqa: PLR0917 -- painter, looks, place, words
-    painter: QPainter, theme: Theme, letters: Lettering, box: QRectF, text: str, arrow: str
-) -> None:
+def draw_chip(painter: QPainter, theme: Theme, letters: Lettering, box: QRectF, text: str, arrow: str) -> None:
     """A small plate with an arrow up, down or to the newest bar."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)

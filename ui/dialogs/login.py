@@ -97,7 +97,7 @@ class ConnectDialog(Dialog):
 class AccountDialog(Dialog):
     """Choose the account; nothing is chosen beforehand, and one that cannot trade cannot be chosen."""
 
-    account_chosen = Signal("qint64")
+    account_chosen = Signal(object)
 
     def __init__(self, theme: Theme, accounts: Sequence[AccountView], parent: QWidget | None = None) -> None:
         super().__init__("Choose an account", parent, 500)
@@ -136,7 +136,7 @@ class AccountDialog(Dialog):
 class _AccountRow(QWidget):
     """52 px: radio, kind badge, nickname and id, balance and permission."""
 
-    chosen = Signal("qint64")
+    chosen = Signal(object)
 
     def __init__(self, theme: Theme, account: AccountView, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -40,7 +40,7 @@ class FillsPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.table)
 
-    def render(
+    def render(  # type: ignore[override] # the house's verb; Qt's own render is not virtual
         self,
         fills: Sequence[Fill],
         orders: Sequence[Order],

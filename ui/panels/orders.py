@@ -82,7 +82,7 @@ class OrdersPanel(QWidget):
         column.addWidget(body, 1)
         column.addWidget(self.newest_reject)
 
-    def render(
+    def render(  # type: ignore[override] # the house's verb; Qt's own render is not virtual
         self,
         orders: Sequence[Order],
         accounts: Mapping[int, AccountView],

@@ -39,8 +39,8 @@ _EMPTY = Cell("")
 class PositionsPanel(QWidget):
     """Table of positions with close, half and flatten for the chosen row."""
 
-    close_requested = Signal("qint64", str, object)
-    flatten_requested = Signal("qint64", str)
+    close_requested = Signal(object, str, object)
+    flatten_requested = Signal(object, str)
     contract_chosen = Signal(str)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
@@ -63,7 +63,7 @@ class PositionsPanel(QWidget):
         column.addWidget(self.empty)
         self.empty.setContentsMargins(12, 8, 12, 8)
 
-    def render(
+    def render(  # type: ignore[override] # the house's verb; Qt's own render is not virtual
         self,
         positions: Sequence[Position],
         orders: Sequence[Order],

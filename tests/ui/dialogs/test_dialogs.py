@@ -1,5 +1,7 @@
 """Dialogs: one answer, safe by default, nothing confirmed by a key that was already down."""
 
+from typing import Any
+
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QApplication
@@ -11,25 +13,25 @@ from ui.painting import AccountView
 from ui.theme import Theme
 
 
-def answers_of(dialog):
-    seen = []
+def answers_of(dialog: Any) -> Any:
+    seen: list[str] = []
     dialog.answered.connect(seen.append)
     return seen
 
 
-def button(dialog, name):
+def button(dialog: Any, name: Any) -> Any:
     from PySide6.QtWidgets import QPushButton
 
     return dialog.findChild(QPushButton, name)
 
 
-def confirm(qtbot):
+def confirm(qtbot: Any) -> Any:
     dialog = ConfirmDialog(Theme(), "Flatten", "Flatten ESZ6", "All of it.", records.account())
     qtbot.addWidget(dialog)
     return dialog
 
 
-def test_escape_answers_cancel_exactly_once(qtbot):
+def test_escape_answers_cancel_exactly_once(qtbot: Any) -> None:
     dialog = QuitDialog(["Long 2 ESZ6, stop for 2"])
     qtbot.addWidget(dialog)
     seen = answers_of(dialog)
@@ -39,7 +41,7 @@ def test_escape_answers_cancel_exactly_once(qtbot):
     assert seen == ["cancel"]
 
 
-def test_a_key_released_that_was_not_pressed_here_confirms_nothing(qtbot):
+def test_a_key_released_that_was_not_pressed_here_confirms_nothing(qtbot: Any) -> None:
     dialog = confirm(qtbot)
     seen = answers_of(dialog)
     dialog.open()
@@ -49,7 +51,7 @@ def test_a_key_released_that_was_not_pressed_here_confirms_nothing(qtbot):
     assert seen == []
 
 
-def test_a_confirmation_left_alone_answers_no(qtbot):
+def test_a_confirmation_left_alone_answers_no(qtbot: Any) -> None:
     dialog = confirm(qtbot)
     seen = answers_of(dialog)
     for _ in range(100):
@@ -57,14 +59,14 @@ def test_a_confirmation_left_alone_answers_no(qtbot):
     assert seen == ["no"]
 
 
-def test_the_quit_dialog_lists_what_stays_and_focuses_stay(qtbot):
+def test_the_quit_dialog_lists_what_stays_and_focuses_stay(qtbot: Any) -> None:
     dialog = QuitDialog(["Long 2 ESZ6, stop for 2", "3 working orders"])
     qtbot.addWidget(dialog)
     dialog.open()
     assert dialog.focusWidget() is button(dialog, "cancel")
 
 
-def test_the_crash_dialog_offers_to_flatten(qtbot):
+def test_the_crash_dialog_offers_to_flatten(qtbot: Any) -> None:
     dialog = CrashDialog("ValueError: x", "crash-1.txt")
     qtbot.addWidget(dialog)
     seen = answers_of(dialog)
@@ -73,7 +75,7 @@ def test_the_crash_dialog_offers_to_flatten(qtbot):
     assert seen == ["flatten"]
 
 
-def test_the_key_leaves_once_and_the_field_is_empty_afterwards(qtbot):
+def test_the_key_leaves_once_and_the_field_is_empty_afterwards(qtbot: Any) -> None:
     dialog = ConnectDialog("https://gateway.example", "trader")
     qtbot.addWidget(dialog)
     dialog.key_field.setText("secret-key-1")
@@ -86,7 +88,7 @@ def test_the_key_leaves_once_and_the_field_is_empty_afterwards(qtbot):
     assert not dialog.connect_button.isEnabled()
 
 
-def test_an_account_that_cannot_trade_cannot_be_chosen(qtbot):
+def test_an_account_that_cannot_trade_cannot_be_chosen(qtbot: Any) -> None:
     accounts = [records.account(), AccountView(9, "live", "LIVE", "Real", "LIVE-1", can_trade=False)]
     dialog = AccountDialog(Theme(), accounts)
     qtbot.addWidget(dialog)

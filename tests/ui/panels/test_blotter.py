@@ -1,5 +1,7 @@
 """Positions, orders, fills and messages: words, colours by token, requests with the right row."""
 
+from typing import Any
+
 import pytest
 from PySide6.QtCore import Qt
 
@@ -15,25 +17,25 @@ CONTRACTS = {0: records.Contract()}
 NOW = records.NOON_NS + 2_000_000_000
 
 
-def texts(table, row):
+def texts(table: Any, row: Any) -> Any:
     return [table.rows.data(table.rows.index(row, column)) for column in range(table.rows.columnCount())]
 
 
 @pytest.fixture
-def positions(qtbot):
+def positions(qtbot: Any) -> Any:
     panel = PositionsPanel(Theme())
     qtbot.addWidget(panel)
     return panel
 
 
 @pytest.fixture
-def orders(qtbot):
+def orders(qtbot: Any) -> Any:
     panel = OrdersPanel(Theme())
     qtbot.addWidget(panel)
     return panel
 
 
-def test_a_position_reads_side_average_result_and_its_exits(positions):
+def test_a_position_reads_side_average_result_and_its_exits(positions: Any) -> None:
     exits = [
         records.Order(key="s", side="sell", kind="stop", limit_ticks=None, stop_ticks=31434, role="stop"),
         records.Order(key="t", side="sell", limit_ticks=31452, role="target"),
@@ -45,20 +47,20 @@ def test_a_position_reads_side_average_result_and_its_exits(positions):
     assert row[9:11] == ["2 @ 7858.50", "2 @ 7863.00+"]
 
 
-def test_a_position_without_a_stop_is_a_danger_row(positions):
+def test_a_position_without_a_stop_is_a_danger_row(positions: Any) -> None:
     positions.render([records.Position(stop_lots=0)], [], ACCOUNTS, CONTRACTS)
     row = positions.table.rows.row_of(positions.table.rows.index(0, 0))
     assert row.tone == "danger"
     assert "without a stop" in row.sentence
 
 
-def test_a_disputed_position_shows_the_brokers_number(positions):
+def test_a_disputed_position_shows_the_brokers_number(positions: Any) -> None:
     positions.render([records.Position(is_disputed=True, broker_net_lots=1)], [], ACCOUNTS, CONTRACTS)
     assert texts(positions.table, 0)[12] == "broker +1"
     assert texts(positions.table, 1)[12] == "disagrees"
 
 
-def test_close_and_half_carry_account_contract_and_lots(positions, qtbot):
+def test_close_and_half_carry_account_contract_and_lots(positions: Any, qtbot: Any) -> None:
     positions.render([records.Position(net_lots=5)], [], ACCOUNTS, CONTRACTS)
     with qtbot.waitSignal(positions.close_requested) as half:
         qtbot.mouseClick(positions.half_button, Qt.MouseButton.LeftButton)
@@ -68,7 +70,7 @@ def test_close_and_half_carry_account_contract_and_lots(positions, qtbot):
     assert everything.args == [7, "CON.F.US.EP.Z26", None]
 
 
-def test_flat_rows_stay_and_cannot_be_closed(positions):
+def test_flat_rows_stay_and_cannot_be_closed(positions: Any) -> None:
     positions.render([records.Position(net_lots=0)], [], ACCOUNTS, CONTRACTS)
     assert texts(positions.table, 0)[2] == "Flat"
     assert not positions.close_button.isEnabled()
@@ -85,25 +87,27 @@ def test_flat_rows_stay_and_cannot_be_closed(positions):
         ("unknown", "Unknown"),
     ],
 )
-def test_every_open_state_has_its_word_and_a_swatch(look, word):
+def test_every_open_state_has_its_word_and_a_swatch(look: Any, word: Any) -> None:
     row = order_row(records.Order(look=look), ACCOUNTS[7], CONTRACTS[0], 31449, NOW)
     assert row.cells[0].text == word
-    assert row.cells[0].swatch.state == look
+    swatch = row.cells[0].swatch
+    assert swatch is not None
+    assert swatch.state == look
 
 
-def test_a_rejected_order_names_its_reason(orders):
+def test_a_rejected_order_names_its_reason(orders: Any) -> None:
     orders.render([records.Order(look="done", life="refused", reason="over plan limit")], ACCOUNTS, CONTRACTS, {}, NOW)
     assert "over plan limit" in orders.newest_reject.text()
     orders.show_filter("rejected")
     assert texts(orders.table, 0)[0] == "Rejected"
 
 
-def test_a_change_on_its_way_shows_the_wanted_price():
+def test_a_change_on_its_way_shows_the_wanted_price() -> None:
     order = records.Order(look="changing", wanted_limit_ticks=31444)
     assert order_row(order, None, CONTRACTS[0], 31449, NOW).cells[3].text == "\u2192 7861.00"
 
 
-def test_children_stand_below_their_parent(orders):
+def test_children_stand_below_their_parent(orders: Any) -> None:
     parent = records.Order(key="p", order_id=11, created_ns=10)
     child = records.Order(key="c", order_id=12, parent_id=11, created_ns=30)
     other = records.Order(key="o", order_id=13, created_ns=20)
@@ -111,7 +115,7 @@ def test_children_stand_below_their_parent(orders):
     assert orders.table.rows.keys() == ["o", "p", "c"]
 
 
-def test_group_cancels_name_exactly_their_open_orders(orders, qtbot):
+def test_group_cancels_name_exactly_their_open_orders(orders: Any, qtbot: Any) -> None:
     orders.render(
         [
             records.Order(key="b"),
@@ -131,7 +135,7 @@ def test_group_cancels_name_exactly_their_open_orders(orders, qtbot):
         assert asked.args == [keys]
 
 
-def test_delete_cancels_an_open_order_and_leaves_a_done_one(orders, qtbot):
+def test_delete_cancels_an_open_order_and_leaves_a_done_one(orders: Any, qtbot: Any) -> None:
     done = records.Order(key="old", look="done", life="filled")
     orders.render([records.Order(key="b"), done], ACCOUNTS, CONTRACTS, {}, NOW)
     orders.show_filter("all")
@@ -144,7 +148,7 @@ def test_delete_cancels_an_open_order_and_leaves_a_done_one(orders, qtbot):
         qtbot.keyClick(orders.table, Qt.Key.Key_Delete)
 
 
-def test_fills_are_newest_first_with_slippage_against_the_order(qtbot):
+def test_fills_are_newest_first_with_slippage_against_the_order(qtbot: Any) -> None:
     panel = FillsPanel(Theme())
     qtbot.addWidget(panel)
     panel.render([records.Fill(1), records.Fill(2, time_ns=NOW)], [records.Order()], ACCOUNTS, CONTRACTS)
@@ -152,7 +156,7 @@ def test_fills_are_newest_first_with_slippage_against_the_order(qtbot):
     assert texts(panel.table, 1)[6:8] == ["+2 t", "118 ms"]
 
 
-def test_messages_keep_the_newest_on_top_and_count_the_unread(qtbot):
+def test_messages_keep_the_newest_on_top_and_count_the_unread(qtbot: Any) -> None:
     panel = MessagesPanel(Theme())
     qtbot.addWidget(panel)
     panel.add("info", "link", "Market live", NOW)

@@ -41,8 +41,8 @@ class TicketPanel(PanelFrame):
     modify_requested = Signal(str, object)
     cancel_requested = Signal(str)
     cancel_group_requested = Signal(object)
-    close_requested = Signal("qint64", str, object)
-    flatten_requested = Signal("qint64", str)
+    close_requested = Signal(object, str, object)
+    flatten_requested = Signal(object, str)
     arm_requested = Signal(bool)
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
@@ -62,7 +62,7 @@ class TicketPanel(PanelFrame):
         self._on_theme()
         self._refresh()
 
-    def render(self, frame: MarketFrame | None, orders: Sequence[Order], position: Position | None) -> None:
+    def render(self, frame: MarketFrame | None, orders: Sequence[Order], position: Position | None) -> None:  # type: ignore[override]
         """Show the newest market and the state of this account and contract."""
         if frame is not None:
             self._market = plan.Market(
