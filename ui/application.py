@@ -86,6 +86,8 @@ class Application:
         self.crash = crash
         self.exit_code = 0
         self.theme = Theme(options.window.theme)
+        # Before the first widget: menus and buttons take their font when they are made.
+        self.theme.apply(QApplication.instance())
         self.window = MainWindow(self.theme)
         self.keeper = TaskKeeper(self._on_task_failed)
         self.services: Services | None = None
@@ -101,7 +103,6 @@ class Application:
 
     async def run(self) -> int:
         """Open everything, serve until the window is asked to end, close everything."""
-        self.theme.apply(QApplication.instance())
         gateway = None if self.arguments.live else asyncio.create_task(self._start_gateway(), name="gateway")
         try:
             self.services = await Services.open(self.directories, self.options)
@@ -133,6 +134,7 @@ class Application:
         if not self.arguments.safe_mode:
             window.restore_layout(self._layout_file())
         self._check_theme_commands()
+        self.desk.refresh()
         window.close_requested.connect(self._on_close_requested)
         window.command_invoked.connect(self._on_command)
         window.account_chosen.connect(self.desk.choose_account)

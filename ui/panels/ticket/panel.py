@@ -299,9 +299,12 @@ class TicketPanel(PanelFrame):
         if is_trail:
             self.price_box.show_text(f"{form.trail_ticks} t")
             self.price_note.setText("behind the market")
-        elif not has_price or contract is None:
+        elif contract is None:
             self.price_box.show_text("")
-            self.price_note.setText("best price now" if form.kind == "market" else "rests at the best price")
+            self.price_note.setText("no contract")
+        elif not has_price:
+            self.price_box.show_text("")
+            self.price_note.setText("best price now" if form.kind == "market" else "rests at the best")
         else:
             side = self._hovered or self._last_side
             price = plan.price_for(form, side, self._market)

@@ -1,0 +1,212 @@
+"""The desk over services without an engine: what is asked for reaches the service, what is true reaches the panels."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
+
+from tests.ui import records
+from tests.ui.fake_services import FakeServices, link
+from ui.bridge import Bridge, OrderDraft
+from ui.desk import Desk
+from ui.frame_clock import FrameClock
+from ui.loop import TaskKeeper, make_loop
+from ui.main_window import MainWindow
+from ui.theme import Theme
+
+ES = "CON.F.US.EP.Z26"
+
+
+class Rig:
+    """A window with its desk, and a loop that runs until a condition holds."""
+
+    def __init__(self, application: QApplication) -> None:
+        self.services = FakeServices()
+        self.loop = make_loop(application)
+        self._reader, self._writer = socket.socketpair()
+        theme = Theme()
+        theme.apply(application)
+        self.window = MainWindow(theme)
+        self.bridge = Bridge(self._reader.fileno(), lambda: None, self.window)
+        self.clock = FrameClock(60, self.window)
+        self.keeper = TaskKeeper()
+        services: Any = self.services
+        self.desk = Desk(self.window, services, self.bridge, self.clock, self.keeper)
+        self.window.arrange()
+        self.window.show()
+
+    def choose(self) -> None:
+        self.services.engine.newest_frame = records.frame()
+        self.desk.choose_account(7)
+        self.settle()
+        self.desk.choose_contract(ES)
+        self.settle()
+
+    def settle(self) -> None:
+        """Run the loop until every task has ended and every frame is painted."""
+        import asyncio
+
+        async def quiet() -> None:
+            # The keeper and the clock tell nobody when they rest; only a test wants to know.
+            while self.keeper._tasks or not self.clock.is_idle:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)
+
+        self.loop.run_until_complete(asyncio.wait_for(quiet(), 10))
+
+    def close(self) -> None:
+        self.desk.stop()
+        self.loop.run_until_complete(self.keeper.close())
+        self.bridge.close()
+        self._reader.close()
+        self._writer.close()
+        self.window.close_for_real()
+        self.window.deleteLater()
+        self.loop.close()
+
+
+@pytest.fixture
+def rig(qapp: QApplication) -> Iterator[Rig]:
+    made = Rig(qapp)
+    yield made
+    made.close()
+
+
+def test_without_a_chosen_account_nothing_can_be_armed(rig: Rig) -> None:
+    rig.desk.choose_contract(ES)
+    rig.settle()
+    assert not rig.desk.ladder.header.arm_switch.isEnabled()
+    assert rig.desk.ticket.buy_button.mode == "blocked"
+
+
+def test_every_surface_starts_disarmed_and_is_armed_by_itself(rig: Rig, qtbot: Any) -> None:
+    rig.choose()
+    qtbot.mouseClick(rig.desk.ticket.header.arm_switch, Qt.MouseButton.LeftButton)
+    armed = {source: context.is_armed for source, context in rig.desk.contexts.items()}
+    assert armed == {"ladder": False, "chart": False, "ticket": True}
+
+
+def test_another_contract_or_account_disarms_everything(rig: Rig, qtbot: Any) -> None:
+    rig.choose()
+    for panel in (rig.desk.ticket, rig.desk.ladder):
+        qtbot.mouseClick(panel.header.arm_switch, Qt.MouseButton.LeftButton)
+    rig.desk.choose_contract("CON.F.US.MNQ.Z26")
+    rig.settle()
+    assert rig.services.engine.armed == set()
+    qtbot.mouseClick(rig.desk.ladder.header.arm_switch, Qt.MouseButton.LeftButton)
+    rig.desk.choose_account(8)
+    rig.settle()
+    assert rig.services.engine.armed == set()
+
+
+def test_lock_all_disarms_refuses_arming_and_leaves_cancels_alive(rig: Rig, qtbot: Any) -> None:
+    rig.choose()
+    qtbot.mouseClick(rig.desk.ticket.header.arm_switch, Qt.MouseButton.LeftButton)
+    rig.services.engine.order_list = [records.Order()]
+    rig.desk.lock_all(True)
+    rig.desk._on_state_changed()
+    rig.settle()
+    assert rig.services.engine.armed == set()
+    assert not rig.desk.ticket.header.arm_switch.isEnabled()
+    rig.desk.cancel_all()
+    rig.settle()
+    assert rig.services.trading.asked == [("cancel", "p1-1-1", "window")]
+
+
+def test_a_ticket_press_reaches_the_service_with_its_source(rig: Rig, qtbot: Any) -> None:
+    rig.choose()
+    qtbot.mouseClick(rig.desk.ticket.header.arm_switch, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(rig.desk.ticket.buy_button, Qt.MouseButton.LeftButton)
+    (draft,) = rig.services.trading.submitted
+    assert isinstance(draft, OrderDraft)
+    assert (draft.source, draft.account_id, draft.limit_ticks) == ("ticket", 7, 31448)
+
+
+def test_requests_of_each_surface_carry_its_name(rig: Rig) -> None:
+    rig.choose()
+    rig.desk.ladder.cancel_requested.emit("a")
+    rig.desk.ticket.cancel_requested.emit("b")
+    rig.desk.orders.cancel_requested.emit("c")
+    rig.desk.ladder.modify_requested.emit("a", {"limit_ticks": 5})
+    rig.settle()
+    assert rig.services.trading.asked == [
+        ("cancel", "a", "ladder"),
+        ("cancel", "b", "ticket"),
+        ("cancel", "c", "window"),
+        ("modify", "a", {"limit_ticks": 5}, "ladder"),
+    ]
+
+
+def test_flatten_all_reaches_every_account_with_open_business(rig: Rig) -> None:
+    rig.choose()
+    rig.services.engine.position_list = [records.Position(), records.Position(account_id=8, net_lots=0)]
+    rig.services.engine.order_list = [records.Order(account_id=8)]
+    rig.loop.run_until_complete(rig.desk.flatten_all())
+    assert rig.services.trading.asked == [("flatten", 7, None, "window"), ("flatten", 8, None, "window")]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("late", "market stream is late"), ("dead", "market stream is lost"), ("off", "market stream is off")],
+)
+def test_a_stream_that_is_not_live_blocks_entries_with_its_reason(rig: Rig, state: str, words: str) -> None:
+    rig.choose()
+    rig.services.engine.link_list = [link("market", state), link("user"), link("rest")]
+    rig.desk._on_status()
+    assert rig.desk.ticket.buy_button.second == words
+    rig.services.engine.link_list = [link("market"), link("user"), link("rest", "off")]
+    rig.desk._on_status()
+    assert rig.desk.ticket.buy_button.mode == "disarmed"
+
+
+def test_an_unresolved_order_and_a_halt_block_entries(rig: Rig) -> None:
+    rig.choose()
+    rig.services.engine.status_values["unknown_orders"] = 1
+    rig.desk._on_status()
+    assert rig.desk.ticket.sell_button.second == "an order is unresolved"
+    rig.services.engine.status_values["state"] = "halted"
+    rig.desk._on_status()
+    assert rig.desk.ticket.sell_button.second == "engine halted"
+
+
+def test_each_market_view_is_noted_as_painted_once(rig: Rig) -> None:
+    rig.choose()
+    rig.services.engine.newest_frame = records.frame(revision=2, receive_mono_ns=5_000)
+    rig.clock.mark_dirty()
+    rig.settle()
+    rig.clock.mark_dirty()
+    rig.settle()
+    assert rig.services.engine.painted.count(5_000) == 1
+
+
+def test_a_denied_order_says_every_reason_in_ticket_and_messages(rig: Rig) -> None:
+    from types import SimpleNamespace
+
+    rig.choose()
+    denied = SimpleNamespace(tag="t", account_id=7, contract_id=ES, reasons=[("a", "Not armed."), ("b", "Too large.")])
+    rig.bridge.denied.emit(denied)
+    assert rig.desk.messages.texts()[0] == "Not armed. Too large."
+    assert "Not armed. Too large." in rig.desk.ticket._result_lines[0].text()
+
+
+def test_open_business_is_told_in_sentences(rig: Rig) -> None:
+    rig.services.engine.position_list = [records.Position()]
+    rig.services.engine.order_list = [records.Order(), records.Order(key="u", look="unknown")]
+    assert rig.desk.open_business() == ["Long 2 ESZ6, stop for 2", "2 working orders", "1 without an answer"]
+
+
+def test_a_hidden_panel_gets_no_frames(rig: Rig) -> None:
+    rig.choose()
+    frames: list[Any] = []
+    rig.desk.ladder.render = lambda *given: frames.append(given)  # type: ignore[method-assign]
+    rig.window.dock("ladder").hide()
+    rig.settle()
+    rig.services.engine.newest_frame = records.frame(revision=9)
+    rig.clock.mark_dirty()
+    rig.settle()
+    assert frames == []
