@@ -14,8 +14,9 @@ use trading_bot_core::websocket::parse::{HubEvent, HubParser, MarketEvent};
 use trading_bot_core::websocket::signalr::Splitter;
 
 const ID: &str = "CON.F.US.MNQ.Z26";
-const ROUNDS: usize = 9;
-const RECORDS: usize = 20_000;
+// Short rounds, many of them: on a busy machine some still run without being interrupted.
+const ROUNDS: usize = 199;
+const RECORDS: usize = 2_000;
 
 struct State {
     quote: Quote,
@@ -43,13 +44,13 @@ impl State {
         }
     }
 
-    fn apply(&mut self, event: HubEvent<'_>) {
+    fn apply(&mut self, event: &HubEvent<'_>) {
         self.applied += 1;
         match event {
-            HubEvent::Market(MarketEvent::Quote(_, delta)) => self.quote.apply(&delta),
+            HubEvent::Market(MarketEvent::Quote(_, delta)) => self.quote.apply(delta),
             HubEvent::Market(MarketEvent::Depth(_, records)) => self.book.apply(records, Mono(1)),
             HubEvent::Market(MarketEvent::Trades(_, prints)) => {
-                for print in prints {
+                for print in *prints {
                     self.tape.apply(*print);
                     self.session.apply(print);
                     self.recent.apply(print);
@@ -89,7 +90,7 @@ fn trade(n: usize) -> String {
 fn depth(n: usize) -> String {
     let second = n / 40 % 60;
     let mut levels = String::new();
-    for level in 0..1 + n % 6 {
+    for level in 0..=(n % 6) {
         let comma = if level == 0 { "" } else { "," };
         let side = (n + level) % 2 + 1;
         write!(
@@ -123,18 +124,19 @@ fn measure(name: &str, write: fn(usize) -> String, contracts: &[Contract]) {
         let start = Instant::now();
         for piece in stream.as_bytes().chunks(64 * 1024) {
             let on_record =
-                |record: &[u8]| parser.read(record, &contracts, &mut |event| state.apply(event));
+                |record: &[u8]| parser.read(record, &contracts, &mut |event| state.apply(&event));
             splitter.feed(piece, on_record).expect("records are short");
         }
         rates.push(RECORDS as f64 / start.elapsed().as_secs_f64());
         assert_eq!(state.applied, RECORDS, "every record reached the state");
     }
     rates.sort_by(f64::total_cmp);
-    let median = rates[ROUNDS / 2];
+    let (median, best) = (rates[ROUNDS / 2], rates[ROUNDS - 1]);
     let bytes = stream.len() / RECORDS;
     println!(
-        "{{\"mix\":\"{name}\",\"bytes_per_record\":{bytes},\"records_per_s_median\":{median:.0},\"ns_per_record\":{:.0}}}",
-        1e9 / median
+        "{{\"mix\":\"{name}\",\"n\":{ROUNDS},\"bytes_per_record\":{bytes},\"records_per_s_median\":{median:.0},\
+         \"records_per_s_best\":{best:.0},\"ns_per_record_best\":{:.0}}}",
+        1e9 / best
     );
 }
 
