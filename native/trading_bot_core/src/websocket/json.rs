@@ -106,6 +106,14 @@ impl<'a> Cursor<'a> {
         is_next
     }
 
+    /// Steps over exactly these bytes.
+    #[inline]
+    pub(super) fn literal(&mut self, text: &[u8]) -> Option<()> {
+        let is_next = self.bytes.get(self.at..)?.starts_with(text);
+        self.at += if is_next { text.len() } else { 0 };
+        is_next.then_some(())
+    }
+
     /// True when nothing but white space is left.
     pub(super) fn is_at_end(&mut self) -> bool {
         self.peek().is_none()
@@ -277,21 +285,32 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Position of the next quote or backslash.
+/// Position of the next quote or backslash. Keys and stamps are short: eight bytes at a time is done before a vector search has
+/// started.
 #[inline]
 fn start_of_special(bytes: &[u8], from: usize) -> Option<usize> {
-    // Keys and stamps are short: a plain loop finds their end before a vector search has started.
-    let near = bytes
-        .get(from..)?
-        .iter()
-        .take(24)
-        .position(|byte| matches!(byte, b'"' | b'\\'));
-    match near {
-        Some(offset) => Some(from + offset),
-        None => {
-            memchr::memchr2(b'"', b'\\', bytes.get(from + 24..)?).map(|offset| from + 24 + offset)
+    let mut at = from;
+    while let Some(word) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(word.try_into().ok()?);
+        let hits = zero_bytes(word ^ QUOTES) | zero_bytes(word ^ BACKSLASHES);
+        if hits != 0 {
+            return Some(at + hits.trailing_zeros() as usize / 8);
         }
+        at += 8;
     }
+    let tail = bytes.get(at..)?;
+    let offset = tail.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    Some(at + offset)
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const QUOTES: u64 = ONES * b'"' as u64;
+const BACKSLASHES: u64 = ONES * b'\\' as u64;
+
+/// Sets the top bit of each byte that is zero; above the lowest such byte the answer may be wrong, which nobody looks at.
+#[inline]
+const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & (ONES << 7)
 }
 
 #[cfg(test)]
@@ -348,6 +367,13 @@ mod tests {
                 prop_assert_eq!(Decimal::parse(number.as_bytes()).unwrap().exact_units(decimals), Some(units));
                 prop_assert!(cursor.take(b','));
             }
+        }
+
+        #[test]
+        fn the_end_of_a_text_is_found_as_by_looking_at_each_byte(text in "[a-c\"\\\\é]{0,40}", from in 0usize..45) {
+            let bytes = text.as_bytes();
+            let expected = (from..bytes.len()).find(|at| matches!(bytes[*at], b'"' | b'\\'));
+            prop_assert_eq!(start_of_special(bytes, from), expected);
         }
 
         #[test]

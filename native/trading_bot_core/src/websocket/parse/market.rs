@@ -25,22 +25,23 @@ impl Scratch {
         counters: &mut Counters,
         sink: &mut impl FnMut(MarketEvent<'_>),
     ) -> Option<()> {
+        let Some(contract) = find_contract(cursor, contracts, counters)? else {
+            return Some(());
+        };
         let prints = &mut self.trades;
         prints.clear();
-        let contract = with_contract(cursor, contracts, counters, |inner, contract, counters| {
-            each_row(inner, counters, |inner, counters| {
-                let print = read_print(inner, contract, counters)?;
-                match print {
-                    Some(print) => prints.push(print),
-                    None => counters.note(Oddity::UnreadableRow),
-                }
-                Some(())
-            })
-        })?;
-        if let Some(contract) = contract.filter(|_| !prints.is_empty()) {
+        let read = each_row(cursor, counters, |inner, counters| {
+            match read_print(inner, contract, counters)? {
+                Some(print) => prints.push(print),
+                None => counters.note(Oddity::UnreadableRow),
+            }
+            Some(())
+        });
+        // Prints in front of the damage did happen: they are kept, whatever became of the rest.
+        if !prints.is_empty() {
             sink(MarketEvent::Trades(contract.index, prints));
         }
-        Some(())
+        read
     }
 
     /// Reads `[contractId, payload]` of a depth message.
@@ -51,18 +52,27 @@ impl Scratch {
         counters: &mut Counters,
         sink: &mut impl FnMut(MarketEvent<'_>),
     ) -> Option<()> {
+        let Some(contract) = find_contract(cursor, contracts, counters)? else {
+            return Some(());
+        };
         let records = &mut self.depth;
         records.clear();
-        let contract = with_contract(cursor, contracts, counters, |inner, contract, counters| {
-            each_row(inner, counters, |inner, counters| {
-                records.push(read_depth(inner, contract, counters)?);
-                Some(())
-            })
-        })?;
-        if let Some(contract) = contract.filter(|_| !records.is_empty()) {
+        let mut stamps = StampCache::default();
+        let read = each_row(cursor, counters, |inner, counters| {
+            let record = match predicted_depth(inner, contract, &mut stamps) {
+                Some(record) => record,
+                None => read_depth(inner, contract, counters)?,
+            };
+            records.push(record);
+            Some(())
+        });
+        if read.is_none() {
+            records.push(lost_record(Nanos(0)));
+        }
+        if !records.is_empty() {
             sink(MarketEvent::Depth(contract.index, records));
         }
-        Some(())
+        read
     }
 }
 
@@ -73,22 +83,21 @@ pub(super) fn quotes(
     counters: &mut Counters,
     sink: &mut impl FnMut(MarketEvent<'_>),
 ) -> Option<()> {
-    with_contract(cursor, contracts, counters, |inner, contract, counters| {
-        each_row(inner, counters, |inner, counters| {
-            let quote = read_quote(inner, contract, counters)?;
-            sink(MarketEvent::Quote(contract.index, quote));
-            Some(())
-        })
+    let Some(contract) = find_contract(cursor, contracts, counters)? else {
+        return Some(());
+    };
+    each_row(cursor, counters, |inner, counters| {
+        let quote = read_quote(inner, contract, counters)?;
+        sink(MarketEvent::Quote(contract.index, quote));
+        Some(())
     })
-    .map(drop)
 }
 
-/// Finds the contract of a message and lets `read` take the payload. `Some(None)` when the contract is not known.
-fn with_contract<'a, 'c>(
-    cursor: &mut Cursor<'a>,
+/// Finds the contract of a message and leaves the cursor at the payload. `Some(None)` when the contract is not known.
+fn find_contract<'c>(
+    cursor: &mut Cursor<'_>,
     contracts: &'c impl ContractLookup,
     counters: &mut Counters,
-    read: impl FnOnce(&mut Cursor<'a>, &'c Contract, &mut Counters) -> Option<()>,
 ) -> Option<Option<&'c Contract>> {
     if !cursor.take(b'[') {
         return None;
@@ -100,15 +109,13 @@ fn with_contract<'a, 'c>(
     } else {
         stated_contract(*cursor).unwrap_or(b"")
     };
-    let Some(contract) = std::str::from_utf8(id)
+    let contract = std::str::from_utf8(id)
         .ok()
-        .and_then(|id| contracts.by_id(id))
-    else {
+        .and_then(|id| contracts.by_id(id));
+    if contract.is_none() {
         counters.note(Oddity::UnknownContract);
-        return Some(None);
-    };
-    read(cursor, contract, counters)?;
-    Some(Some(contract))
+    }
+    Some(contract)
 }
 
 /// The contract that the first row of a payload names itself; for messages without the leading id.
@@ -214,6 +221,69 @@ fn read_print(
     }))
 }
 
+/// The last stamp of a message and its text: all records of one message usually carry the same.
+#[derive(Default)]
+struct StampCache<'a> {
+    text: &'a [u8],
+    time: Nanos,
+}
+
+impl<'a> StampCache<'a> {
+    fn read(&mut self, text: &'a [u8]) -> Option<Nanos> {
+        if text != self.text {
+            *self = Self {
+                text,
+                time: Nanos::from_iso(text)?,
+            };
+        }
+        Some(self.time)
+    }
+}
+
+/// Reads a depth record whose keys stand in the order the broker has always used. Any other form answers `None`, leaves the
+/// cursor where it was, and is read key by key.
+fn predicted_depth<'a>(
+    cursor: &mut Cursor<'a>,
+    contract: &Contract,
+    stamps: &mut StampCache<'a>,
+) -> Option<DepthRecord> {
+    let mut probe = *cursor;
+    probe.literal(b"{\"timestamp\":")?;
+    let time = stamps.read(probe.string()?)?;
+    probe.literal(b",\"type\":")?;
+    let kind = probe
+        .plain_units(0)
+        .filter(|kind| (0..=11).contains(kind))?;
+    probe.literal(b",\"price\":")?;
+    let units = probe.plain_units(contract.decimals)?;
+    probe.literal(b",\"volume\":")?;
+    let total = probe.plain_units(0).filter(|lots| *lots >= 0)?;
+    probe.literal(b",\"currentVolume\":")?;
+    let current = probe.plain_units(0).filter(|lots| *lots >= 0)?;
+    probe.literal(b"}")?;
+    let ticks = units / contract.tick_units;
+    if ticks * contract.tick_units != units {
+        return None;
+    }
+    *cursor = probe;
+    let size = if current > 0 { current } else { total };
+    Some(DepthRecord {
+        time,
+        kind: kind as u8,
+        price: Ticks(ticks),
+        size: Lots(size),
+    })
+}
+
+const fn lost_record(time: Nanos) -> DepthRecord {
+    DepthRecord {
+        time,
+        kind: DepthRecord::LOST,
+        price: Ticks(0),
+        size: Lots(0),
+    }
+}
+
 /// A record that lacks what its type needs becomes [`DepthRecord::LOST`], so that the book knows.
 fn read_depth(
     cursor: &mut Cursor<'_>,
@@ -242,12 +312,7 @@ fn read_depth(
     let is_level = matches!(kind, Some(1..=4 | 9 | 10));
     if kind.is_none() || (is_level && (at.is_none() || size.is_none())) {
         counters.note(Oddity::UnreadableRow);
-        return Some(DepthRecord {
-            time,
-            kind: DepthRecord::LOST,
-            price: Ticks(0),
-            size: Lots(0),
-        });
+        return Some(lost_record(time));
     }
     let kind = kind.unwrap_or(DepthRecord::LOST);
     if kind > 11 {

@@ -157,6 +157,20 @@ fn a_depth_record_that_cannot_be_read_is_reported_to_the_book() {
 }
 
 #[test]
+fn a_depth_message_that_breaks_off_tells_the_book_what_came_before_and_that_more_is_lost() {
+    let record = format!(
+        r#"{{"type":1,"target":"GatewayDepth","arguments":["CON.F.US.MNQ.Z26",[{{"timestamp":"{STAMP}","type":1,"price":1,"volume":2,"currentVolume":0}},{{"timest"#
+    );
+    let (seen, counters) = read_one(&record);
+    let [Seen::Depth(0, records)] = &seen[..] else {
+        panic!("expected one depth message, not {seen:?}")
+    };
+    let kinds: Vec<u8> = records.iter().map(|record| record.kind).collect();
+    assert_eq!(kinds, [1, DepthRecord::LOST]);
+    assert_eq!(counters.of(Oddity::Malformed), 1);
+}
+
+#[test]
 fn a_market_message_without_its_leading_id_names_the_contract_itself() {
     let (seen, _) = read_one(
         r#"{"type":1,"target":"GatewayQuote","arguments":[{"contract":"CON.F.US.MNQ.Z26","lastPrice":25110}]}"#,
@@ -437,6 +451,30 @@ proptest! {
         read(&mut HubParser::new(), &bytes);
         read(&mut HubParser::new(), &bytes[..cut.index(bytes.len())]);
         let _ = rest_orders(&bytes);
+    }
+
+    #[test]
+    fn a_depth_record_reads_the_same_whatever_the_order_of_its_keys(
+        kind in 0i64..13,
+        ticks in -50i64..50,
+        volume in -2i64..9,
+        current in -2i64..9,
+        order in Just(vec![0usize, 1, 2, 3, 4]).prop_shuffle(),
+    ) {
+        let price = contracts()[0].price_text(Ticks(ticks));
+        let members = [
+            format!(r#""timestamp":"{STAMP}""#),
+            format!(r#""type":{kind}"#),
+            format!(r#""price":{price}"#),
+            format!(r#""volume":{volume}"#),
+            format!(r#""currentVolume":{current}"#),
+        ];
+        let frame = |members: &[String]| {
+            let row = members.join(",");
+            format!(r#"{{"type":1,"target":"GatewayDepth","arguments":["CON.F.US.MNQ.Z26",[{{{row}}},{{{row}}}]]}}"#)
+        };
+        let shuffled: Vec<String> = order.iter().map(|at| members[*at].clone()).collect();
+        prop_assert_eq!(read_one(&frame(&members)), read_one(&frame(&shuffled)));
     }
 
     #[test]
