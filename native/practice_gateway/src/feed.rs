@@ -16,6 +16,7 @@ pub enum Side {
 
 impl Side {
     /// The other side.
+    #[must_use]
     pub fn opposite(self) -> Self {
         match self {
             Side::Bid => Side::Ask,
@@ -118,6 +119,10 @@ pub trait MarketSource: Send {
     fn is_trading(&self, contract: usize, at: i64) -> bool;
     /// Indices of the contracts it streams.
     fn contracts(&self) -> &[usize];
+    /// Adds steps at run time (control port); only a script takes them.
+    fn push(&mut self, _steps: &str) -> Result<(), String> {
+        Err("This market takes no steps; start the gateway with --market script FILE.".to_owned())
+    }
     /// Appends steps (JSON) to a script, timed from now; other sources refuse.
     fn push_script(&mut self, _json: &str) -> Result<(), String> {
         Err("Only a script takes further steps.".into())

@@ -138,6 +138,17 @@ impl Exchange {
         self.settle(at);
     }
 
+    /// The firm's hours: when they end everything is flattened, and nothing is accepted until they begin.
+    pub fn set_firm_closed(&mut self, closed: bool, now: i64) {
+        if closed && !self.firm_closed {
+            let ids: Vec<i32> = self.accounts.keys().copied().collect();
+            for id in ids {
+                self.flatten(id, now);
+            }
+        }
+        self.firm_closed = closed;
+    }
+
     /// Turns the trading day (17:00 Chicago): end-of-day highs rise, daily locks end.
     pub fn advance_day(&mut self, now: i64) {
         let shifted = chicago()

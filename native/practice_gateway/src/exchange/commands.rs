@@ -88,7 +88,7 @@ impl Exchange {
             return Err(refuse("Invalid custom tag. Custom tag is too long."));
         }
         let book = &self.books[contract];
-        if !book.trading {
+        if !book.trading || self.firm_closed {
             return Err(refuse(NOT_TRADING));
         }
         let mut checked = Checked {

@@ -95,6 +95,7 @@ pub struct Exchange {
     next_trade: i64,
     next_position: i32,
     trade_date: i64,
+    firm_closed: bool,
 }
 
 impl Exchange {
@@ -123,6 +124,7 @@ impl Exchange {
             next_trade: 4_200_000_001,
             next_position: 880_000_001,
             trade_date: 0,
+            firm_closed: false,
         }
     }
 

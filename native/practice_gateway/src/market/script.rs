@@ -375,6 +375,10 @@ impl Script {
 }
 
 impl MarketSource for Script {
+    fn push(&mut self, steps: &str) -> Result<(), String> {
+        Script::push(self, steps)
+    }
+
     fn advance(&mut self, until: i64, out: &mut Vec<Tagged>) -> Option<i64> {
         if until >= self.start {
             for contract in std::mem::take(&mut self.opens_pending) {

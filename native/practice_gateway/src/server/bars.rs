@@ -1,7 +1,7 @@
 //! Bars: the source's history joined with the prints streamed since, in any unit.
 
 use jiff::ToSpan;
-use jiff::civil::DateTime;
+use jiff::civil::{DateTime, Weekday};
 
 use crate::contracts::{SECOND, chicago, timestamp};
 use crate::feed::{Bar, BarUnit};
@@ -41,6 +41,18 @@ pub fn session_open(at: i64) -> i64 {
     instant(day.at(17, 0, 0, 0))
 }
 
+/// Between 15:10 and 17:00 Chicago, and from Friday 15:10 to Sunday 17:00: the firm allows no position.
+pub fn is_firm_closed(at: i64) -> bool {
+    let local = chicago().to_datetime(timestamp(at));
+    let minute = i32::from(local.hour()) * 60 + i32::from(local.minute());
+    match local.weekday() {
+        Weekday::Saturday => true,
+        Weekday::Sunday => minute < 17 * 60,
+        Weekday::Friday => minute >= 15 * 60 + 10,
+        _ => (15 * 60 + 10..17 * 60).contains(&minute),
+    }
+}
+
 fn long_start(at: i64, unit: BarUnit) -> i64 {
     if unit == BarUnit::Day {
         return session_open(at);
@@ -77,6 +89,19 @@ pub fn fold(out: &mut Vec<Bar>, finer: impl IntoIterator<Item = Bar>, unit: BarU
             _ => out.push(Bar { at: start, ..bar }),
         }
     }
+}
+
+/// Minute bars with every minute replaced for which finer bars exist; both oldest first, and so is the answer.
+pub fn overlay(minutes: &[Bar], finer: &[Bar]) -> Vec<Bar> {
+    let minute = |bar: &Bar| bar_start(bar.at, BarUnit::Minute, 1);
+    let mut merged: Vec<Bar> = minutes.to_vec();
+    merged.retain(|bar| {
+        let next = finer.partition_point(|other| other.at < bar.at);
+        finer.get(next).is_none_or(|other| minute(other) != bar.at)
+    });
+    merged.extend_from_slice(finer);
+    merged.sort_by_key(|bar| bar.at);
+    merged
 }
 
 /// End of the bar that starts at `start`: the start of the next one.
@@ -132,6 +157,24 @@ mod tests {
             bar_start(at("2026-07-01T14:00:00Z"), BarUnit::Week, 1),
             at("2026-06-28T22:00:00Z")
         );
+    }
+
+    #[test]
+    fn finer_bars_replace_their_minute() {
+        let bar = |seconds: i64, close| Bar {
+            at: seconds * SECOND,
+            open: close,
+            high: close,
+            low: close,
+            close,
+            lots: 1,
+        };
+        let merged = overlay(
+            &[bar(0, 1), bar(60, 2), bar(120, 3)],
+            &[bar(70, 8), bar(90, 9)],
+        );
+        let closes: Vec<i64> = merged.iter().map(|bar| bar.close).collect();
+        assert_eq!(closes, [1, 8, 9, 3]);
     }
 
     #[test]

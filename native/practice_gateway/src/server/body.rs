@@ -1,5 +1,5 @@
 //! Request bodies, bound the way a stock ASP.NET server binds them: names without regard to case, unknown fields
-//! ignored, wrong types refused with ProblemDetails.
+//! ignored, wrong types refused with problem details.
 
 use std::collections::BTreeMap;
 
@@ -134,6 +134,7 @@ impl Body {
     }
 
     /// A nested object.
+    #[must_use]
     pub fn object(&mut self, name: &str) -> Body {
         let parsed = self
             .token(name)
@@ -160,7 +161,7 @@ impl Body {
         }
     }
 
-    /// ProblemDetails, if anything did not bind.
+    /// Problem details, if anything did not bind.
     pub fn problem(&self) -> Option<String> {
         (!self.errors.is_empty()).then(|| problem(&self.errors))
     }

@@ -4,7 +4,7 @@
 //! | Request | Body or query |
 //! |---|---|
 //! | `POST /control/fault` | one rule or an array of rules (see `faults`); `{"clear":true}` disarms all |
-//! | `POST /control/market` | `{"flood":{"messages":N}}`, `{"halt":"ES"}`, `{"resume":"ES"}`, `{"levels":N}` |
+//! | `POST /control/market` | `{"flood":{"messages":N}}`, `{"script":[steps]}` timed from now, `{"halt":"ES"}`, `{"resume":"ES"}`, `{"levels":N}` |
 //! | `POST /control/clock` | `{"rate":R}`, `{"to":ISO}` (forwards only), `{"advance_s":N}` |
 //! | `POST /control/replay` | `{"rate":R}`, `{"seek":ISO}`; a seek backwards is refused: start a new run |
 //! | `POST /control/account` | `{"id":N}` with any of `auto_oco`, `can_trade`, `balance`, `locked`, `flatten` |
@@ -80,6 +80,10 @@ fn market(world: &mut World, body: &Value) -> Result<Value, String> {
     if let Some(messages) = body["flood"]["messages"].as_u64() {
         return Ok(json!({"connections": world.flood(messages)}));
     }
+    if body["script"].is_array() {
+        world.push_steps(&body["script"].to_string())?;
+        return Ok(clock_value(world));
+    }
     if let Some(levels) = body["levels"].as_u64() {
         world.levels = (levels as usize).clamp(1, 200);
         return Ok(json!({"levels": world.levels}));
@@ -91,7 +95,7 @@ fn market(world: &mut World, body: &Value) -> Result<Value, String> {
             return Ok(json!({"contract": name, "trading": trading}));
         }
     }
-    Err("One of flood, levels, halt, resume is expected.".to_owned())
+    Err("One of flood, script, levels, halt, resume is expected.".to_owned())
 }
 
 fn find_contract(world: &World, name: &str) -> Result<usize, String> {

@@ -13,7 +13,7 @@ use crate::wire::{FEED_DIGITS, HUB_DIGITS, push_time};
 const FRAMES: i64 = 16;
 const PER_FRAME: i64 = 128;
 
-/// A ring of frames and the number of records in each. Every record is a whole SignalR message.
+/// A ring of frames and the number of records in each. Every record is a whole `SignalR` message.
 pub fn frames(
     contract: &Contract,
     exchange: &Exchange,

@@ -1,4 +1,4 @@
-//! The two hubs: SignalR JSON over WebSocket, with and without negotiation.
+//! The two hubs: `SignalR` JSON over `WebSocket`, with and without negotiation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

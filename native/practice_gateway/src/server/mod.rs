@@ -1,5 +1,6 @@
 //! The gateway as a program: one loopback listener for REST and both hubs, one for the control port, one lock.
 
+mod bar_store;
 pub mod bars;
 pub mod body;
 pub mod clock;

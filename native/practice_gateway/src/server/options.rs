@@ -8,6 +8,10 @@ use crate::feed::SourceConfig;
 
 /// A ProjectX-faithful practice exchange on loopback.
 #[derive(Parser, Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 #[command(name = "pitdesk-gateway", version, about)]
 pub struct Options {
     /// Port of REST and hubs; 0 takes a free one.
@@ -46,7 +50,13 @@ pub struct Options {
     /// Keep running when standard input closes.
     #[arg(long)]
     pub stay: bool,
-    /// Accept StopLimit orders.
+    /// No flattening at 15:10 Chicago and no pause until 17:00.
+    #[arg(long)]
+    pub no_firm_hours: bool,
+    /// Stream so many messages as soon as a market subscriber is there, as fast as its socket takes them.
+    #[arg(long, value_name = "MESSAGES")]
+    pub flood: Option<u64>,
+    /// Accept stop limit orders.
     #[arg(long)]
     pub stop_limit: bool,
     /// Closing a position also cancels its working bracket legs.

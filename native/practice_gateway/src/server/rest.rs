@@ -1,5 +1,7 @@
 //! The REST operations: from a bound body to the exact reply text. No sockets here.
 
+use std::fmt::Write;
+
 use crate::contracts::Contract;
 use crate::exchange::model::{Modify, Order, Place, Reply, Status};
 use crate::feed::BarUnit;
@@ -123,7 +125,7 @@ fn account_search(gateway: &Gateway, body: &mut Body) -> Answer {
             .accounts()
             .filter(|row| !only_active || (row.can_trade && row.visible));
         listed("accounts", rows, |out, row| {
-            wire::account(Fields::rest(out), row)
+            wire::account(Fields::rest(out), row);
         })
     })
 }
@@ -204,9 +206,8 @@ fn retrieve_bars(gateway: &Gateway, body: &mut Body) -> Answer {
             let known = world.exchange.contracts().inactive(&id).is_some();
             return empty_list("bars", i32::from(!known));
         };
-        let unit = match bar_unit(unit) {
-            Some(unit) => unit,
-            None => return empty_list("bars", 2),
+        let Some(unit) = bar_unit(unit) else {
+            return empty_list("bars", 2);
         };
         if !(1..=10_000).contains(&number) {
             return empty_list("bars", 3);
@@ -272,9 +273,9 @@ fn bars_reply(
             ("l", bar.low),
             ("c", bar.close),
         ] {
-            out.push_str(&format!(",\"{key}\":{}", contract.price_text(ticks)));
+            let _ = write!(out, ",\"{key}\":{}", contract.price_text(ticks));
         }
-        out.push_str(&format!(",\"v\":{}}}", bar.lots));
+        let _ = write!(out, ",\"v\":{}}}", bar.lots);
     })
 }
 
@@ -381,7 +382,7 @@ fn write_order(world: &World) -> impl FnMut(&mut String, &Order) + '_ {
             row,
             world.exchange.contracts().get(row.contract),
             false,
-        )
+        );
     }
 }
 
@@ -571,7 +572,7 @@ fn run_query(world: &World, account: i32, query: &Query) -> String {
     } else {
         "null".to_owned()
     };
-    out.push_str(&format!(",\"totalCount\":{total},"));
+    let _ = write!(out, ",\"totalCount\":{total},");
     envelope(&mut out, 0, None);
     out
 }

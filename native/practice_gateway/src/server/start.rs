@@ -17,6 +17,7 @@ use crate::exchange::Exchange;
 use crate::exchange::model::{AccountRules, Event};
 use crate::feed::{MarketSource, SourceConfig};
 use crate::market;
+use crate::server::bar_store::BarStore;
 use crate::server::clock::Clock;
 use crate::server::faults::{Faults, Rule};
 use crate::server::journal::{self, Identity, Journal, Recovered};
@@ -162,6 +163,11 @@ fn build(
     let clock = Clock::new(start, options.rate);
     let mut world = World::new(exchange, source, clock, journal, faults(options)?);
     world.levels = options.levels.clamp(1, 200);
+    world.firm_hours = !options.no_firm_hours;
+    world.flood_first = options.flood;
+    if let (Some(directory), false) = (state, is_replay) {
+        world.keep_bars(BarStore::new(directory));
+    }
     world.close_at_expiry = !options.hubs_outlive_token;
     Ok(Gateway {
         tokens: Tokens::new(secret_bytes(&identity.secret)),

@@ -10,7 +10,7 @@ use crate::feed::{Bar, Side};
 use crate::server::hub::Listener;
 use crate::wire::{FEED_DIGITS, Fields, HUB_DIGITS, push_string};
 
-/// The end of every SignalR record.
+/// The end of every `SignalR` record.
 pub const END: char = '\u{1e}';
 
 /// Fields of a quote; `None` has not been known yet.
@@ -285,6 +285,11 @@ impl Stream {
     /// The whole quote for a new subscriber, `None` before anything is known.
     pub fn full_quote(&self, contract: &Contract, now: i64) -> Option<Utf8Bytes> {
         (self.quote != Quote::default()).then(|| self.quote_frame(contract, now, Quote::default()))
+    }
+
+    /// Differences count from here on: the first listener was just told everything.
+    pub fn mark_told(&mut self) {
+        self.sent = self.quote;
     }
 
     fn quote_frame(&self, contract: &Contract, now: i64, told: Quote) -> Utf8Bytes {

@@ -79,6 +79,9 @@ impl Tokens {
 }
 
 /// Random bytes as lower-case hex.
+///
+/// # Panics
+/// If the system has no source of randomness.
 pub fn random_hex(bytes: usize) -> String {
     use std::fmt::Write;
     let mut buffer = vec![0_u8; bytes];

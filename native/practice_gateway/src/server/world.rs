@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,6 +11,7 @@ use crate::contracts::SECOND;
 use crate::exchange::Exchange;
 use crate::exchange::model::{Event, Status};
 use crate::feed::{Bar, BarUnit, FeedEvent, MarketSource, Tagged};
+use crate::server::bar_store::BarStore;
 use crate::server::bars;
 use crate::server::clock::Clock;
 use crate::server::faults::{Faults, Occasion};
@@ -55,12 +55,16 @@ pub struct World {
     pub faults: Faults,
     pub counters: Counters,
     pub levels: usize,
+    /// Messages to flood the first market subscriber with.
+    pub flood_first: Option<u64>,
+    /// The firm's hours apply: flat at 15:10, nothing until 17:00 Chicago.
+    pub firm_hours: bool,
     /// Hub behaviour when a token ends: close with an error, or live on.
     pub close_at_expiry: bool,
     pub(super) source: Box<dyn MarketSource>,
     pub(super) streams: Vec<Stream>,
     pub(super) journal: Journal,
-    pub(super) bars_path: Option<PathBuf>,
+    bar_store: Option<BarStore>,
     users: Vec<UserSubscriber>,
     connections: Vec<Connection>,
     inbox: Vec<Tagged>,
@@ -87,10 +91,12 @@ impl World {
             counters: Counters::default(),
             levels: 10,
             close_at_expiry: true,
+            firm_hours: true,
+            flood_first: None,
             source,
             streams: (0..count).map(|_| Stream::default()).collect(),
             journal,
-            bars_path: None,
+            bar_store: None,
             users: Vec::new(),
             connections: Vec::new(),
             inbox: Vec::new(),
@@ -102,6 +108,16 @@ impl World {
         };
         world.begin_streams();
         world
+    }
+
+    /// Keeps streamed bars in `store` and takes over those of earlier runs.
+    pub fn keep_bars(&mut self, mut store: BarStore) {
+        for &contract in &self.active {
+            let root = self.exchange.contracts().get(contract).root;
+            let kept = store.load(root, self.stream_start);
+            self.streams[contract].restore_seconds(kept);
+        }
+        self.bar_store = Some(store);
     }
 
     /// Session figures from before the stream, last price and trading state of every streamed contract.
@@ -141,6 +157,9 @@ impl World {
         if now - self.day_checked > SECOND {
             self.day_checked = now;
             self.exchange.advance_day(now);
+            let closed = self.firm_hours && bars::is_firm_closed(now);
+            self.exchange.set_firm_closed(closed, now);
+            self.save_bars();
             self.expire_connections(now);
             self.tick_faults();
         }
@@ -299,14 +318,18 @@ impl World {
         }
         let table = self.exchange.contracts();
         match event {
-            Event::Account(row) => wire::account(Fields::hub(&mut out), row),
+            Event::Account(row) => {
+                wire::account(Fields::hub(&mut out), row);
+            }
             Event::Order(row) => {
-                wire::order(Fields::hub(&mut out), row, table.get(row.contract), text_id)
+                wire::order(Fields::hub(&mut out), row, table.get(row.contract), text_id);
             }
             Event::Position(row) => {
-                wire::position(Fields::hub(&mut out), row, table.get(row.contract))
+                wire::position(Fields::hub(&mut out), row, table.get(row.contract));
             }
-            Event::Trade(row) => wire::trade(Fields::hub(&mut out), row, table.get(row.contract)),
+            Event::Trade(row) => {
+                wire::trade(Fields::hub(&mut out), row, table.get(row.contract));
+            }
         }
         if !bare {
             out.push('}');
@@ -450,10 +473,14 @@ impl World {
         if target.starts_with("Unsubscribe") {
             return;
         }
+        let is_first = list.is_empty();
         list.push(listener.clone());
         if target == "SubscribeContractQuotes" {
             if let Some(frame) = stream.full_quote(contract, now) {
                 listener.send(&frame);
+            }
+            if is_first {
+                stream.mark_told();
             }
         } else if target == "SubscribeContractMarketDepth" && self.active.contains(&index) {
             let reset = self
@@ -462,6 +489,9 @@ impl World {
                 .is_none();
             let book = self.exchange.book(index);
             listener.send(&stream.snapshot(contract, book, self.levels, now, reset));
+        }
+        if let Some(messages) = self.flood_first.take() {
+            self.flood(messages);
         }
     }
 
@@ -566,7 +596,8 @@ impl World {
         reached.len()
     }
 
-    /// Bars of one contract as the wire wants them: `from <= at < to`, oldest first.
+    /// Bars of one contract: `from <= at < to`, oldest first. Bars kept from earlier runs replace the source's history
+    /// of their minutes.
     pub fn bars(
         &mut self,
         contract: usize,
@@ -577,16 +608,23 @@ impl World {
     ) -> Vec<Bar> {
         let from = bars::bar_start(from, unit, number);
         let until = to.min(self.stream_start.max(from));
-        let mut out = self.source.history(contract, unit, number, from, until);
         let streamed = self.streams[contract].seconds();
         let begin = streamed.partition_point(|bar| bar.at < from);
-        let end = streamed.partition_point(|bar| bar.at < to);
-        bars::fold(
-            &mut out,
-            streamed[begin..end.max(begin)].iter().copied(),
-            unit,
-            number,
-        );
+        let end = streamed.partition_point(|bar| bar.at < to).max(begin);
+        let streamed = &streamed[begin..end];
+        let kept = streamed.partition_point(|bar| bar.at < self.stream_start);
+        if kept == 0 || unit == BarUnit::Second {
+            let mut out = self.source.history(contract, unit, number, from, until);
+            let first = out.last().map_or(i64::MIN, |bar| bar.at);
+            let newer = streamed.iter().filter(|bar| bar.at >= first);
+            bars::fold(&mut out, newer.copied(), unit, number);
+            return out;
+        }
+        let minutes = self
+            .source
+            .history(contract, BarUnit::Minute, 1, from, until);
+        let mut out = Vec::new();
+        bars::fold(&mut out, bars::overlay(&minutes, streamed), unit, number);
         out
     }
 
@@ -599,10 +637,26 @@ impl World {
         Ok(())
     }
 
-    pub fn replace_source(&mut self, source: Box<dyn MarketSource>) {
-        self.source = source;
+    /// Adds script steps, timed from now.
+    pub fn push_steps(&mut self, steps: &str) -> Result<(), String> {
+        self.source.push(steps)?;
         self.next_event = None;
-        self.begin_streams();
+        self.pump();
+        Ok(())
+    }
+
+    /// Appends finished one-second bars to the state folder, so that history outlives this process.
+    fn save_bars(&mut self) {
+        let Some(store) = &mut self.bar_store else {
+            return;
+        };
+        for &contract in &self.active {
+            let root = self.exchange.contracts().get(contract).root;
+            if let Err(error) = store.append(root, self.streams[contract].seconds()) {
+                self.counters.journal_errors += 1;
+                tracing::error!("bars not kept root={root} error={error}");
+            }
+        }
     }
 }
 
