@@ -14,6 +14,7 @@ pytest.importorskip("trading_bot_core", reason="the extension is not built")
 
 from app.domain import BarFrame, Position
 from tests.ui.test_ladder import ASK, BID, ES, frame, order
+from ui.bridge import OrderDraft
 from ui.charting.interval import INTERVALS, Interval
 from ui.charting.overlays import Handle, PlacedHandle, order_handles
 from ui.painting import AccountView, PanelContext
@@ -259,3 +260,48 @@ def test_orders_out_of_view_are_counted_at_the_edge(hand: Hand) -> None:
 def test_every_look_paints(hand: Hand, look: str) -> None:
     hand.panel.render(frame(), None, [order("a", "buy", BID - 3, look=look, is_foreign=True)], long_two())
     assert hand.handle("a").handle.look == look
+
+
+def test_a_click_drafts_an_order_that_only_enter_sends(hand: Hand) -> None:
+    sent: list[OrderDraft] = []
+    hand.panel.order_requested.connect(sent.append)
+    y = hand.view.view.y_of(BID - 4)
+    hand.send(QEvent.Type.MouseButtonPress, QPointF(200, y))
+    hand.send(QEvent.Type.MouseButtonRelease, QPointF(200, y), Qt.MouseButton.NoButton)
+    assert sent == []
+    assert hand.handle("draft").handle.head == "B 1"
+    QTest.keyClick(hand.view, Qt.Key.Key_Return)
+    (draft,) = sent
+    assert (draft.side, draft.kind, draft.limit_ticks, draft.source) == ("buy", "limit", BID - 4, "chart-1")
+    assert hand.view.draft is None
+
+
+def test_escape_discards_a_draft(hand: Hand) -> None:
+    sent: list[OrderDraft] = []
+    hand.panel.order_requested.connect(sent.append)
+    y = hand.view.view.y_of(ASK + 4)
+    hand.send(QEvent.Type.MouseButtonPress, QPointF(200, y))
+    hand.send(QEvent.Type.MouseButtonRelease, QPointF(200, y), Qt.MouseButton.NoButton)
+    assert hand.view.draft is not None
+    assert hand.view.draft.kind == "stop"
+    QTest.keyClick(hand.view, Qt.Key.Key_Escape)
+    QTest.keyClick(hand.view, Qt.Key.Key_Return)
+    assert sent == []
+
+
+def test_a_disarmed_click_drafts_nothing_and_says_so(hand: Hand, context: PanelContext) -> None:
+    context.set_armed(False)
+    notes: list[str] = []
+    hand.view.note_changed.connect(notes.append)
+    hand.send(QEvent.Type.MouseButtonPress, QPointF(200, 300))
+    hand.send(QEvent.Type.MouseButtonRelease, QPointF(200, 300), Qt.MouseButton.NoButton)
+    assert hand.view.draft is None
+    assert notes == ["Disarmed: click does nothing"]
+
+
+def test_another_account_keeps_the_bars_and_forgets_the_orders(hand: Hand, context: PanelContext) -> None:
+    hand.panel.render(frame(), None, [order("a", "buy", BID - 3)], long_two())
+    context.set_account(AccountView(8, "combine", "COMBINE", "Alpha", "50KTC-4471"))
+    hand.panel.grab()
+    assert hand.view.series.count == 300
+    assert hand.view._placed == []

@@ -24,7 +24,7 @@ def body_width(pitch: float) -> int:
     return width if width % 2 else width - 1
 
 
-def draw_bars(  # noqa: PLR0917 -- painter, looks, place, what
+def draw_bars(
     painter: QPainter, theme: Theme, view: Viewport, series: BarSeries, span: tuple[int, int], top_volume: int
 ) -> None:
     """Draw bars [first, last) of a series with their volume; folds them to pixel columns when they are narrow.

@@ -49,39 +49,40 @@ INTERVALS = (
 )
 
 
-class IntervalButton(PaintedButton):
-    """Shows the interval and a chevron; its menu lists the others."""
+class MenuButton(PaintedButton):
+    """A small button with a chevron; its menu lists the choices. `picked` carries the chosen number."""
 
-    chosen = Signal(object)
+    picked = Signal(int)
 
-    def __init__(self, theme: Theme, interval: Interval, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: Theme, choices: list[tuple[str, int]], first: int, parent: QWidget | None = None) -> None:
         super().__init__(theme, parent)
-        self.interval = interval
+        self._choices = {number: text for text, number in choices}
+        self.number = first
         self.setFixedHeight(22)
         self.menu = QMenu(self)
         self._group = QActionGroup(self)
-        for entry in INTERVALS:
-            action = QAction(entry.text, self)
+        for text, number in choices:
+            action = QAction(text, self)
             action.setCheckable(True)
-            action.setData(INTERVALS.index(entry))
+            action.setData(number)
             self._group.addAction(action)
             self.menu.addAction(action)
         self._group.triggered.connect(self._on_triggered)
         self.clicked.connect(self._on_clicked)
-        self.choose(interval)
+        self.pick(first)
 
-    def choose(self, interval: Interval) -> None:
-        """Show an interval; emits only when it differs."""
-        differs = interval != self.interval
-        self.interval = interval
-        self.setText(interval.text)
-        self.setAccessibleName(f"Interval {interval.text}")
+    def pick(self, number: int) -> None:
+        """Choose by program or hand; emits only when it differs."""
+        differs = number != self.number
+        self.number = number
+        self.setText(self._choices[number])
+        self.setAccessibleName(self.text())
         for action in self._group.actions():
-            action.setChecked(INTERVALS[action.data()] == interval)
+            action.setChecked(action.data() == number)
         self.updateGeometry()
         self.update()
         if differs:
-            self.chosen.emit(interval)
+            self.picked.emit(number)
 
     def sizeHint(self) -> QSize:
         return QSize(round(self._theme.metrics("button", weight=500).horizontalAdvance(self.text())) + 34, 22)
@@ -99,4 +100,26 @@ class IntervalButton(PaintedButton):
         self.menu.popup(self.mapToGlobal(QPoint(0, self.height() + 2)))
 
     def _on_triggered(self, action: QAction) -> None:
-        self.choose(INTERVALS[action.data()])
+        self.pick(action.data())
+
+
+class IntervalButton(MenuButton):
+    """The interval of a chart."""
+
+    chosen = Signal(object)
+
+    def __init__(self, theme: Theme, interval: Interval, parent: QWidget | None = None) -> None:
+        choices = [(entry.text, number) for number, entry in enumerate(INTERVALS)]
+        super().__init__(theme, choices, INTERVALS.index(interval), parent)
+        self.picked.connect(self._on_picked)
+
+    @property
+    def interval(self) -> Interval:
+        return INTERVALS[self.number]
+
+    def choose(self, interval: Interval) -> None:
+        """Show an interval; emits only when it differs."""
+        self.pick(INTERVALS.index(interval))
+
+    def _on_picked(self, number: int) -> None:
+        self.chosen.emit(INTERVALS[number])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
-from ui.charting.interval import Interval, IntervalButton
+from ui.charting.interval import Interval, IntervalButton, MenuButton
 from ui.controls import PanelFrame
 from ui.painting import PanelContext
 from ui.panels.chart.view import ChartView
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.domain import BarFrame, MarketFrame, Order, Position
+
+_LOTS = (1, 2, 3, 5, 10)
 
 
 class ChartPanel(PanelFrame):
@@ -38,7 +40,10 @@ class ChartPanel(PanelFrame):
         start = Interval("minute", 1)
         self.view = ChartView(context, start, self)
         self.interval_button = IntervalButton(context.theme, start, self)
+        self.lots_button = MenuButton(context.theme, [(f"Lots {lots}", lots) for lots in _LOTS], 1, self)
+        self.lots_button.setVisible(context.is_armed)
         self.header.add_control(self.interval_button)
+        self.header.add_control(self.lots_button)
         self.set_body(self.view)
         self._note_timer = QTimer(self)
         self._note_timer.setObjectName("chart note")
@@ -46,6 +51,9 @@ class ChartPanel(PanelFrame):
         self._note_timer.setInterval(4_000)
         self._note_timer.timeout.connect(self._show_state)
         self.header.arm_requested.connect(self.arm_requested)
+        self.view.order_requested.connect(self.order_requested)
+        self.view.draft_changed.connect(self._show_state)
+        self.lots_button.picked.connect(self.view.set_lots)
         self.view.modify_requested.connect(self.modify_requested)
         self.view.cancel_requested.connect(self.cancel_requested)
         self.view.note_changed.connect(self._on_note)
@@ -81,14 +89,21 @@ class ChartPanel(PanelFrame):
         self._note_timer.start()
 
     def _show_state(self) -> None:
-        text = "Drag a handle to move its order" if self.context.is_armed else "Chart trading off until armed"
+        self.lots_button.setVisible(self.context.is_armed)
+        text = (
+            "Left click drafts a buy, right click a sell" if self.context.is_armed else "Chart trading off until armed"
+        )
+        if self.view.draft is not None:
+            text = "Draft: Enter sends, Esc discards"
         self.account_bar.set_note((text, "caption", "text.secondary"))
 
     def _on_identity(self) -> None:
-        identity = _identity(self.context)
-        if identity != self._identity:
-            self._identity = identity
+        contract_id, account_id = _identity(self.context)
+        if contract_id != self._identity[0]:
             self.view.clear()
+        elif account_id != self._identity[1]:
+            self.view.forget_own()
+        self._identity = (contract_id, account_id)
         if not self._note_timer.isActive():
             self._show_state()
 

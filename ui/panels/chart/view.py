@@ -14,6 +14,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPixmap, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from ui.bridge import OrderDraft
 from ui.charting.axes import (
     PRICE_AXIS,
     TIME_AXIS,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
 _DRAG_START_PX = 4
 _ZOOM_STEP = 1.15
+_DRAFT_KEY = "draft"
 _DRAGGABLE = ("working", "changing", "part_filled", "ghost")
 
 
@@ -69,13 +71,26 @@ class Grip:
     key: str = ""
     from_ticks: int = 0
     over_ticks: int | None = None
+    is_sell: bool = False
+    has_moved: bool = False
+
+
+@dataclass(slots=True)
+class Draft:
+    """An order that exists only on this chart until Enter or its check cell sends it."""
+
+    side: str
+    kind: str
+    ticks: int
 
 
 class ChartView(QWidget):
     """Bars, orders and position of one contract. `show_market` in, requests out."""
 
+    order_requested = Signal(object)
     modify_requested = Signal(str, dict)
     cancel_requested = Signal(str)
+    draft_changed = Signal()
     note_changed = Signal(str)
 
     def __init__(self, context: PanelContext, interval: Interval, parent: QWidget | None = None) -> None:
@@ -100,6 +115,8 @@ class ChartView(QWidget):
         self._since_ms: dict[str, tuple[str, int]] = {}
         self._pointer: QPointF | None = None
         self._grip: Grip | None = None
+        self.lots = 1
+        self.draft: Draft | None = None
         self.history_paints = 0
         self._set_up()
         context.theme.changed.connect(self._on_theme_changed)
@@ -180,8 +197,14 @@ class ChartView(QWidget):
         self.series.clear()
         self._version += 1
         self._frame, self._position, self._orders, self._handles = None, None, [], []
-        self._grip = None
+        self._grip, self.draft = None, None
         self.is_following, self.is_auto, self.new_bars = True, True, 0
+        self.update()
+
+    def forget_own(self) -> None:
+        """Another account follows: its orders and position are not ours, the bars are."""
+        self._position, self._orders, self._handles = None, [], []
+        self._grip, self.draft = None, None
         self.update()
 
     def set_interval(self, interval: Interval) -> None:
@@ -209,6 +232,8 @@ class ChartView(QWidget):
         waited = {key: now - since for key, (_look, since) in self._since_ms.items()}
         last = self._frame.last_ticks if self._frame is not None else None
         self._handles = order_handles(self._orders, self._position, contract, last, waited)
+        if self.draft is not None:
+            self._handles.append(self._draft_handle(self.draft, last))
         grip = self._grip
         if grip is not None and grip.what == "order" and grip.over_ticks not in {None, grip.from_ticks}:
             self._handles.append(self._drag_handle(grip))
@@ -225,6 +250,83 @@ class ChartView(QWidget):
         )
         head = f"{order.side[0].upper()} {left}"
         return Handle("", order.side, "ghost", grip.over_ticks, head, cells, order.role == "entry", order.created_ns)
+
+    def _draft_handle(self, draft: Draft, last: int | None) -> Handle:
+        cells = [(f"{draft.kind.capitalize()} draft", "role")]
+        if last is not None:
+            cells.append((ticks_text(draft.ticks - last), "ticks"))
+        head = f"{draft.side[0].upper()} {self.lots}"
+        return Handle(_DRAFT_KEY, draft.side, "draft", draft.ticks, head, tuple(cells), is_entry=True)
+
+    def set_lots(self, lots: int) -> None:
+        """Size of the next order from this chart."""
+        self.lots = lots
+        self._work_out_handles()
+        self.update()
+
+    def discard_draft(self) -> None:
+        """Forget the draft; nothing was sent."""
+        if self.draft is not None:
+            self.draft = None
+            self._work_out_handles()
+            self.draft_changed.emit()
+            self.update()
+
+    def _place_draft(self, y: float, *, is_sell: bool) -> None:
+        """One draft at the price under the pointer: left buys, right sells; the market's side decides limit or stop."""
+        refusal = self._refusal()
+        if refusal:
+            self.note_changed.emit(refusal)
+            return
+        ticks, frame = self.view.tick_at(y), self._frame
+        bid, ask = (frame.best_bid_ticks, frame.best_ask_ticks) if frame is not None else (None, None)
+        side, reference = ("sell", bid) if is_sell else ("buy", ask)
+        if reference is None:
+            self.note_changed.emit("No market on that side: nothing placed")
+            return
+        is_stop = ticks <= reference if is_sell else ticks >= reference
+        self.draft = Draft(side, "stop" if is_stop else "limit", ticks)
+        self._work_out_handles()
+        self.draft_changed.emit()
+        self.update()
+
+    def _refusal(self) -> str:
+        """Why no order may start here, or an empty text."""
+        context, frame = self._context, self._frame
+        if not context.can_enter:
+            return context.blocked_reason or ("Locked" if context.is_locked else "Disarmed: click does nothing")
+        if frame is None or frame.is_late or frame.book_state != "live":
+            return "Market data cannot be trusted now: entries blocked"
+        if self.lots > context.max_order_lots:
+            return f"Over limit: {context.max_order_lots} lots an order, this is {self.lots}"
+        return ""
+
+    def send_draft(self) -> None:
+        """Ask for the order that the draft shows."""
+        draft, refusal = self.draft, self._refusal()
+        contract, account = self._context.contract, self._context.account
+        if draft is None or contract is None or account is None:
+            return
+        if refusal:
+            self.note_changed.emit(refusal)
+            return
+        frame = self._frame
+        self.order_requested.emit(
+            OrderDraft(
+                account_id=account.account_id,
+                contract_id=contract.id,
+                side=draft.side,
+                kind=draft.kind,
+                size_lots=self.lots,
+                source=self._context.source,
+                limit_ticks=draft.ticks if draft.kind == "limit" else None,
+                stop_ticks=draft.ticks if draft.kind == "stop" else None,
+                painted_bid_ticks=frame.best_bid_ticks if frame is not None else None,
+                painted_ask_ticks=frame.best_ask_ticks if frame is not None else None,
+                pressed_mono_ns=time.monotonic_ns(),
+            )
+        )
+        self.discard_draft()
 
     # view
 
@@ -280,29 +382,46 @@ class ChartView(QWidget):
         if self._grip is not None:
             self._let_go("Drag given up")
             return
-        if event.button() != Qt.MouseButton.LeftButton:
-            self._press_right(position, event.button())
+        is_sell = event.button() == Qt.MouseButton.RightButton
+        if event.button() == Qt.MouseButton.MiddleButton:
+            self.follow()
             return
-        if self._press_handle(position) or self._press_chip(position):
+        if is_sell and self._press_right(position):
+            return
+        if not is_sell and (self._press_handle(position) or self._press_chip(position)):
             return
         what = "plot"
         if position.x() > self.view.width:
             what = "price"
         elif position.y() > self.view.height:
             what = "time"
-        self._grip = Grip(what, position, self.view)
+        self._grip = Grip(what, position, self.view, is_sell=is_sell)
 
-    def _press_right(self, position: QPointF, button: Qt.MouseButton) -> None:
+    def _press_right(self, position: QPointF) -> bool:
         item = self._handle_at(position)
-        if item is not None and item.handle.key and button == Qt.MouseButton.RightButton:
-            self.cancel_requested.emit(item.handle.key)
+        if item is None:
+            return False
+        self._cancel(item.handle.key)
+        return True
+
+    def _cancel(self, key: str) -> None:
+        if key == _DRAFT_KEY:
+            self.discard_draft()
+        elif key:
+            self.cancel_requested.emit(key)
 
     def _press_handle(self, position: QPointF) -> bool:
         item = self._handle_at(position)
         if item is None or not item.handle.key:
             return item is not None
         if item.handle.has_close and item.close_box.contains(position):
-            self.cancel_requested.emit(item.handle.key)
+            self._cancel(item.handle.key)
+            return True
+        if item.handle.key == _DRAFT_KEY:
+            if item.check_box.contains(position):
+                self.send_draft()
+            else:
+                self._grip = Grip("draft", position, self.view, from_ticks=item.handle.ticks)
             return True
         order = next((o for o in self._orders if o.key == item.handle.key), None)
         price = working_price(order) if order is not None else None
@@ -328,13 +447,24 @@ class ChartView(QWidget):
         grip = self._grip
         if grip is None:
             over = self._handle_at(position)
-            is_grip = over is not None and over.handle.look in _DRAGGABLE and not over.close_box.contains(position)
+            is_grip = (
+                over is not None
+                and over.handle.look in (*_DRAGGABLE, "draft")
+                and not over.close_box.contains(position)
+            )
             self.setCursor(Qt.CursorShape.OpenHandCursor if is_grip else Qt.CursorShape.CrossCursor)
             self.update()
             return
         moved = position - grip.origin
+        grip.has_moved = grip.has_moved or moved.manhattanLength() >= _DRAG_START_PX
+        if not grip.has_moved:
+            return
         if grip.what == "order":
             self._drag_order(grip, position)
+        elif grip.what == "draft" and self.draft is not None:
+            self.draft.ticks = self.view.tick_at(self.view.y_of(grip.from_ticks) + moved.y())
+            self._work_out_handles()
+            self.update()
         elif grip.what == "plot":
             self._look(grip.start.panned(moved.x(), 0.0 if self.is_auto else moved.y()))
         elif grip.what == "price":
@@ -344,8 +474,6 @@ class ChartView(QWidget):
             self._look(grip.start.zoomed_time(1.005 ** moved.x(), self.view.width))
 
     def _drag_order(self, grip: Grip, position: QPointF) -> None:
-        if grip.over_ticks is None and (position - grip.origin).manhattanLength() < _DRAG_START_PX:
-            return
         self.setCursor(Qt.CursorShape.ClosedHandCursor)
         offset = position.y() - grip.origin.y()
         grip.over_ticks = self.view.tick_at(self.view.y_of(grip.from_ticks) + offset)
@@ -358,10 +486,21 @@ class ChartView(QWidget):
         if grip is not None and grip.what == "order":
             self._drop(grip, is_meant=bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier))
             self._work_out_handles()
+        elif grip is not None and grip.what == "plot" and not grip.has_moved:
+            self._place_draft(event.position().y(), is_sell=grip.is_sell)
+        elif grip is not None and grip.what == "draft":
+            self._settle_draft()
         elif grip is not None:
             self._settle()
         self.unsetCursor()
         self.update()
+
+    def _settle_draft(self) -> None:
+        """A dragged draft stays what it is called: across the market a limit becomes a stop and the other way."""
+        draft = self.draft
+        if draft is not None:
+            y = self.view.y_of(draft.ticks)
+            self._place_draft(y, is_sell=draft.side == "sell")
 
     def _drop(self, grip: Grip, *, is_meant: bool) -> None:
         order = next((o for o in self._orders if o.key == grip.key), None)
@@ -416,6 +555,11 @@ class ChartView(QWidget):
         }
         if key == Qt.Key.Key_Escape and self._grip is not None:
             self._let_go("Drag given up")
+        elif key == Qt.Key.Key_Escape and self.draft is not None:
+            self.discard_draft()
+        elif key in {Qt.Key.Key_Return, Qt.Key.Key_Enter} and self.draft is not None:
+            if not event.isAutoRepeat():
+                self.send_draft()
         elif key == Qt.Key.Key_End:
             self.follow()
         elif key == Qt.Key.Key_Home:
@@ -443,8 +587,10 @@ class ChartView(QWidget):
         return next((item for item in reversed(self._placed) if item.box.contains(position)), None)
 
     def _on_context_changed(self) -> None:
-        if not self._context.is_armed and self._grip is not None and self._grip.what == "order":
-            self._let_go("Disarmed during the drag")
+        if not self._context.is_armed:
+            self.discard_draft()
+            if self._grip is not None and self._grip.what == "order":
+                self._let_go("Disarmed during the drag")
         self.update()
 
     def _on_theme_changed(self) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ui.charting.standing import TICKS_1E4, result_at, target_legs, wanted_price, working_price
-from ui.formatting import age_text, ticks_text
+from ui.formatting import ticks_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -235,7 +235,7 @@ def _mark_of(order: Order, leg: int, waited_ms: int, faded: int) -> Mark:
         look = "rejected" if order.life in REJECTED_LIVES else order.life
         left = order.size_lots
     elif waited_ms >= 300:
-        code = age_text(waited_ms // 10 * 10)
+        code = f"{waited_ms / 1000:.1f} s"
     return Mark((order.key,), order.side, look, f"{letter}{left}", code, faded, order.is_foreign)
 
 
