@@ -158,6 +158,7 @@ def start(folder: Path, *, level: str = "info", file_kib: int = 4096, files_kept
     root.addHandler(handler)
     root.setLevel(level.upper())
     # httpx logs whole addresses at info; a hub's address carries its token as a parameter.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     listener.start()
     return LogWriter(handler, listener, file)

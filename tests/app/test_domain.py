@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from app import domain
 from app.native import Contract
 
-MNQ = Contract(0, "CON.F.US.MNQ.Z26", "MNQZ6", "Micro Nasdaq", "F.US.MNQ", "MNQ", 25, 2, 5_000, True)  # noqa: FBT003 -- positional as in the record
+MNQ = Contract(0, "CON.F.US.MNQ.Z26", "MNQZ6", "Micro Nasdaq", "F.US.MNQ", "MNQ", 25, 2, 5_000, True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,223 @@
+"""The command line with the real engine against the real practice gateway, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import cli, config
+from app.errors import GatewayUnavailable
+from app.persistence import AppStore
+from app.services.composition import Services
+from app.services.gateway import GatewayProcess, find_program
+from app.services.session import Endpoint
+
+pytestmark = pytest.mark.e2e
+
+Ask = Callable[..., tuple[int, dict[str, Any]]]
+
+SCRIPT = [
+    {"ms": 0, "quote": {"bid": 21500.00, "bid_lots": 50, "ask": 21500.25, "ask_lots": 50}},
+    {"ms": 1, "level": {"side": "bid", "price": 21499.75, "lots": 50}},
+    {"ms": 1, "level": {"side": "ask", "price": 21500.50, "lots": 50}},
+    {"ms": 2, "print": {"price": 21500.25, "lots": 1, "side": "buy"}},
+]
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Iterator[GatewayProcess]:
+    """A practice gateway with a market that stands still, so that every price is known."""
+    try:
+        program = find_program()
+    except GatewayUnavailable as error:
+        pytest.skip(error.text)
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps(SCRIPT))
+    arguments = ["--state", str(tmp_path / "state"), "--market", "script", str(script)]
+    with GatewayProcess.start(arguments, program=program, log_file=tmp_path / "gateway.log") as started:
+        yield started
+
+
+@pytest.fixture
+def account(market: GatewayProcess) -> str:
+    return str(market.hello.accounts[0]["name"])
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PITDESK_BASEDIR", str(tmp_path / "base"))
+    return tmp_path / "base"
+
+
+@pytest.fixture
+def ask(market: GatewayProcess, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Run one command with --json; its exit code and its one object."""
+    hello = tmp_path / "hello.json"
+    hello.write_text(json.dumps(asdict(market.hello)))
+
+    def run(*words: str) -> tuple[int, dict[str, Any]]:
+        before = set(threading.enumerate())
+        capsys.readouterr()
+        code = cli.main([*words, "--json", "--attach", str(hello)])
+        shown = capsys.readouterr()
+        assert len(shown.out.splitlines()) == 1, shown
+        assert set(threading.enumerate()) <= before, "a command leaves no thread behind"
+        told: dict[str, Any] = json.loads(shown.out)
+        return code, told
+
+    return run
+
+
+def test_accounts_contracts_and_quote_are_told(ask: Ask, account: str) -> None:
+    code, told = ask("accounts")
+    assert code == 0
+    assert (told["accounts"][0]["name"], told["accounts"][0]["word"]) == (account, "DEMO")
+    _, told = ask("contracts", "MNQ")
+    assert [row["root"] for row in told["contracts"]][:1] == ["MNQ"]
+    code, told = ask("quote", "MNQ")
+    assert (code, told["quote"]["bid"], told["quote"]["ask"]) == (0, "21500.00", "21500.25")
+
+
+def test_a_limit_order_works_is_listed_and_is_cancelled_in_later_commands(ask: Ask, account: str) -> None:
+    code, told = ask("buy", "2", "MNQ", "--account", account, "--limit", "21499.50", "--yes")
+    assert code == 0, told
+    assert (told["order"]["life"], told["order"]["limit"]) == ("working", "21499.50")
+    _, listed = ask("orders")
+    assert [(row["key"], row["size_lots"]) for row in listed["orders"]] == [(told["order"]["key"], 2)]
+    code, cancelled = ask("cancel", told["order"]["key"])
+    assert (code, cancelled["cancelled"]["outcome"]) == (0, "done")
+    assert ask("orders")[1] == {"orders": []}
+
+
+def test_a_market_order_fills_makes_a_position_and_is_flattened(ask: Ask, account: str, base: Path) -> None:
+    code, told = ask("buy", "2", "MNQ", "--account", account, "--yes")
+    assert code == 0, told
+    assert (told["order"]["life"], told["order"]["filled_lots"]) == ("filled", 2)
+    _, told = ask("positions", "--account", account)
+    assert [(row["net_lots"], row["average"]) for row in told["positions"]] == [(2, "21500.2500")]
+    code, told = ask("flatten", "--account", account)
+    assert code == 0, told
+    assert all(row["net_lots"] == 0 for row in ask("positions")[1]["positions"])
+    store = AppStore.open("", base)
+    gateways = {row["gateway"] for row in store._rows(_every_account())}
+    (gateway,) = gateways
+    fills = store.fills(gateway)
+    assert sum(row["size_lots"] * (1 if row["side"] == "buy" else -1) for row in fills) == 0
+    assert sum(row["size_lots"] for row in fills) == 4
+    store.close()
+
+
+def _every_account() -> Any:
+    import sqlalchemy as sa
+
+    from app.persistence.tables import accounts_seen
+
+    return sa.select(accounts_seen.c.gateway)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["buy", "50", "MNQ", "--yes"], 3, "limit of 5 lots"),
+        (["buy", "1", "MNQ", "--yes", "--limit", "21499.60"], 2, "nearest are 21499.50 and 21499.75"),
+        (["buy", "1", "NOSUCH", "--yes"], 2, "NOSUCH"),
+        (["sell", "1", "MNQ", "--yes", "--limit", "30000"], 3, ""),
+        (["cancel", "no-such-order"], 2, "no-such-order"),
+    ],
+)
+def test_what_is_refused_here_never_reaches_the_gateway(
+    ask: Ask, account: str, words: list[str], code: int, says: str
+) -> None:
+    named = ["--account", account] if words[0] != "cancel" else []
+    found, told = ask(*words, *named)
+    assert (found, told["error"]["exit_code"]) == (code, code)
+    assert says in told["error"]["text"]
+    orders = ask("orders", "--all")[1]["orders"]
+    assert [(row["order_id"], row["life"]) for row in orders] in ([], [(0, "denied")])
+
+
+def test_an_unknown_account_is_answered_with_those_there_are(ask: Ask, account: str) -> None:
+    code, told = ask("buy", "1", "MNQ", "--account", "NOBODY", "--yes")
+    assert code == 2
+    assert account in told["error"]["text"]
+
+
+def test_a_wrong_key_is_refused_there(
+    market: GatewayProcess, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hello = tmp_path / "wrong.json"
+    hello.write_text(json.dumps(asdict(market.hello) | {"api_key": "not-the-right-key"}))
+    code = cli.main(["accounts", "--json", "--attach", str(hello)])
+    assert code in (4, 6)
+    assert "not-the-right-key" not in capsys.readouterr().out
+
+
+def test_a_gateway_that_is_gone_is_no_connection(ask: Ask, market: GatewayProcess) -> None:
+    market.stop()
+    code, told = ask("accounts", "-o", "connection.deadline_s=5")
+    assert code in (5, 6), told
+
+
+def test_a_command_goes_through_the_engine_that_already_runs(
+    ask: Ask, account: str, market: GatewayProcess, base: Path
+) -> None:
+    with _running_window(base, market, account) as services:
+        code, told = ask("buy", "1", "MNQ", "--account", account, "--limit", "21499.50", "--yes")
+        assert code == 0, told
+        (order,) = [order for order in services.engine.orders() if order.life == "working"]
+        assert order.key == told["order"]["key"]
+        assert [row["key"] for row in ask("orders")[1]["orders"]] == [order.key]
+        assert ask("quote", "MNQ")[1]["quote"]["bid"] == "21500.00"
+        assert ask("cancel", order.key)[0] == 0
+        assert ask("buy", "1", "MNQ", "--account", account, "--yes")[1]["order"]["life"] == "filled"
+        assert ask("flatten", "--account", account)[0] == 0
+        assert ask("accounts")[1]["accounts"][0]["name"] == account
+        assert all(position.net_lots == 0 for position in services.engine.positions())
+
+
+@contextlib.contextmanager
+def _running_window(base: Path, market: GatewayProcess, account: str) -> Iterator[Services]:
+    """Services as a window has them, open and connected in a thread of their own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="window")
+    thread.start()
+
+    async def open_services() -> Services:
+        services = await Services.open(config.Directories.under(base), config.Options(), is_headless=True)
+        await services.connect(Endpoint.of_practice(market.hello))
+        await services.session.choose(account)
+        return services
+
+    services = asyncio.run_coroutine_threadsafe(open_services(), loop).result(60)
+    try:
+        yield services
+    finally:
+        asyncio.run_coroutine_threadsafe(services.close(), loop).result(60)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def test_sigterm_ends_a_command_in_order(market: GatewayProcess, base: Path, tmp_path: Path) -> None:
+    hello = tmp_path / "hello.json"
+    hello.write_text(json.dumps(asdict(market.hello)))
+    words = ["quote", "ES", "--attach", str(hello), "-o", "trading.request_deadline_s=120"]
+    child = subprocess.Popen([sys.executable, "-m", "app.cli", *words], env=os.environ | {"PITDESK_BASEDIR": str(base)})
+    log = base / "log" / "pitdesk.jsonl"
+    while not (log.exists() and "session connected" in log.read_text()):
+        assert child.poll() is None, "the command waits for a price that never comes"
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(30) == cli.INTERRUPTED
+    assert not (base / "control.sock").exists()
