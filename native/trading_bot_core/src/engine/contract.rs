@@ -168,7 +168,7 @@ pub enum Rows {
 }
 
 /// Units of a bar series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BarUnit {
     Second,
     Minute,

@@ -13,6 +13,11 @@
 pub mod caretaker;
 pub mod contract;
 pub mod feed;
+mod market;
 pub mod news;
+mod rows;
 pub mod session;
+mod step;
 pub mod views;
+
+pub use step::{Engine, Setup, next_epoch};

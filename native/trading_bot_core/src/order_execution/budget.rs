@@ -67,6 +67,11 @@ impl Budget {
         true
     }
 
+    /// Whether a request of `lane` could go now.
+    pub fn has_room(&mut self, lane: Lane, mono_ns: i64) -> bool {
+        self.payer(lane, mono_ns).is_some()
+    }
+
     fn payer(&mut self, lane: Lane, mono_ns: i64) -> Option<Lane> {
         self.forget(mono_ns);
         if self.sent.len() >= self.limits.total() {

@@ -128,6 +128,8 @@ pub struct Facts<'a> {
     pub has_unknown: bool,
     pub is_disputed: bool,
     pub is_duplicate: bool,
+    /// A flatten of this account or contract is under way; entries wait until it ends.
+    pub is_flattening: bool,
     pub is_halted: bool,
     pub is_user_hub_live: bool,
     pub is_journal_writing: bool,
@@ -281,6 +283,12 @@ fn check_new_risk(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
         reasons.push((
             "halted",
             "The engine is halted; only exits are taken.".into(),
+        ));
+    }
+    if facts.is_flattening {
+        reasons.push((
+            "flattening",
+            "The position is being flattened; entries wait until that ends.".into(),
         ));
     }
     if let Some(account) = facts.account {

@@ -1,8 +1,16 @@
 //! Orders: the state machine, the gate, positions from fills, and the loop that compares us with the broker.
 
 pub mod budget;
+pub mod exits;
 pub mod gate;
+pub mod ledger;
+pub mod order;
 pub mod outcome;
+pub mod reconcile;
+pub mod record;
+pub mod requests;
 pub mod rest;
 pub mod send;
+pub mod store;
 pub mod tag;
+pub mod trading;

@@ -1,0 +1,422 @@
+//! The pure engine: one input at a time, effects out, views on demand.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::clock::{ClockStep, MarketClock};
+use crate::engine::contract::{
+    Command, Effect, Environment, Input, LinkChange, LinkName, LinkState, Outbox, Stamp,
+};
+use crate::engine::market::Market;
+use crate::engine::rows;
+use crate::engine::views::{Board, Event, LinkRow, NoticeLevel, StatusView};
+use crate::order_execution::trading::{Settings, Trading};
+use crate::types::{Mono, Nanos};
+use crate::websocket::parse::{MarketEvent, UserEvent};
+
+/// What an engine is made with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Raised above that of every earlier start, and never below the wall clock's seconds (see [`next_epoch`]).
+    pub epoch: u64,
+    /// What every tag of this run begins with; from [`TagMint::prefix`](crate::order_execution::tag::TagMint::prefix).
+    pub tag_prefix: String,
+    pub settings: Settings,
+}
+
+/// The epoch of a new start: above the last one even when the journal was restored from an old backup (G11).
+pub fn next_epoch(last: u64, wall: Nanos) -> u64 {
+    (last + 1).max(u64::try_from(wall.0 / 1_000_000_000).unwrap_or(0))
+}
+
+#[derive(Clone, Debug)]
+struct Link {
+    state: LinkState,
+    since_ns: i64,
+    text: String,
+}
+
+/// The single writer. Owned by one thread; everything else reads the [`Board`].
+#[derive(Debug)]
+pub struct Engine {
+    pub trading: Trading,
+    market: Market,
+    clock: MarketClock,
+    links: [Link; 3],
+    epoch: u64,
+    timer: Option<Mono>,
+    unpublished: Unpublished,
+}
+
+/// What `publish` has to rebuild.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unpublished {
+    orders: bool,
+    positions: bool,
+    fills: bool,
+    accounts: bool,
+    links: bool,
+    armed: bool,
+    contracts: usize,
+}
+
+impl Engine {
+    /// An engine without a past.
+    pub fn new(setup: &Setup) -> Self {
+        let off = Link {
+            state: LinkState::Off,
+            since_ns: 0,
+            text: String::new(),
+        };
+        Self {
+            trading: Trading::new(&setup.tag_prefix, setup.settings),
+            market: Market::default(),
+            clock: MarketClock::new(),
+            links: [off.clone(), off.clone(), off],
+            epoch: setup.epoch,
+            timer: None,
+            unpublished: Unpublished {
+                links: true,
+                ..Unpublished::default()
+            },
+        }
+    }
+
+    /// Takes the journal's records, oldest first; returns how many could not be read.
+    pub fn replay<'a>(&mut self, records: impl IntoIterator<Item = &'a [u8]>) -> usize {
+        self.trading.replay(records)
+    }
+
+    /// Epoch of the newest start in the journal; zero before the first.
+    pub fn last_epoch(&self) -> u64 {
+        self.trading.store.epoch
+    }
+
+    /// Begins the run: records the epoch (the driver syncs it before connecting) and doubts what has no proof.
+    pub fn start(&mut self, stamp: Stamp, out: &mut Outbox) {
+        self.set_clocks(stamp);
+        self.trading.start(self.epoch);
+        self.finish(out);
+    }
+
+    /// Takes one input. Never fails, never blocks.
+    pub fn step(&mut self, input: Input<'_>, stamp: Stamp, out: &mut Outbox) {
+        self.set_clocks(stamp);
+        match input {
+            Input::Market(event) => {
+                self.take_market(event, stamp);
+                out.push(Effect::Wake);
+                // Most messages change nothing but the market: no order, no timer, no news.
+                if self.trading.is_idle() && self.timer.is_none_or(|at| at > stamp.mono) {
+                    return;
+                }
+            }
+            Input::User(event) => self.take_user(event, stamp),
+            Input::Command(command) => self.take_command(command),
+            Input::Reply(reply) => {
+                if let Some(reply) = self.market.reply(reply, &mut self.trading, &self.clock) {
+                    self.trading.reply(reply);
+                }
+            }
+            Input::LoggedIn {
+                request,
+                environment,
+            } => {
+                self.trading.environment = Some(environment);
+                self.trading.logged_in(request);
+                self.market.logged_in(&mut self.trading);
+            }
+            Input::Link(change) => self.take_link(change),
+            Input::JournalDone { .. } | Input::Timer => {}
+            Input::JournalFailed { text } => self.trading.journal_failed(&text),
+            Input::ServerTime(at) => {
+                let step = self.clock.observe_server_time(at, stamp.mono);
+                self.after_clock(step);
+            }
+        }
+        self.finish(out);
+    }
+
+    fn set_clocks(&mut self, stamp: Stamp) {
+        let now_ns = self.clock.now(stamp.mono).unwrap_or(Nanos(0));
+        self.trading.set_now(stamp.mono, now_ns);
+    }
+
+    fn observe(&mut self, at: Option<Nanos>, mono: Mono) {
+        if let Some(at) = at {
+            let step = self.clock.observe(at, mono);
+            self.after_clock(step);
+        }
+    }
+
+    fn after_clock(&mut self, step: ClockStep) {
+        if step == ClockStep::NewEpoch {
+            self.market.new_epoch(&mut self.trading);
+            let text = "The broker's clock went back; books and forming bars are rebuilt.";
+            self.trading
+                .notice(NoticeLevel::Warning, "clock_epoch", text.into());
+        }
+    }
+
+    fn take_market(&mut self, event: MarketEvent<'_>, stamp: Stamp) {
+        let at = match &event {
+            MarketEvent::Quote(_, quote) => quote.updated.or(quote.time),
+            MarketEvent::Trades(_, prints) => prints.last().map(|print| print.time),
+            MarketEvent::Depth(_, records) => records.last().map(|record| record.time),
+        };
+        self.observe(at, stamp.mono);
+        if self.market.take(event, stamp, &mut self.trading) {
+            self.unpublished.positions = true;
+        }
+    }
+
+    fn take_user(&mut self, event: UserEvent, stamp: Stamp) {
+        let at = match &event {
+            UserEvent::Order(row) => row.updated,
+            UserEvent::Trade(row) => row.created,
+            UserEvent::Position(_) | UserEvent::Account(_) | UserEvent::Logout => None,
+        };
+        self.observe(at, stamp.mono);
+        self.set_clocks(stamp);
+        self.trading.user(event);
+    }
+
+    fn take_command(&mut self, command: Command) {
+        match command {
+            Command::Subscribe {
+                request,
+                contract_id,
+            } => {
+                self.market
+                    .subscribe(request, &contract_id, &mut self.trading);
+            }
+            Command::Unsubscribe {
+                request,
+                contract_id,
+            } => {
+                self.market
+                    .unsubscribe(request, &contract_id, &mut self.trading);
+            }
+            Command::WatchBars {
+                request,
+                contract_id,
+                unit,
+                number,
+                history_count,
+            } => {
+                let key = (unit, number, history_count);
+                self.market
+                    .watch_bars(request, &contract_id, key, &mut self.trading);
+            }
+            Command::SearchContracts { request, text } => {
+                self.market.search(request, &text, &mut self.trading);
+            }
+            Command::Disconnect { .. } => {
+                self.trading.command(command);
+                self.trading.environment = None;
+            }
+            Command::Submit(_)
+            | Command::Modify { .. }
+            | Command::Cancel { .. }
+            | Command::CancelGroup { .. }
+            | Command::ClosePosition { .. }
+            | Command::Flatten { .. }
+            | Command::Arm { .. }
+            | Command::SetLimits { .. }
+            | Command::Reconcile { .. }
+            | Command::ChooseAccounts { .. }
+            | Command::Halt { .. } => self.trading.command(command),
+        }
+    }
+
+    fn take_link(&mut self, change: LinkChange) {
+        let slot = link_slot(change.name);
+        let link = &mut self.links[slot];
+        if link.state != change.state {
+            link.since_ns = self.trading.now_ns().0;
+        }
+        link.state = change.state;
+        link.text = change.text;
+        self.unpublished.links = true;
+        let row = self.link_row(change.name);
+        self.trading.push_event(Event::LinkChanged(row));
+        self.market
+            .link_changed(change.name, change.state, &mut self.trading);
+        self.trading.link_changed(change.name, change.state);
+    }
+
+    fn link_row(&self, name: LinkName) -> LinkRow {
+        let link = &self.links[link_slot(name)];
+        let age = (self.trading.now_ns().0 - link.since_ns).max(0);
+        LinkRow {
+            name: name.word(),
+            state: link.state.word(),
+            since_ns: link.since_ns,
+            age_ms: if link.since_ns == 0 {
+                0
+            } else {
+                age / 1_000_000
+            },
+            text: link.text.as_str().into(),
+        }
+    }
+
+    /// Runs what is due, and turns changed state into news.
+    fn finish(&mut self, out: &mut Outbox) {
+        self.trading.run();
+        self.market.run(&mut self.trading, &self.clock);
+        for effect in self.trading.take_effects() {
+            out.push(effect);
+        }
+        self.emit_rows(out);
+        let next = [self.trading.next_moment(), self.market.next_moment()];
+        let next = next.into_iter().flatten().min();
+        if next != self.timer {
+            self.timer = next;
+            if let Some(at) = next {
+                out.push(Effect::SetTimer(at));
+            }
+        }
+    }
+
+    fn emit_rows(&mut self, out: &mut Outbox) {
+        let orders = std::mem::take(&mut self.trading.dirty_orders);
+        let fills = std::mem::take(&mut self.trading.dirty_fills);
+        let positions = std::mem::take(&mut self.trading.dirty_positions);
+        let accounts: BTreeSet<_> = std::mem::take(&mut self.trading.dirty_accounts);
+        self.unpublished.orders |= !orders.is_empty();
+        self.unpublished.fills |= !fills.is_empty();
+        self.unpublished.positions |= !positions.is_empty();
+        self.unpublished.accounts |= std::mem::take(&mut self.trading.are_accounts_dirty);
+        self.unpublished.armed |= std::mem::take(&mut self.trading.is_armed_dirty);
+        for index in orders {
+            if !self.trading.store.is_merged(index) {
+                out.event(Event::OrderChanged(rows::order_row(&self.trading, index)));
+            }
+        }
+        for (place, trade_id) in fills {
+            if let Some(row) = rows::fill_row(&self.trading, place, trade_id) {
+                out.event(Event::FillAdded(row));
+            }
+        }
+        for place in positions {
+            out.event(Event::PositionChanged(rows::position_row(
+                &self.trading,
+                place,
+            )));
+        }
+        for id in accounts {
+            let state = &self.trading.accounts[&id];
+            let row = rows::account_row(self.trading.environment, state);
+            out.event(Event::AccountChanged(row));
+        }
+    }
+
+    /// Replaces the tables that changed since the last call. The driver calls it before handing on the events.
+    pub fn publish(&mut self, board: &Board) {
+        let changed = std::mem::take(&mut self.unpublished);
+        let trading = &self.trading;
+        self.unpublished.contracts = trading.store.contracts.len();
+        if changed.contracts != trading.store.contracts.len()
+            || self.market.take_definitions_changed()
+        {
+            board
+                .contracts
+                .store(Arc::new(trading.store.contracts.clone()));
+        }
+        if changed.orders {
+            let rows = trading
+                .store
+                .rows()
+                .map(|(index, _)| rows::order_row(trading, index));
+            board.orders.store(Arc::new(rows.collect()));
+        }
+        if changed.fills {
+            let ledgers = trading.store.ledgers.iter();
+            let ids = ledgers.flat_map(|(place, ledger)| {
+                ledger.fills().map(|(fill, _)| (*place, fill.trade_id))
+            });
+            let mut rows: Vec<_> = ids
+                .filter_map(|(place, id)| rows::fill_row(trading, place, id))
+                .collect();
+            rows.sort_by_key(|row| (row.time_ns, row.trade_id));
+            board.fills.store(Arc::new(rows));
+        }
+        if changed.positions {
+            let places: BTreeSet<_> = trading
+                .store
+                .ledgers
+                .keys()
+                .chain(trading.broker_net.keys())
+                .collect();
+            let rows = places
+                .into_iter()
+                .map(|place| rows::position_row(trading, *place));
+            board.positions.store(Arc::new(rows.collect()));
+        }
+        if changed.accounts {
+            let states = trading.accounts.values();
+            let rows = states.map(|state| rows::account_row(trading.environment, state));
+            board.accounts.store(Arc::new(rows.collect()));
+            let limits = trading
+                .limits
+                .iter()
+                .map(|(id, limits)| (i64::from(id.0), *limits));
+            board.limits.store(Arc::new(limits.collect()));
+        }
+        if changed.armed {
+            let pairs = trading
+                .armed
+                .iter()
+                .map(|(source, id)| (source.as_str().into(), i64::from(id.0)));
+            board.armed.store(Arc::new(pairs.collect()));
+        }
+        if changed.links {
+            let names = [LinkName::Market, LinkName::User, LinkName::Rest];
+            board
+                .links
+                .store(Arc::new(names.map(|name| self.link_row(name)).to_vec()));
+        }
+        self.market.publish(board);
+        self.publish_status(board);
+    }
+
+    fn publish_status(&mut self, board: &Board) {
+        let now = self.trading.now().0 as i64;
+        let view = StatusView {
+            state: self.state_word(),
+            unknown_orders: self.trading.unknown_orders() as i64,
+            budget_used: self.trading.budget.used(now) as i64,
+            budget_limit: self.trading.budget.limit() as i64,
+            exits_kept: self.trading.budget.exits_kept(now) as i64,
+            market_now_ns: self.trading.now_ns().0,
+            journal_records: self.trading.journal_records as i64,
+        };
+        board.status.store(Arc::new(view));
+    }
+
+    fn state_word(&self) -> &'static str {
+        if self.trading.halted.is_some() {
+            return "halted";
+        }
+        let is_live = |link: &Link| link.state == LinkState::Live;
+        match self.trading.environment {
+            None if self.links.iter().all(|link| link.state == LinkState::Off) => "idle",
+            Some(_) if is_live(&self.links[link_slot(LinkName::User)]) => "live",
+            None | Some(_) => "connecting",
+        }
+    }
+
+    /// The kind of gateway of the session.
+    pub fn environment(&self) -> Option<Environment> {
+        self.trading.environment
+    }
+}
+
+fn link_slot(name: LinkName) -> usize {
+    match name {
+        LinkName::Market => 0,
+        LinkName::User => 1,
+        LinkName::Rest => 2,
+    }
+}

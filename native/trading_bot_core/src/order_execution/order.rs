@@ -1,0 +1,450 @@
+//! One order: life × change × doubt × filled × origin (decision 11), and the table by which its life moves.
+
+use crate::types::{
+    AccountId, ClientTag, ContractIndex, Lots, Nanos, OrderId, OrderKind, OrderStatus, Side, Ticks,
+};
+
+/// How far an order has come. It only moves up; the last six are ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Life {
+    Intent,
+    Sent,
+    Suspended,
+    Working,
+    Filled,
+    Cancelled,
+    Expired,
+    Refused,
+    Denied,
+    NotAccepted,
+}
+
+impl Life {
+    /// Every life, lowest first.
+    pub const ALL: [Self; 10] = [
+        Self::Intent,
+        Self::Sent,
+        Self::Suspended,
+        Self::Working,
+        Self::Filled,
+        Self::Cancelled,
+        Self::Expired,
+        Self::Refused,
+        Self::Denied,
+        Self::NotAccepted,
+    ];
+
+    /// The word on the seam.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Intent => "intent",
+            Self::Sent => "sent",
+            Self::Suspended => "suspended",
+            Self::Working => "working",
+            Self::Filled => "filled",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Refused => "refused",
+            Self::Denied => "denied",
+            Self::NotAccepted => "not_accepted",
+        }
+    }
+
+    /// Nothing more is expected from the broker.
+    pub const fn is_end(self) -> bool {
+        self.rank() == 4
+    }
+
+    /// Ends are equal: which one it is was said by the broker.
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::Intent => 0,
+            Self::Sent => 1,
+            Self::Suspended => 2,
+            Self::Working => 3,
+            Self::Filled
+            | Self::Cancelled
+            | Self::Expired
+            | Self::Refused
+            | Self::Denied
+            | Self::NotAccepted => 4,
+        }
+    }
+}
+
+/// Something that is known to have happened to an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fact {
+    /// The request was handed to the sender.
+    Left,
+    /// The gate said no.
+    Denied,
+    Pending,
+    Suspended,
+    Open,
+    PendingCancel,
+    Filled,
+    Cancelled,
+    Expired,
+    Rejected,
+    /// The broker stated a status that this program does not know.
+    Unrecognised,
+    ReplyAccepted,
+    ReplyRefused,
+    ReplyNotSent,
+    ReplyUnknown,
+    /// The proof of absence is complete.
+    ProvenAbsent,
+}
+
+impl Fact {
+    /// Every fact.
+    pub const ALL: [Self; 16] = [
+        Self::Left,
+        Self::Denied,
+        Self::Pending,
+        Self::Suspended,
+        Self::Open,
+        Self::PendingCancel,
+        Self::Filled,
+        Self::Cancelled,
+        Self::Expired,
+        Self::Rejected,
+        Self::Unrecognised,
+        Self::ReplyAccepted,
+        Self::ReplyRefused,
+        Self::ReplyNotSent,
+        Self::ReplyUnknown,
+        Self::ProvenAbsent,
+    ];
+
+    /// The fact that a broker's status states.
+    pub const fn of_status(status: OrderStatus) -> Self {
+        match status {
+            OrderStatus::Open => Self::Open,
+            OrderStatus::Filled => Self::Filled,
+            OrderStatus::Cancelled => Self::Cancelled,
+            OrderStatus::Expired => Self::Expired,
+            OrderStatus::Rejected => Self::Rejected,
+            OrderStatus::Pending => Self::Pending,
+            OrderStatus::PendingCancellation => Self::PendingCancel,
+            OrderStatus::Suspended => Self::Suspended,
+            OrderStatus::None | OrderStatus::Other(_) => Self::Unrecognised,
+        }
+    }
+}
+
+/// What a fact does to a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Moves up.
+    Enter(Life),
+    /// Already known, or older than what is known.
+    Stay,
+    /// Neither way is proven: ask.
+    Doubt,
+    /// The broker's refusal and a live order contradict each other. From the hub it may be an old event: ask. From a
+    /// read it is so: adopt, with an alarm.
+    Contradicts(Life),
+    /// Broker evidence against an end that we inferred, or against another end: adopt, with an alarm.
+    Overturn(Life),
+}
+
+/// A fact that cannot happen to an order of this life: our own mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an order that is {life:?} cannot see {fact:?}")]
+pub struct Illegal {
+    pub life: Life,
+    pub fact: Fact,
+}
+
+/// The whole machine. No arm catches what was not thought of.
+#[expect(
+    clippy::match_same_arms,
+    reason = "rows are grouped by fact, as a reader checks them"
+)]
+pub const fn advance(life: Life, fact: Fact) -> Result<Verdict, Illegal> {
+    use Fact as F;
+    use Life as L;
+    use Verdict::{Contradicts, Doubt, Enter, Overturn, Stay};
+    Ok(match (fact, life) {
+        (F::Left, L::Intent) => Enter(L::Sent),
+        (F::Left, L::Sent | L::Suspended | L::Working) => return Err(Illegal { life, fact }),
+        (
+            F::Left,
+            L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted,
+        ) => {
+            return Err(Illegal { life, fact });
+        }
+        (F::Denied, L::Intent) => Enter(L::Denied),
+        (F::Denied, L::Sent | L::Suspended | L::Working) => return Err(Illegal { life, fact }),
+        (
+            F::Denied,
+            L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted,
+        ) => {
+            return Err(Illegal { life, fact });
+        }
+
+        (F::Pending, L::Intent) => Enter(L::Sent),
+        (
+            F::Pending,
+            L::Sent | L::Suspended | L::Working | L::Filled | L::Cancelled | L::Expired,
+        ) => Stay,
+        (F::Pending, L::Refused) => Contradicts(L::Sent),
+        (F::Pending, L::Denied | L::NotAccepted) => Overturn(L::Sent),
+
+        (F::Suspended, L::Intent | L::Sent) => Enter(L::Suspended),
+        (F::Suspended, L::Suspended | L::Working | L::Filled | L::Cancelled | L::Expired) => Stay,
+        (F::Suspended, L::Refused) => Contradicts(L::Suspended),
+        (F::Suspended, L::Denied | L::NotAccepted) => Overturn(L::Suspended),
+
+        (F::Open | F::PendingCancel, L::Intent | L::Sent | L::Suspended) => Enter(L::Working),
+        (F::Open | F::PendingCancel, L::Working | L::Filled | L::Cancelled | L::Expired) => Stay,
+        (F::Open | F::PendingCancel, L::Refused) => Contradicts(L::Working),
+        (F::Open | F::PendingCancel, L::Denied | L::NotAccepted) => Overturn(L::Working),
+
+        (F::Filled, L::Intent | L::Sent | L::Suspended | L::Working) => Enter(L::Filled),
+        (F::Filled, L::Filled) => Stay,
+        (F::Filled, L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted) => {
+            Overturn(L::Filled)
+        }
+
+        (F::Cancelled, L::Intent | L::Sent | L::Suspended | L::Working) => Enter(L::Cancelled),
+        (F::Cancelled, L::Filled | L::Cancelled | L::Expired | L::Refused) => Stay,
+        (F::Cancelled, L::Denied | L::NotAccepted) => Overturn(L::Cancelled),
+
+        (F::Expired, L::Intent | L::Sent | L::Suspended | L::Working) => Enter(L::Expired),
+        (F::Expired, L::Filled | L::Cancelled | L::Expired | L::Refused) => Stay,
+        (F::Expired, L::Denied | L::NotAccepted) => Overturn(L::Expired),
+
+        (F::Rejected, L::Intent | L::Sent | L::Suspended | L::Working) => Enter(L::Refused),
+        (F::Rejected, L::Filled | L::Cancelled | L::Expired | L::Refused) => Stay,
+        (F::Rejected, L::Denied | L::NotAccepted) => Overturn(L::Refused),
+
+        (F::Unrecognised, L::Intent | L::Sent | L::Suspended | L::Working) => Doubt,
+        (F::Unrecognised, L::Filled | L::Cancelled | L::Expired) => Stay,
+        (F::Unrecognised, L::Refused | L::Denied | L::NotAccepted) => Doubt,
+
+        (F::ReplyAccepted, L::Intent) => Enter(L::Sent),
+        (F::ReplyAccepted, L::Sent | L::Suspended | L::Working) => Stay,
+        (F::ReplyAccepted, L::Filled | L::Cancelled | L::Expired | L::Refused) => Stay,
+        (F::ReplyAccepted, L::Denied | L::NotAccepted) => Overturn(L::Sent),
+
+        (F::ReplyRefused, L::Intent | L::Sent) => Enter(L::Refused),
+        (F::ReplyRefused, L::Suspended | L::Working) => Doubt,
+        (
+            F::ReplyRefused,
+            L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted,
+        ) => Stay,
+
+        (F::ReplyNotSent, L::Intent | L::Sent) => Enter(L::NotAccepted),
+        (F::ReplyNotSent, L::Suspended | L::Working) => Doubt,
+        (
+            F::ReplyNotSent,
+            L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted,
+        ) => Stay,
+
+        (F::ReplyUnknown, L::Intent | L::Sent) => Doubt,
+        (F::ReplyUnknown, L::Suspended | L::Working) => Stay,
+        (
+            F::ReplyUnknown,
+            L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted,
+        ) => Stay,
+
+        (F::ProvenAbsent, L::Intent | L::Sent) => Enter(L::NotAccepted),
+        (F::ProvenAbsent, L::Suspended | L::Working) => return Err(Illegal { life, fact }),
+        (
+            F::ProvenAbsent,
+            L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted,
+        ) => Stay,
+    })
+}
+
+/// What was asked of the broker about a living order and is not answered yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Change {
+    #[default]
+    None,
+    Modify,
+    Cancel,
+}
+
+impl Change {
+    /// The word on the seam.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Modify => "modify",
+            Self::Cancel => "cancel",
+        }
+    }
+}
+
+/// What an order is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    #[default]
+    Entry,
+    Stop,
+    Target,
+    Close,
+}
+
+impl Role {
+    /// The word on the seam.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Entry => "entry",
+            Self::Stop => "stop",
+            Self::Target => "target",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// Values that a modification changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Values {
+    pub size: Option<i64>,
+    pub limit: Option<i64>,
+    pub stop: Option<i64>,
+    pub trail: Option<i64>,
+}
+
+/// One order as the engine knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The tag for our own, `#<broker id>` for others.
+    pub key: String,
+    pub tag: Option<ClientTag>,
+    pub order_id: Option<OrderId>,
+    pub account: AccountId,
+    pub contract: ContractIndex,
+    pub side: Side,
+    pub kind: OrderKind,
+    pub size: Lots,
+    pub limit: Option<Ticks>,
+    pub stop: Option<Ticks>,
+    pub trail: Option<Ticks>,
+    pub life: Life,
+    pub change: Change,
+    pub wanted: Values,
+    pub doubt: Option<Nanos>,
+    /// Highest fill volume the broker stated.
+    pub broker_filled: Lots,
+    /// Sum of the fills known for its id.
+    pub traded: Lots,
+    pub average_1e4: Option<i64>,
+    pub role: Role,
+    pub is_foreign: bool,
+    pub parent: Option<OrderId>,
+    pub linked: Option<OrderId>,
+    pub created: Nanos,
+    pub updated: Nanos,
+    /// The newest stamp of the broker's rows; an older row changes no values.
+    pub seen: Nanos,
+    pub source: String,
+    pub reason: String,
+}
+
+impl Order {
+    /// Lots filled, by whichever evidence is ahead; never above the size.
+    pub fn filled(&self) -> Lots {
+        self.broker_filled.max(self.traded).min(self.size)
+    }
+
+    /// Lots that could still fill: zero once the broker said that it is over and nobody doubts it.
+    pub fn open(&self) -> Lots {
+        if self.life.is_end() && self.doubt.is_none() {
+            return Lots(0);
+        }
+        let wanted = self.wanted.size.unwrap_or(0).max(self.size.0);
+        Lots((wanted - self.filled().0).max(0))
+    }
+
+    /// Whether it can be cancelled or changed at the broker.
+    pub fn is_live(&self) -> bool {
+        !self.life.is_end() || self.doubt.is_some()
+    }
+}
+
+/// The look of an order: a pure function with the precedence done, unknown, cancelling, changing, sending, part-filled,
+/// working.
+pub fn look(order: &Order) -> &'static str {
+    if order.doubt.is_some() {
+        return "unknown";
+    }
+    if order.life.is_end() {
+        return "done";
+    }
+    match (order.change, order.life) {
+        (Change::Cancel, _) => "cancelling",
+        (Change::Modify, _) => "changing",
+        (Change::None, Life::Intent | Life::Sent) => "sending",
+        (Change::None, _) if order.filled().0 > 0 => "part_filled",
+        (Change::None, _) => "working",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn life_never_falls_except_by_evidence_against_an_end() {
+        for life in Life::ALL {
+            for fact in Fact::ALL {
+                match advance(life, fact) {
+                    Ok(Verdict::Enter(next)) => {
+                        assert!(next.rank() > life.rank(), "{life:?} {fact:?}")
+                    }
+                    Ok(Verdict::Overturn(_) | Verdict::Contradicts(_)) => {
+                        assert!(life.is_end(), "{life:?} {fact:?}")
+                    }
+                    Ok(Verdict::Stay | Verdict::Doubt) | Err(_) => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_order_the_broker_ended_is_never_opened_again() {
+        for life in [Life::Filled, Life::Cancelled, Life::Expired] {
+            for fact in [
+                Fact::Pending,
+                Fact::Open,
+                Fact::Suspended,
+                Fact::PendingCancel,
+                Fact::Unrecognised,
+            ] {
+                assert_eq!(advance(life, fact), Ok(Verdict::Stay));
+            }
+        }
+    }
+
+    #[test]
+    fn silence_is_never_a_refusal() {
+        for life in [Life::Intent, Life::Sent] {
+            assert_eq!(advance(life, Fact::ReplyUnknown), Ok(Verdict::Doubt));
+        }
+    }
+
+    #[test]
+    fn an_order_believed_absent_that_shows_up_is_adopted_with_an_alarm() {
+        assert_eq!(
+            advance(Life::NotAccepted, Fact::Open),
+            Ok(Verdict::Overturn(Life::Working))
+        );
+        assert_eq!(
+            advance(Life::NotAccepted, Fact::Filled),
+            Ok(Verdict::Overturn(Life::Filled))
+        );
+    }
+
+    #[test]
+    fn only_an_intent_can_leave_so_no_order_is_sent_twice() {
+        for life in Life::ALL {
+            assert_eq!(advance(life, Fact::Left).is_ok(), life == Life::Intent);
+        }
+    }
+}

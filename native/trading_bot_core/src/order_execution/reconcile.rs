@@ -1,0 +1,948 @@
+//! The loop that compares us with the broker until nothing is unknown. Start-up is the first reconnect.
+//!
+//! One *round* reads an account: what lives (`v2/query`), what was ordered (`Order/search`), and, when it is a full one,
+//! trades and positions. Doubt asks at 0, 0.5, 1, 2, 4, 8 s and then every 10 s. Presence settles at once; absence needs
+//! two full rounds apart, the first long enough after the request's connection closed, no unexplained trade and a
+//! position as expected (decision 13). Differences become notices; nothing is ever repaired by trading.
+
+use std::collections::BTreeSet;
+
+use crate::engine::contract::{
+    Attempt, Endpoint, LinkName, LinkState, NoticeLevel, Outcome, Reply, Rows,
+};
+use crate::engine::views::DoneOutcome;
+use crate::order_execution::order::{Fact, Life};
+use crate::order_execution::outcome::classify;
+use crate::order_execution::record::{End, Record, SeenRow, fill_of};
+use crate::order_execution::requests::{self, Held};
+use crate::order_execution::store::Place;
+use crate::order_execution::trading::{AccountState, Pending, Trading};
+use crate::types::{
+    AccountId, BrokerAccount, BrokerOrder, BrokerPosition, BrokerTrade, Mono, Nanos, OrderStatus,
+    RequestId,
+};
+use crate::websocket::parse::UserEvent;
+
+const SECOND: u64 = 1_000_000_000;
+const ASK_AFTER_NS: [u64; 6] = [0, SECOND / 2, SECOND, 2 * SECOND, 4 * SECOND, 8 * SECOND];
+const ASK_EVERY_NS: u64 = 10 * SECOND;
+/// How far behind the last good read a search begins, in the broker's time.
+const OVERLAP_NS: i64 = 60 * SECOND as i64;
+/// How far back the first comparison looks for fills.
+const FIRST_LOOK_NS: i64 = 24 * 3_600 * SECOND as i64;
+/// How long before an intent the search for its order begins.
+const INTENT_MARGIN_NS: i64 = 300 * SECOND as i64;
+/// How long fills and the broker's position may disagree before it is a dispute.
+const DISPUTE_AFTER_NS: u64 = 2 * SECOND;
+/// How long an accepted order may stay without a status before it is asked for.
+const UNSEEN_AFTER_NS: u64 = 2 * SECOND;
+
+/// The reading of one account.
+#[derive(Debug, Default)]
+pub struct AccountLoop {
+    round: Option<Round>,
+    /// Next round of any kind.
+    next_at: Option<Mono>,
+    /// Next round that must be full.
+    full_at: Option<Mono>,
+    asked_since: Mono,
+    ask_number: usize,
+    /// Start of the newest full round that succeeded.
+    pub(super) last_full_started: Option<Mono>,
+    last_ok_ns: Option<Nanos>,
+    pub(super) failures: u32,
+}
+
+impl AccountLoop {
+    pub(super) fn next_moment(&self) -> Option<Mono> {
+        if self.round.is_some() {
+            return None;
+        }
+        self.next_at.into_iter().chain(self.full_at).min()
+    }
+}
+
+#[derive(Debug)]
+struct Round {
+    number: u64,
+    started: Mono,
+    started_ns: Nanos,
+    is_full: bool,
+    waiting: u32,
+    has_failed: bool,
+    seen: BTreeSet<usize>,
+    positions: Vec<BrokerPosition>,
+}
+
+impl Trading {
+    /// Asks for an account from the beginning of the schedule.
+    pub(super) fn ask_again(&mut self, account: AccountId) {
+        let now = self.now;
+        let state = self.loops.entry(account).or_default();
+        state.asked_since = now;
+        state.ask_number = 0;
+        state.next_at = Some(now);
+    }
+
+    pub(super) fn want_full_round(&mut self, account: AccountId, at: Mono) {
+        let state = self.loops.entry(account).or_default();
+        state.full_at = Some(state.full_at.map_or(at, |known| known.min(at)));
+    }
+
+    pub(super) fn wait_for_rounds(&mut self, request: RequestId) {
+        let now = self.now;
+        let accounts: Vec<AccountId> = self.loops.keys().copied().collect();
+        for account in &accounts {
+            self.want_full_round(*account, now);
+        }
+        let wanted = accounts.into_iter().map(|account| (account, now)).collect();
+        self.waiting.push((request, wanted));
+    }
+
+    pub(super) fn answer_waiting(&mut self) {
+        for (request, wanted) in std::mem::take(&mut self.waiting) {
+            let is_read = |(account, since): (&AccountId, &Mono)| {
+                self.loops
+                    .get(account)
+                    .is_none_or(|state| state.last_full_started.is_some_and(|at| at >= *since))
+            };
+            let has_failed = wanted.keys().any(|account| {
+                self.loops
+                    .get(account)
+                    .is_some_and(|state| state.failures >= 3)
+            });
+            if wanted.iter().all(is_read) {
+                self.done(request, DoneOutcome::Done, "Compared with the broker.");
+            } else if has_failed {
+                self.done(request, DoneOutcome::Failed, "The broker cannot be read.");
+            } else {
+                self.waiting.push((request, wanted));
+            }
+        }
+    }
+
+    pub(super) fn run_loops(&mut self) {
+        self.ask_for_unseen();
+        if self.environment.is_none() {
+            return;
+        }
+        let due: Vec<AccountId> = self
+            .loops
+            .iter()
+            .filter(|(_, state)| state.next_moment().is_some_and(|at| at <= self.now))
+            .map(|(account, _)| *account)
+            .collect();
+        for account in due {
+            self.start_round(account);
+        }
+    }
+
+    /// An accepted order of which no status arrived: the hub may have lost it.
+    fn ask_for_unseen(&mut self) {
+        let now = self.now;
+        let due: Vec<usize> = self
+            .unseen
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(index, _)| *index)
+            .collect();
+        for index in due {
+            self.unseen.remove(&index);
+            let order = &self.store.orders[index];
+            if order.life == Life::Sent {
+                let account = order.account;
+                self.want_full_round(account, now);
+            }
+        }
+    }
+
+    fn start_round(&mut self, account: AccountId) {
+        let (now, now_ns) = (self.now, self.now_ns);
+        let number = self.next_number;
+        self.next_number += 1;
+        let start = self.search_start(account);
+        let Some(state) = self.loops.get_mut(&account) else {
+            return;
+        };
+        let is_full = state.full_at.is_some_and(|at| at <= now) || state.ask_number >= 2;
+        if is_full {
+            state.full_at = None;
+        }
+        state.next_at = None;
+        let mut reads = vec![
+            (Endpoint::OrderQuery, requests::living_orders(account)),
+            (Endpoint::OrderSearch, requests::since(account, start)),
+        ];
+        if is_full {
+            reads.push((Endpoint::TradeSearch, requests::since(account, start)));
+            reads.push((Endpoint::PositionSearch, requests::account_ref(account)));
+        }
+        state.round = Some(Round {
+            number,
+            started: now,
+            started_ns: now_ns,
+            is_full,
+            waiting: reads.len() as u32,
+            has_failed: false,
+            seen: BTreeSet::new(),
+            positions: Vec::new(),
+        });
+        for (endpoint, body) in reads {
+            let pending = Pending::Read {
+                account,
+                round: number,
+                endpoint,
+            };
+            if !self.read(endpoint, body, pending) {
+                self.read_ended(account, number, None);
+            }
+        }
+    }
+
+    /// Where a search must begin so that nothing we do not know can lie before it.
+    fn search_start(&self, account: AccountId) -> Nanos {
+        let now = self.now_ns.0;
+        let last = self.loops.get(&account).and_then(|state| state.last_ok_ns);
+        let mut start = match last {
+            Some(at) => at.0 - OVERLAP_NS,
+            // The broker's clock may be nowhere near ours; before its first stamp everything is asked for.
+            None if now == 0 => 0,
+            None => now - FIRST_LOOK_NS,
+        };
+        for (_, order) in self.store.rows() {
+            if order.account == account && order.is_live() {
+                start = start.min(order.created.0 - INTENT_MARGIN_NS);
+            }
+        }
+        Nanos(start.max(0))
+    }
+
+    /// Handles the end of one request.
+    pub fn reply(&mut self, reply: Reply) {
+        let Some((endpoint, pending)) = self.pending.remove(&reply.id) else {
+            return;
+        };
+        let outcome = classify(endpoint, &reply.attempt, true);
+        match pending {
+            Pending::Place { tag } => self.place_replied(&tag, &outcome),
+            Pending::Change {
+                key,
+                is_cancel,
+                request,
+            } => {
+                self.change_replied(&key, is_cancel, request, &outcome);
+            }
+            Pending::Close { task, contract } => self.close_replied(task, contract, &outcome),
+            Pending::Read {
+                account,
+                round,
+                endpoint,
+            } => {
+                let is_good = matches!(outcome, Outcome::Accepted { .. });
+                let rows = if is_good {
+                    rows_of(endpoint, reply.rows)
+                } else {
+                    None
+                };
+                self.read_ended(account, round, rows);
+            }
+            Pending::ById { key } => self.by_id_replied(&key, &reply.attempt, reply.rows),
+            Pending::Accounts { request } => self.accounts_replied(request, &outcome, reply.rows),
+        }
+    }
+
+    fn place_replied(&mut self, tag: &str, outcome: &Outcome) {
+        let (end, order_id, text) = end_of(outcome);
+        let at = self.now_ns.0;
+        let tag_text = tag.to_owned();
+        self.record(&Record::PlaceEnd {
+            tag: tag_text,
+            end,
+            order_id,
+            text: text.clone(),
+            at,
+        });
+        let Some(index) = self.store.order(tag) else {
+            return;
+        };
+        match end {
+            End::Accepted if self.store.orders[index].life == Life::Sent => {
+                self.unseen
+                    .insert(index, Mono(self.now.0 + UNSEEN_AFTER_NS));
+            }
+            End::Accepted => {}
+            End::NotSent => self.notice(
+                NoticeLevel::Warning,
+                "not_sent",
+                format!("Order {tag} was not sent: {text}"),
+            ),
+            End::Refused => {
+                self.notice(
+                    NoticeLevel::Warning,
+                    "refused",
+                    format!("The broker refused order {tag}: {text}"),
+                );
+            }
+            End::Unknown => {
+                let text = format!(
+                    "Order {tag} has no clear answer: {text} It may be live. Checking with the broker; new orders wait."
+                );
+                self.notice(NoticeLevel::Warning, "unknown", text);
+            }
+        }
+    }
+
+    fn change_replied(
+        &mut self,
+        key: &str,
+        is_cancel: bool,
+        request: Option<RequestId>,
+        outcome: &Outcome,
+    ) {
+        let (end, _, text) = end_of(outcome);
+        let key_text = key.to_owned();
+        let at = self.now_ns.0;
+        self.record(&Record::ChangeEnd {
+            key: key_text,
+            is_cancel,
+            end,
+            text: text.clone(),
+            at,
+        });
+        if let Some(index) = self.store.order(key) {
+            if let Some(clock) = self.cancels.get_mut(&index).filter(|_| is_cancel) {
+                clock.is_in_flight = false;
+                clock.sent = self.now;
+            }
+            if matches!(end, End::Refused) && is_cancel {
+                // Filled or cancelled already is the usual reason (C2); the read-back tells.
+                self.cancels.remove(&index);
+            }
+            let account = self.store.orders[index].account;
+            match end {
+                End::Refused | End::NotSent => self.want_full_round(account, self.now),
+                End::Accepted if is_cancel => {
+                    self.want_full_round(account, Mono(self.now.0 + UNSEEN_AFTER_NS))
+                }
+                End::Accepted | End::Unknown => {}
+            }
+        }
+        let Some(request) = request else { return };
+        let what = if is_cancel { "cancel" } else { "change" };
+        match end {
+            End::Accepted => self.done(
+                request,
+                DoneOutcome::Done,
+                format!("The broker took the {what}."),
+            ),
+            End::NotSent => self.done(request, DoneOutcome::Failed, format!("Not sent: {text}")),
+            End::Refused => self.done(request, DoneOutcome::Refused, text),
+            End::Unknown => self.done(
+                request,
+                DoneOutcome::Unknown,
+                format!("{text} Checking with the broker."),
+            ),
+        }
+    }
+
+    fn by_id_replied(&mut self, key: &str, attempt: &Attempt, rows: Rows) {
+        if let Rows::Orders(orders) = rows {
+            for row in orders {
+                self.see_order(row, true);
+            }
+            let at = self.now_ns.0;
+            self.record(&Record::Settled {
+                key: key.to_owned(),
+                at,
+            });
+        } else if let Attempt::Answered { status: 200, .. } = attempt {
+            let text =
+                format!("The broker does not find order {key} any more. Check with the broker.");
+            self.notice(NoticeLevel::Alarm, "order_lost", text);
+        }
+    }
+
+    fn accounts_replied(&mut self, request: Option<RequestId>, outcome: &Outcome, rows: Rows) {
+        let Rows::Accounts(accounts) = rows else {
+            let (_, _, text) = end_of(outcome);
+            if let Some(request) = request {
+                self.done(
+                    request,
+                    DoneOutcome::Failed,
+                    format!("The accounts cannot be read. {text}"),
+                );
+            }
+            return;
+        };
+        for row in accounts {
+            self.see_account(row);
+        }
+        if let Some(request) = request {
+            self.done(request, DoneOutcome::Done, "Connected.");
+        }
+    }
+
+    /// Takes the rows of one read (`None` when it failed) and ends the round with the last of them.
+    fn read_ended(&mut self, account: AccountId, number: u64, rows: Option<Rows>) {
+        let is_current = |state: &&mut AccountLoop| {
+            state
+                .round
+                .as_ref()
+                .is_some_and(|round| round.number == number)
+        };
+        if self.loops.get_mut(&account).filter(is_current).is_none() {
+            return;
+        }
+        let mut seen = Vec::new();
+        let mut positions = Vec::new();
+        let has_failed = rows.is_none();
+        match rows {
+            Some(Rows::Orders(rows)) => {
+                for row in rows {
+                    let is_known = !matches!(row.status, OrderStatus::None | OrderStatus::Other(_));
+                    seen.extend(self.see_order(row, true).filter(|_| is_known));
+                }
+            }
+            Some(Rows::Trades(rows)) => rows.into_iter().for_each(|row| self.see_trade(row)),
+            Some(Rows::Positions(rows)) => positions = rows,
+            Some(Rows::None | Rows::Accounts(_) | Rows::Contracts(_) | Rows::Bars(_)) | None => {}
+        }
+        let state = self.loops.entry(account).or_default();
+        let Some(round) = state.round.as_mut() else {
+            return;
+        };
+        round.seen.extend(seen);
+        round.positions.extend(positions);
+        round.has_failed |= has_failed;
+        round.waiting = round.waiting.saturating_sub(1);
+        if round.waiting == 0
+            && let Some(round) = state.round.take()
+        {
+            self.end_round(account, &round);
+        }
+    }
+
+    fn end_round(&mut self, account: AccountId, round: &Round) {
+        if round.has_failed {
+            let now = self.now;
+            let state = self.loops.entry(account).or_default();
+            state.failures += 1;
+            let wait = SECOND * u64::from(state.failures.min(10));
+            state.next_at = Some(Mono(now.0 + wait));
+            if round.is_full {
+                state.full_at = Some(Mono(now.0 + wait));
+            }
+            return;
+        }
+        self.judge_orders(account, round);
+        if round.is_full {
+            self.compare_positions(account, round);
+            let state = self.loops.entry(account).or_default();
+            state.last_full_started = Some(round.started);
+            state.last_ok_ns = Some(round.started_ns).filter(|at| at.0 != 0);
+        }
+        self.schedule(account);
+    }
+
+    /// What the lists say about the orders we have an opinion on.
+    fn judge_orders(&mut self, account: AccountId, round: &Round) {
+        let rows = self.store.rows();
+        let living: Vec<usize> = rows
+            .filter(|(_, order)| {
+                order.account == account && order.is_live() && order.life != Life::Suspended
+            })
+            .map(|(index, _)| index)
+            .collect();
+        for index in living {
+            let order = &self.store.orders[index];
+            let key = order.key.clone();
+            let clock = self.doubts.get(&index).copied();
+            let is_after_doubt = clock.is_none_or(|clock| clock.since <= round.started);
+            match (round.seen.contains(&index), order.order_id, clock) {
+                (true, _, Some(_)) if is_after_doubt => {
+                    let at = self.now_ns.0;
+                    self.record(&Record::Settled { key, at });
+                }
+                (false, None, Some(_)) if is_after_doubt && round.is_full => {
+                    self.weigh_absence(index, round)
+                }
+                (false, Some(order_id), _)
+                    if order.created < round.started_ns && is_after_doubt =>
+                {
+                    let body = requests::order_ref(account, order_id);
+                    self.read(Endpoint::OrderById, body, Pending::ById { key });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Collects the proof that the broker never took an order.
+    fn weigh_absence(&mut self, index: usize, round: &Round) {
+        let settings = self.settings;
+        let Some(clock) = self.doubts.get_mut(&index) else {
+            return;
+        };
+        if round.started.since(clock.since) < settings.absence_after_ns {
+            return;
+        }
+        let Some((first, first_ns)) = clock.absent_at else {
+            clock.absent_at = Some((round.started, round.started_ns));
+            return;
+        };
+        let order = &self.store.orders[index];
+        let place = (order.account, order.contract);
+        let is_expected = self
+            .broker_net
+            .get(&place)
+            .is_none_or(|net| net.differs_since.is_none());
+        if round.started.since(first) < settings.read_gap_ns
+            || self.has_unexplained_trade(index)
+            || !is_expected
+        {
+            return;
+        }
+        let tag = order.key.clone();
+        let text =
+            format!("Order {tag} was never taken by the broker: it is missing from two reads.");
+        let at = self.now_ns.0;
+        self.record(&Record::Absent {
+            tag,
+            reads: [first_ns.0, round.started_ns.0],
+            at,
+        });
+        self.notice(NoticeLevel::Warning, "not_accepted", text);
+    }
+
+    fn has_unexplained_trade(&self, index: usize) -> bool {
+        let order = &self.store.orders[index];
+        let Some(ledger) = self.store.ledgers.get(&(order.account, order.contract)) else {
+            return false;
+        };
+        ledger.fills().any(|(fill, _)| {
+            fill.time >= order.created.0 - INTENT_MARGIN_NS
+                && self
+                    .store
+                    .order_by_id(crate::types::OrderId(fill.order_id))
+                    .is_none()
+        })
+    }
+
+    fn compare_positions(&mut self, account: AccountId, round: &Round) {
+        let at = self.now_ns;
+        let mut stated: BTreeSet<Place> = BTreeSet::new();
+        for row in &round.positions {
+            let Some(contract) = self.store.contract(&row.contract_id).cloned() else {
+                self.unknown_contracts.insert(row.contract_id.clone());
+                continue;
+            };
+            let place = (account, contract.index);
+            stated.insert(place);
+            let average = row
+                .average_price
+                .and_then(|price| contract.ticks_1e4(price));
+            self.set_broker_net(place, row.net.0, average, Some(round.started));
+        }
+        let known = self.broker_net.keys().chain(self.store.ledgers.keys());
+        let silent: BTreeSet<Place> = known
+            .copied()
+            .filter(|place| place.0 == account && !stated.contains(place))
+            .collect();
+        for place in silent {
+            self.set_broker_net(place, 0, None, Some(round.started));
+        }
+        if !self.unknown_contracts.is_empty() {
+            // The rows of an unknown contract are not applied yet; the comparison waits for its definition.
+            self.want_full_round(account, Mono(self.now.0 + SECOND));
+        } else if !self.store.is_compared(account) {
+            self.take_openings(account);
+            self.record(&Record::Compared {
+                account: account.0,
+                at: at.0,
+            });
+        }
+        self.raise_disputes(account);
+        if let Some(state) = self.accounts.get_mut(&account)
+            && !state.is_reconciled
+        {
+            state.is_reconciled = true;
+            self.are_accounts_dirty = true;
+        }
+    }
+
+    /// The first comparison of an account: what the fills do not explain was there before.
+    fn take_openings(&mut self, account: AccountId) {
+        let nets: Vec<_> = self
+            .broker_net
+            .iter()
+            .filter(|(place, _)| place.0 == account)
+            .map(|(p, n)| (*p, *n))
+            .collect();
+        for (place, broker) in nets {
+            let known = self
+                .store
+                .ledgers
+                .get(&place)
+                .map_or(0, |ledger| ledger.net());
+            if broker.net == known {
+                continue;
+            }
+            let contract = self.contract_of(place.1);
+            let (contract, name) = (contract.id.clone(), contract.name.clone());
+            let net = broker.net - known;
+            self.record(&Record::Opening {
+                account: account.0,
+                contract,
+                net,
+                average_1e4: broker.average_1e4.unwrap_or(0),
+                at: self.now_ns.0,
+            });
+            let text = format!("{name}: {net} lots were there before the first fill known here.");
+            self.notice(NoticeLevel::Info, "opening", text);
+            self.note_difference(place);
+        }
+    }
+
+    fn raise_disputes(&mut self, account: AccountId) {
+        let now = self.now;
+        let due: Vec<Place> = self
+            .broker_net
+            .iter()
+            .filter(|(place, net)| {
+                place.0 == account
+                    && !net.is_disputed
+                    && net
+                        .differs_since
+                        .is_some_and(|since| now.since(since) >= DISPUTE_AFTER_NS)
+            })
+            .map(|(place, _)| *place)
+            .collect();
+        for place in due {
+            let Some(broker) = self.broker_net.get_mut(&place) else {
+                continue;
+            };
+            broker.is_disputed = true;
+            let stated = broker.net;
+            let ours = self
+                .store
+                .ledgers
+                .get(&place)
+                .map_or(0, |ledger| ledger.net());
+            let name = self.contract_of(place.1).name.clone();
+            self.dirty_positions.insert(place);
+            let text = format!(
+                "{name} on account {}: the broker states {stated} lots, the fills give {ours}. New risk waits; you decide.",
+                place.0
+            );
+            self.notice(NoticeLevel::Alarm, "position_mismatch", text);
+        }
+    }
+
+    /// Takes the broker's statement of a position. A read older than the last push changes nothing.
+    fn set_broker_net(
+        &mut self,
+        place: Place,
+        net: i64,
+        average_1e4: Option<i64>,
+        read_started: Option<Mono>,
+    ) {
+        let (now, now_ns) = (self.now, self.now_ns);
+        let entry = self.broker_net.entry(place).or_default();
+        if read_started.is_some_and(|started| entry.pushed >= started) {
+            return;
+        }
+        entry.net = net;
+        entry.average_1e4 = average_1e4;
+        entry.at = now_ns;
+        entry.is_push = read_started.is_none();
+        if entry.is_push {
+            entry.pushed = now;
+        }
+        self.dirty_positions.insert(place);
+        self.note_difference(place);
+    }
+
+    /// Compares the broker's position with the fills; a difference has to last to become a dispute.
+    pub(super) fn note_difference(&mut self, place: Place) {
+        let now = self.now;
+        let ours = self
+            .store
+            .ledgers
+            .get(&place)
+            .map_or(0, |ledger| ledger.net());
+        let Some(broker) = self.broker_net.get_mut(&place) else {
+            return;
+        };
+        if broker.net == ours {
+            let was_disputed = broker.is_disputed;
+            broker.differs_since = None;
+            broker.is_disputed = false;
+            if was_disputed {
+                self.dirty_positions.insert(place);
+                let name = self.contract_of(place.1).name.clone();
+                let text = format!("{name}: broker and fills agree again.");
+                self.notice(NoticeLevel::Info, "position_agrees", text);
+            }
+            return;
+        }
+        if broker.differs_since.is_none() {
+            broker.differs_since = Some(now);
+        }
+        self.want_full_round(place.0, Mono(now.0 + DISPUTE_AFTER_NS));
+    }
+
+    fn schedule(&mut self, account: AccountId) {
+        let doubts = self.doubts.iter();
+        let clocks: Vec<_> = doubts
+            .filter(|(index, _)| self.store.orders[**index].account == account)
+            .map(|(_, clock)| *clock)
+            .collect();
+        let is_live = self.links.get(&LinkName::User) == Some(&LinkState::Live);
+        let (now, settings) = (self.now, self.settings);
+        let Some(state) = self.loops.get_mut(&account) else {
+            return;
+        };
+        state.failures = 0;
+        let mut next = now.0
+            + if is_live {
+                settings.reconcile_every_ns
+            } else {
+                settings.poll_every_ns
+            };
+        state.full_at = Some(state.full_at.map_or(Mono(next), |at| at.min(Mono(next))));
+        if !clocks.is_empty() {
+            state.ask_number += 1;
+            next = match ASK_AFTER_NS.get(state.ask_number) {
+                Some(after) => state.asked_since.0 + after,
+                None => now.0 + ASK_EVERY_NS,
+            };
+        }
+        for clock in clocks {
+            let proof = match clock.absent_at {
+                None => clock.since.0 + settings.absence_after_ns,
+                Some((first, _)) => first.0 + settings.read_gap_ns,
+            };
+            if proof > now.0 {
+                next = next.min(proof);
+            }
+        }
+        state.next_at = Some(state.next_at.map_or(Mono(next), |at| at.min(Mono(next))));
+    }
+
+    /// Takes one order of the broker; the order it is about, when it could be applied.
+    pub(super) fn see_order(&mut self, row: BrokerOrder, read: bool) -> Option<usize> {
+        let Some(contract) = self.store.contract(&row.contract_id).cloned() else {
+            self.unknown_contracts.insert(row.contract_id.clone());
+            self.held_rows.push(Held::Order(row, read));
+            return None;
+        };
+        let seen = SeenRow::of(&row, &contract)?;
+        let is_new = self.store.order_by_id(row.id).is_none();
+        let (_, applied) = self.record(&Record::Seen { row: seen, read });
+        let index = self.store.order_by_id(row.id)?;
+        self.unseen.remove(&index);
+        let order = &self.store.orders[index];
+        let account = order.account;
+        if is_new && order.reason == "own, record lost" {
+            let text = format!(
+                "Order {} is ours, but its record is lost; it was adopted.",
+                order.key
+            );
+            self.notice(NoticeLevel::Alarm, "record_lost", text);
+        }
+        let has_unseen_fills =
+            self.store.orders[index].broker_filled > self.store.orders[index].traded;
+        if applied.is_changed && has_unseen_fills && !read {
+            self.want_full_round(account, Mono(self.now.0 + UNSEEN_AFTER_NS));
+        }
+        if Fact::of_status(row.status) == Fact::Unrecognised {
+            let text = format!(
+                "Order {} has status {} that this program does not know.",
+                row.id,
+                row.status.to_wire()
+            );
+            self.notice(NoticeLevel::Warning, "unrecognised", text);
+        }
+        Some(index)
+    }
+
+    pub(super) fn see_trade(&mut self, row: BrokerTrade) {
+        let Some(contract) = self.store.contract(&row.contract_id).cloned() else {
+            self.unknown_contracts.insert(row.contract_id.clone());
+            self.held_rows.push(Held::Trade(row));
+            return;
+        };
+        let Some(fill) = fill_of(&row, &contract) else {
+            let text = format!(
+                "Trade {} has a price off the grid of {}.",
+                row.id, contract.name
+            );
+            self.notice(NoticeLevel::Alarm, "off_grid", text);
+            return;
+        };
+        self.record(&Record::Trade(fill));
+        let place = (row.account_id, contract.index);
+        // Only a position that the broker stated can be compared; before the first statement there is nothing to say.
+        if self.store.is_compared(row.account_id) {
+            self.note_difference(place);
+        }
+    }
+
+    /// Applies the rows that waited for the definition of their contract.
+    pub fn contracts_changed(&mut self) {
+        let known: Vec<String> = self
+            .store
+            .contracts
+            .iter()
+            .map(|contract| contract.id.clone())
+            .collect();
+        self.unknown_contracts.retain(|id| !known.contains(id));
+        for held in std::mem::take(&mut self.held_rows) {
+            match held {
+                Held::Order(row, read) => {
+                    self.see_order(row, read);
+                }
+                Held::Trade(row) => self.see_trade(row),
+            }
+        }
+    }
+
+    /// Contracts that rows named and nobody defined.
+    pub(crate) fn unknown_contract_ids(&self) -> Vec<String> {
+        self.unknown_contracts.iter().cloned().collect()
+    }
+
+    /// The broker does not know a contract either: rows that name it cannot be shown.
+    pub fn contract_missing(&mut self, id: &str) {
+        self.unknown_contracts.remove(id);
+        self.held_rows.retain(|held| match held {
+            Held::Order(row, _) => row.contract_id != id,
+            Held::Trade(row) => row.contract_id != id,
+        });
+        let text = format!(
+            "Rows name the contract {id}, which the broker does not define; they are left out."
+        );
+        self.notice(NoticeLevel::Warning, "contract_missing", text);
+    }
+
+    fn see_account(&mut self, row: BrokerAccount) {
+        let id = row.id;
+        let state = self.accounts.entry(id).or_insert_with(|| AccountState {
+            row: row.clone(),
+            is_chosen: false,
+            is_reconciled: false,
+        });
+        let could_trade = state.row.can_trade;
+        let balance = row.balance.or(state.row.balance);
+        state.row = BrokerAccount { balance, ..row };
+        self.are_accounts_dirty = true;
+        self.dirty_accounts.insert(id);
+        if could_trade && !self.accounts[&id].row.can_trade {
+            let text = format!("The broker does not let account {id} trade any more.");
+            self.notice(NoticeLevel::Alarm, "account_locked", text);
+        }
+    }
+
+    /// Handles one message of the user hub.
+    pub fn user(&mut self, event: UserEvent) {
+        match event {
+            UserEvent::Order(row) => {
+                self.see_order(row, false);
+            }
+            UserEvent::Trade(row) => self.see_trade(row),
+            UserEvent::Position(row) => self.see_position(&row),
+            UserEvent::Account(row) => self.see_account(row),
+            UserEvent::Logout => {
+                let text =
+                    "The broker ended the session (a sign-in elsewhere, expiry or maintenance).";
+                self.notice(NoticeLevel::Alarm, "logout", text.into());
+            }
+        }
+    }
+
+    fn see_position(&mut self, row: &BrokerPosition) {
+        let Some(contract) = self.store.contract(&row.contract_id).cloned() else {
+            self.unknown_contracts.insert(row.contract_id.clone());
+            self.want_full_round(row.account_id, Mono(self.now.0 + SECOND));
+            return;
+        };
+        let average = row
+            .average_price
+            .and_then(|price| contract.ticks_1e4(price));
+        let place = (row.account_id, contract.index);
+        if self.store.is_compared(row.account_id) {
+            self.set_broker_net(place, row.net.0, average, None);
+        }
+    }
+
+    /// A login: every account is read again before it may trade.
+    pub fn logged_in(&mut self, request: RequestId) {
+        self.disarm_all();
+        for state in self.accounts.values_mut() {
+            state.is_reconciled = false;
+        }
+        self.are_accounts_dirty = true;
+        let accounts: Vec<AccountId> = self.loops.keys().copied().collect();
+        for account in accounts {
+            self.want_full_round(account, self.now);
+        }
+        let body = r#"{"onlyActiveAccounts":true}"#.to_owned();
+        let pending = Pending::Accounts {
+            request: Some(request),
+        };
+        if !self.read(Endpoint::AccountSearch, body, pending) {
+            self.done(
+                request,
+                DoneOutcome::Failed,
+                "The minute's requests are spent; try again in a minute.",
+            );
+        }
+    }
+
+    /// A connection changed. Losing the user hub disarms; getting it back compares everything.
+    pub fn link_changed(&mut self, name: LinkName, state: LinkState) {
+        let before = self.links.insert(name, state);
+        if name != LinkName::User || before == Some(state) {
+            return;
+        }
+        if before == Some(LinkState::Live) {
+            self.disarm_all();
+            let text = "The order connection is down; no new risk until it is back. Orders are read every 5 s.";
+            self.notice(NoticeLevel::Warning, "user_hub", text.into());
+        }
+        let accounts: Vec<AccountId> = self.loops.keys().copied().collect();
+        for account in accounts {
+            self.want_full_round(account, self.now);
+        }
+    }
+
+    /// The journal is gone: exits go on without it.
+    pub fn journal_failed(&mut self, text: &str) {
+        if self.is_journal_writing {
+            self.is_journal_writing = false;
+            let text = format!(
+                "The order journal cannot be written: {text} No new risk is taken; exits still go."
+            );
+            self.notice(NoticeLevel::Alarm, "journal", text);
+        }
+    }
+}
+
+fn rows_of(endpoint: Endpoint, rows: Rows) -> Option<Rows> {
+    let fits = match (endpoint, &rows) {
+        (Endpoint::OrderQuery | Endpoint::OrderSearch, Rows::Orders(_))
+        | (Endpoint::TradeSearch, Rows::Trades(_))
+        | (Endpoint::PositionSearch, Rows::Positions(_)) => true,
+        (_, _) => false,
+    };
+    fits.then_some(rows)
+}
+
+fn end_of(outcome: &Outcome) -> (End, Option<i64>, String) {
+    match outcome {
+        Outcome::Accepted { order_id } => (End::Accepted, *order_id, String::new()),
+        Outcome::NotSent { text } => (End::NotSent, None, text.clone()),
+        Outcome::Refused { text, .. } => (End::Refused, None, text.clone()),
+        Outcome::Unknown { text } => (End::Unknown, None, text.clone()),
+    }
+}

@@ -1,0 +1,646 @@
+//! The durable state: contracts, orders and ledgers, changed by records and by nothing else.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::order_execution::ledger::{Fill, Ledger, Opening, Taken};
+use crate::order_execution::order::{Change, Fact, Life, Order, Role, Values, Verdict, advance};
+use crate::order_execution::record::{ContractRow, End, IntentRow, Record, SeenRow};
+use crate::types::{
+    AccountId, ClientTag, Contract, ContractIndex, Lots, Nanos, OrderId, OrderKind, OrderStatus,
+    Side, Ticks, divide_half_even,
+};
+
+/// An account's contract.
+pub type Place = (AccountId, ContractIndex);
+
+/// What one record changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// False when the record states what is known already; such a record is not journaled.
+    pub is_changed: bool,
+    /// Orders whose rows changed.
+    pub orders: Vec<usize>,
+    pub position: Option<Place>,
+    /// The fill that is new or corrected.
+    pub fill: Option<(Place, i64)>,
+    /// Evidence that contradicts what we showed: one sentence for an alarm.
+    pub alarm: Option<String>,
+    /// The order must be asked for.
+    pub is_doubted: bool,
+}
+
+/// Orders, positions and contracts as the journal tells them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Store {
+    own_prefix: String,
+    pub epoch: u64,
+    pub contracts: Vec<Arc<Contract>>,
+    pub orders: Vec<Order>,
+    by_key: HashMap<String, usize>,
+    by_id: HashMap<OrderId, usize>,
+    /// Rows that turned out to be another row's order.
+    merged: BTreeSet<usize>,
+    pub ledgers: BTreeMap<Place, Ledger>,
+    /// Lots and Σ(ticks × lots) of the fills of each order id.
+    traded: HashMap<OrderId, (i64, i128)>,
+    compared: BTreeSet<AccountId>,
+}
+
+impl Store {
+    /// An empty store. `own_prefix` is what every tag of this installation begins with.
+    pub fn new(own_prefix: &str) -> Self {
+        Self {
+            own_prefix: own_prefix.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    pub fn contract(&self, id: &str) -> Option<&Arc<Contract>> {
+        self.contracts.iter().find(|contract| contract.id == id)
+    }
+
+    pub fn order(&self, key: &str) -> Option<usize> {
+        self.by_key.get(key).copied()
+    }
+
+    pub fn order_by_id(&self, id: OrderId) -> Option<usize> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// All orders that are rows of their own.
+    pub fn rows(&self) -> impl Iterator<Item = (usize, &Order)> {
+        self.orders
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !self.merged.contains(index))
+    }
+
+    /// Whether a row turned out to be another row's order.
+    pub fn is_merged(&self, index: usize) -> bool {
+        self.merged.contains(&index)
+    }
+
+    pub fn is_compared(&self, account: AccountId) -> bool {
+        self.compared.contains(&account)
+    }
+
+    /// Takes one record. Unknown contracts, orders and impossible steps change nothing.
+    pub fn apply(&mut self, record: &Record) -> Applied {
+        match record {
+            Record::Start { epoch, .. } => {
+                self.epoch = self.epoch.max(*epoch);
+                changed()
+            }
+            Record::Contract(row) => self.apply_contract(row),
+            Record::Intent(row) => self.apply_intent(row, Fact::Left, ""),
+            Record::Denied { intent, reasons } => {
+                self.apply_intent(intent, Fact::Denied, &reasons.join(" "))
+            }
+            Record::PlaceEnd {
+                tag,
+                end,
+                order_id,
+                text,
+                at,
+            } => self.apply_place_end(tag, *end, order_id.map(OrderId), text, Nanos(*at)),
+            Record::ChangeAsked {
+                key,
+                is_cancel,
+                values,
+                at,
+                ..
+            } => self.apply_change_asked(key, *is_cancel, *values, Nanos(*at)),
+            Record::ChangeEnd {
+                key,
+                is_cancel,
+                end,
+                text,
+                at,
+            } => self.apply_change_end(key, *is_cancel, *end, text, Nanos(*at)),
+            Record::Doubt { key, text, at } => self.doubt(key, text, Nanos(*at)),
+            Record::Settled { key, at } => self.settle(key, Nanos(*at)),
+            Record::Absent { tag, at, .. } => self.apply_fact(
+                tag,
+                Fact::ProvenAbsent,
+                "The broker never took it.",
+                Nanos(*at),
+            ),
+            Record::Seen { row, read } => self.apply_seen(row, *read),
+            Record::Trade(fill) => self.apply_trade(fill),
+            Record::Opening {
+                account,
+                contract,
+                net,
+                average_1e4,
+                ..
+            } => self.apply_opening(AccountId(*account), contract, *net, *average_1e4),
+            Record::Compared { account, .. } => Applied {
+                is_changed: self.compared.insert(AccountId(*account)),
+                ..Applied::default()
+            },
+            Record::Exit { .. } => changed(),
+        }
+    }
+
+    fn apply_contract(&mut self, row: &ContractRow) -> Applied {
+        let at = self.contracts.iter().position(|known| known.id == row.id);
+        let index = at.unwrap_or(self.contracts.len());
+        let Ok(number) = u16::try_from(index) else {
+            return Applied::default();
+        };
+        let contract = Arc::new(row.contract(ContractIndex(number)));
+        match at {
+            Some(at) if self.contracts[at] == contract => return Applied::default(),
+            Some(at) => self.contracts[at] = contract,
+            None => self.contracts.push(contract),
+        }
+        changed()
+    }
+
+    fn apply_intent(&mut self, row: &IntentRow, fact: Fact, reason: &str) -> Applied {
+        let (Some(contract), Ok(tag)) =
+            (self.contract(&row.contract), row.tag.parse::<ClientTag>())
+        else {
+            return Applied::default();
+        };
+        if self.by_key.contains_key(&row.tag) {
+            return Applied::default();
+        }
+        let Ok(Verdict::Enter(life)) = advance(Life::Intent, fact) else {
+            return Applied::default();
+        };
+        let order = Order {
+            key: row.tag.clone(),
+            tag: Some(tag),
+            order_id: None,
+            account: AccountId(row.account),
+            contract: contract.index,
+            side: Side::from_wire(i64::from(row.side)).unwrap_or(Side::Buy),
+            kind: OrderKind::from_wire(i64::from(row.kind)).unwrap_or(OrderKind::Limit),
+            size: Lots(row.size),
+            limit: row.limit.map(Ticks),
+            stop: row.stop.map(Ticks),
+            trail: row.trail.map(Ticks),
+            life,
+            change: Change::None,
+            wanted: Values::default(),
+            doubt: None,
+            broker_filled: Lots(0),
+            traded: Lots(0),
+            average_1e4: None,
+            role: Role::Entry,
+            is_foreign: false,
+            parent: None,
+            linked: None,
+            created: Nanos(row.at),
+            updated: Nanos(row.at),
+            seen: Nanos(0),
+            source: row.source.clone(),
+            reason: reason.to_owned(),
+        };
+        let index = self.insert(order);
+        changed_order(index)
+    }
+
+    fn insert(&mut self, order: Order) -> usize {
+        let index = self.orders.len();
+        self.by_key.insert(order.key.clone(), index);
+        if let Some(id) = order.order_id {
+            self.by_id.insert(id, index);
+        }
+        self.orders.push(order);
+        index
+    }
+
+    fn apply_place_end(
+        &mut self,
+        tag: &str,
+        end: End,
+        order_id: Option<OrderId>,
+        text: &str,
+        at: Nanos,
+    ) -> Applied {
+        let Some(index) = self.order(tag) else {
+            return Applied::default();
+        };
+        let before = self.orders[index].clone();
+        if let Some(id) = order_id {
+            self.link(index, id);
+        }
+        let fact = match end {
+            End::Accepted => Fact::ReplyAccepted,
+            End::NotSent => Fact::ReplyNotSent,
+            End::Refused => Fact::ReplyRefused,
+            End::Unknown => Fact::ReplyUnknown,
+        };
+        let mut applied = self.apply_fact(tag, fact, text, at);
+        if end == End::Accepted && self.orders[index].doubt.is_some() {
+            self.orders[index].doubt = None;
+        }
+        applied.is_changed |= before != self.orders[index];
+        applied
+    }
+
+    fn apply_fact(&mut self, key: &str, fact: Fact, text: &str, at: Nanos) -> Applied {
+        let Some(index) = self.order(key) else {
+            return Applied::default();
+        };
+        let mut applied = self.advance_order(index, fact, true, at);
+        let order = &mut self.orders[index];
+        if applied.is_changed && !text.is_empty() {
+            text.clone_into(&mut order.reason);
+        }
+        applied.orders = vec![index];
+        applied
+    }
+
+    /// Moves one order's life by a fact.
+    fn advance_order(&mut self, index: usize, fact: Fact, is_read: bool, at: Nanos) -> Applied {
+        let order = &mut self.orders[index];
+        let Ok(verdict) = advance(order.life, fact) else {
+            return Applied::default();
+        };
+        let mut applied = Applied::default();
+        match verdict {
+            Verdict::Stay => return applied,
+            Verdict::Contradicts(_) if !is_read => applied.is_doubted = order.doubt.is_none(),
+            Verdict::Doubt => applied.is_doubted = order.doubt.is_none(),
+            Verdict::Enter(life) => order.enter(life),
+            Verdict::Overturn(life) | Verdict::Contradicts(life) => {
+                applied.alarm = Some(format!(
+                    "Order {} was shown as {}, but the broker has it as {}.",
+                    order.key,
+                    order.life.word(),
+                    life.word()
+                ));
+                order.enter(life);
+            }
+        }
+        if applied.is_doubted {
+            order.doubt = Some(at);
+        }
+        order.updated = order.updated.max(at);
+        applied.is_changed = true;
+        applied
+    }
+
+    fn apply_change_asked(
+        &mut self,
+        key: &str,
+        is_cancel: bool,
+        values: Values,
+        at: Nanos,
+    ) -> Applied {
+        let Some(index) = self.order(key) else {
+            return Applied::default();
+        };
+        let order = &mut self.orders[index];
+        if is_cancel {
+            order.change = Change::Cancel;
+        } else {
+            order.change = Change::Modify;
+            order.wanted = values;
+        }
+        order.updated = order.updated.max(at);
+        changed_order(index)
+    }
+
+    fn apply_change_end(
+        &mut self,
+        key: &str,
+        is_cancel: bool,
+        end: End,
+        text: &str,
+        at: Nanos,
+    ) -> Applied {
+        let Some(index) = self.order(key) else {
+            return Applied::default();
+        };
+        let order = &mut self.orders[index];
+        if order.life.is_end() {
+            return Applied::default();
+        }
+        let mut applied = changed_order(index);
+        match (end, is_cancel) {
+            // A cancel is over when the broker shows the order's end, not when it answers.
+            (End::Accepted, true) => return Applied::default(),
+            (End::Accepted, false) => order.take_wanted(),
+            (End::NotSent | End::Refused, _) => {
+                order.clear_change();
+                text.clone_into(&mut order.reason);
+            }
+            (End::Unknown, _) => {
+                applied.is_doubted = order.doubt.is_none();
+                order.doubt = order.doubt.or(Some(at));
+                text.clone_into(&mut order.reason);
+            }
+        }
+        order.updated = order.updated.max(at);
+        applied
+    }
+
+    fn doubt(&mut self, key: &str, text: &str, at: Nanos) -> Applied {
+        let Some(index) = self.order(key) else {
+            return Applied::default();
+        };
+        let order = &mut self.orders[index];
+        if order.doubt.is_some() {
+            return Applied::default();
+        }
+        order.doubt = Some(at);
+        text.clone_into(&mut order.reason);
+        Applied {
+            is_doubted: true,
+            ..changed_order(index)
+        }
+    }
+
+    fn settle(&mut self, key: &str, at: Nanos) -> Applied {
+        let Some(index) = self.order(key) else {
+            return Applied::default();
+        };
+        let order = &mut self.orders[index];
+        if order.doubt.take().is_none() {
+            return Applied::default();
+        }
+        order.clear_change();
+        order.updated = order.updated.max(at);
+        changed_order(index)
+    }
+
+    fn apply_seen(&mut self, row: &SeenRow, read: bool) -> Applied {
+        let (index, is_new, mut alarm) = match self.find_seen(row) {
+            Some(found) => (found.0, false, found.1),
+            None => match self.adopt(row) {
+                Some(index) => (index, true, None),
+                None => return Applied::default(),
+            },
+        };
+        let before = self.orders[index].clone();
+        self.link(index, OrderId(row.id));
+        let fact = Fact::of_status(OrderStatus::from_wire(row.status));
+        let applied = self.advance_order(index, fact, read, before.updated);
+        alarm = alarm.or(applied.alarm);
+        self.orders[index].take_row(row, fact);
+        Applied {
+            is_changed: is_new || self.orders[index] != before,
+            orders: vec![index],
+            alarm,
+            is_doubted: applied.is_doubted,
+            ..Applied::default()
+        }
+    }
+
+    /// The order a row speaks of, and an alarm when its tag belongs to another id already (B19).
+    fn find_seen(&self, row: &SeenRow) -> Option<(usize, Option<String>)> {
+        if let Some(index) = self.order_by_id(OrderId(row.id)) {
+            return Some((index, None));
+        }
+        let index = self.order(row.tag.as_deref()?)?;
+        match self.orders[index].order_id {
+            Some(id) if id.0 != row.id => None,
+            Some(_) | None => Some((index, None)),
+        }
+    }
+
+    /// Takes over an order that this journal did not send.
+    fn adopt(&mut self, row: &SeenRow) -> Option<usize> {
+        let contract = self.contract(&row.contract)?.index;
+        let tag_text = row.tag.clone().unwrap_or_default();
+        let parent = row.parent.map(OrderId);
+        let is_child_of_own = parent
+            .and_then(|id| self.order_by_id(id))
+            .is_some_and(|index| !self.orders[index].is_foreign);
+        let has_own_tag = !self.own_prefix.is_empty() && tag_text.starts_with(&self.own_prefix);
+        let is_own = has_own_tag || is_child_of_own;
+        let role = role_of(row, &tag_text);
+        let is_tag_free = has_own_tag && !self.by_key.contains_key(&tag_text);
+        let is_lost = has_own_tag && role == Role::Entry;
+        let order = Order {
+            key: if is_tag_free {
+                tag_text.clone()
+            } else {
+                format!("#{}", row.id)
+            },
+            tag: tag_text.parse().ok(),
+            order_id: Some(OrderId(row.id)),
+            account: AccountId(row.account),
+            contract,
+            side: Side::from_wire(i64::from(row.side?))?,
+            kind: OrderKind::from_wire(i64::from(row.kind?))?,
+            size: Lots(row.size?),
+            limit: None,
+            stop: None,
+            trail: None,
+            life: Life::Intent,
+            change: Change::None,
+            wanted: Values::default(),
+            doubt: None,
+            broker_filled: Lots(0),
+            traded: Lots(0),
+            average_1e4: None,
+            role,
+            is_foreign: !is_own,
+            parent,
+            linked: row.linked.map(OrderId),
+            created: Nanos(row.created),
+            updated: Nanos(0),
+            seen: Nanos(0),
+            source: if is_own {
+                "broker".into()
+            } else {
+                "elsewhere".into()
+            },
+            reason: if is_lost {
+                "own, record lost".into()
+            } else {
+                String::new()
+            },
+        };
+        Some(self.insert(order))
+    }
+
+    /// Names the broker's id of an order; a row adopted under that id before is the same order and goes.
+    fn link(&mut self, index: usize, id: OrderId) {
+        if self.orders[index].order_id.is_some_and(|known| known != id) {
+            return;
+        }
+        if let Some(other) = self.by_id.insert(id, index)
+            && other != index
+        {
+            let twin = self.orders[other].clone();
+            self.merged.insert(other);
+            let order = &mut self.orders[index];
+            if twin.life.rank() > order.life.rank() {
+                order.enter(twin.life);
+            }
+            order.broker_filled = order.broker_filled.max(twin.broker_filled);
+        }
+        self.orders[index].order_id = Some(id);
+        self.refresh_traded(index);
+    }
+
+    fn refresh_traded(&mut self, index: usize) {
+        let order = &mut self.orders[index];
+        let Some((lots, sum)) = order.order_id.and_then(|id| self.traded.get(&id)).copied() else {
+            return;
+        };
+        order.traded = Lots(lots);
+        if lots > 0 {
+            order.average_1e4 = Some(divide_half_even(sum * 10_000, i128::from(lots)) as i64);
+        }
+    }
+
+    fn apply_trade(&mut self, fill: &Fill) -> Applied {
+        let Some(contract) = self.contract(&fill.contract) else {
+            return Applied::default();
+        };
+        let place = (AccountId(fill.account), contract.index);
+        let tick_value = contract.tick_value.0;
+        let ledger = self
+            .ledgers
+            .entry(place)
+            .or_insert_with(|| Ledger::new(tick_value));
+        let before = ledger.fill(fill.trade_id).map(|(known, _)| known.clone());
+        let taken = ledger.take(fill);
+        if taken == Taken::Known {
+            return Applied::default();
+        }
+        let after = ledger.fill(fill.trade_id).map(|(known, _)| known.clone());
+        for (fill, sign) in [(before.as_ref(), -1), (after.as_ref(), 1)] {
+            if let Some(fill) = fill.filter(|fill| !fill.voided) {
+                let entry = self.traded.entry(OrderId(fill.order_id)).or_default();
+                entry.0 += sign * fill.size;
+                entry.1 += i128::from(sign) * i128::from(fill.price) * i128::from(fill.size);
+            }
+        }
+        let order = self.order_by_id(OrderId(fill.order_id));
+        if let Some(index) = order {
+            self.refresh_traded(index);
+        }
+        Applied {
+            is_changed: true,
+            orders: order.into_iter().collect(),
+            position: Some(place),
+            fill: Some((place, fill.trade_id)),
+            alarm: (taken == Taken::Corrected)
+                .then(|| format!("The broker corrected trade {}.", fill.trade_id)),
+            is_doubted: false,
+        }
+    }
+
+    fn apply_opening(
+        &mut self,
+        account: AccountId,
+        contract: &str,
+        net: i64,
+        average_1e4: i64,
+    ) -> Applied {
+        let Some(contract) = self.contract(contract) else {
+            return Applied::default();
+        };
+        let place = (account, contract.index);
+        let tick_value = contract.tick_value.0;
+        let ledger = self
+            .ledgers
+            .entry(place)
+            .or_insert_with(|| Ledger::new(tick_value));
+        ledger.open_with(Opening { net, average_1e4 });
+        Applied {
+            is_changed: true,
+            position: Some(place),
+            ..Applied::default()
+        }
+    }
+}
+
+impl Order {
+    fn enter(&mut self, life: Life) {
+        self.life = life;
+        if life.is_end() {
+            self.clear_change();
+            self.doubt = None;
+        }
+    }
+
+    fn clear_change(&mut self) {
+        self.change = Change::None;
+        self.wanted = Values::default();
+    }
+
+    /// The broker took a modification: the wanted values hold until a row says otherwise.
+    fn take_wanted(&mut self) {
+        if self.change != Change::Modify {
+            return;
+        }
+        let wanted = self.wanted;
+        self.size = wanted.size.map_or(self.size, Lots);
+        self.limit = wanted.limit.map(Ticks).or(self.limit);
+        self.stop = wanted.stop.map(Ticks).or(self.stop);
+        self.trail = wanted.trail.map(Ticks).or(self.trail);
+        self.clear_change();
+    }
+
+    /// Takes the values of a row unless it is older than what is known.
+    fn take_row(&mut self, row: &SeenRow, fact: Fact) {
+        self.broker_filled = self.broker_filled.max(Lots(row.filled.unwrap_or(0)));
+        self.parent = self.parent.or(row.parent.map(OrderId));
+        self.linked = self.linked.or(row.linked.map(OrderId));
+        if self.traded.0 == 0 && row.filled.unwrap_or(0) > 0 {
+            self.average_1e4 = row.average_1e4.or(self.average_1e4);
+        }
+        if row.updated != 0 && Nanos(row.updated) < self.seen {
+            return;
+        }
+        self.seen = Nanos(row.updated);
+        self.size = row.size.map_or(self.size, Lots);
+        self.limit = row.limit.map(Ticks).or(self.limit);
+        self.stop = row.stop.map(Ticks).or(self.stop);
+        self.trail = row.trail.map(Ticks).or(self.trail);
+        self.updated = self.updated.max(Nanos(row.updated));
+        if fact == Fact::PendingCancel && !self.life.is_end() {
+            self.change = Change::Cancel;
+        }
+        if self.change == Change::Modify && self.has_wanted_values() {
+            self.clear_change();
+        }
+    }
+
+    fn has_wanted_values(&self) -> bool {
+        let is_met = |wanted: Option<i64>, value: Option<i64>| wanted.is_none() || wanted == value;
+        is_met(self.wanted.size, Some(self.size.0))
+            && is_met(self.wanted.limit, self.limit.map(|ticks| ticks.0))
+            && is_met(self.wanted.stop, self.stop.map(|ticks| ticks.0))
+            && is_met(self.wanted.trail, self.trail.map(|ticks| ticks.0))
+    }
+}
+
+fn role_of(row: &SeenRow, tag: &str) -> Role {
+    if tag.ends_with("-SL") {
+        return Role::Stop;
+    }
+    if tag.ends_with("-TP") {
+        return Role::Target;
+    }
+    match (row.parent, row.kind) {
+        (Some(_), Some(1)) => Role::Target,
+        (Some(_), _) => Role::Stop,
+        (None, _) => Role::Entry,
+    }
+}
+
+fn changed() -> Applied {
+    Applied {
+        is_changed: true,
+        ..Applied::default()
+    }
+}
+
+fn changed_order(index: usize) -> Applied {
+    Applied {
+        is_changed: true,
+        orders: vec![index],
+        ..Applied::default()
+    }
+}

@@ -1,0 +1,981 @@
+//! The trading half of the engine: commands in, requests and news out, every decision recorded before it leaves.
+//!
+//! Nothing here waits. Whatever needs an answer is remembered in `pending` under the request's id, whatever needs time
+//! has a moment in `next_moment`; `run` looks at both after every input.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::engine::contract::{
+    Command, Draft, Effect, Endpoint, Environment, Lane, LinkName, LinkState, Outgoing, SendId,
+};
+use crate::engine::views::{DeniedRow, DoneOutcome, Event, NoticeLevel, NoticeRow};
+use crate::order_execution::budget::Budget;
+use crate::order_execution::exits::Task;
+use crate::order_execution::gate::{
+    AccountFacts, ChangeFacts, Exposure, Facts, Limits, MarketFacts, admit, admit_change,
+};
+use crate::order_execution::order::{Change, Life, Order, Values};
+use crate::order_execution::reconcile::AccountLoop;
+use crate::order_execution::record::{IntentRow, Record};
+use crate::order_execution::requests;
+use crate::order_execution::store::{Applied, Place, Store};
+use crate::types::{
+    AccountId, BrokerAccount, ClientTag, Contract, ContractIndex, Lots, Mono, Nanos, OrderKind,
+    RequestId, Side, Ticks,
+};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Times that test rigs shorten together with the gateway's delays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub request_timeout_ns: u64,
+    /// `unknown.absence_after_s`
+    pub absence_after_ns: u64,
+    /// `unknown.read_gap_s`
+    pub read_gap_ns: u64,
+    pub reconcile_every_ns: u64,
+    /// The same while the user hub is down.
+    pub poll_every_ns: u64,
+    /// How long a flatten waits for its cancels.
+    pub cancel_wait_ns: u64,
+    /// After how long a cancel without effect is repeated.
+    pub cancel_repeat_ns: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            request_timeout_ns: 5 * SECOND,
+            absence_after_ns: 30 * SECOND,
+            read_gap_ns: 10 * SECOND,
+            reconcile_every_ns: 30 * SECOND,
+            poll_every_ns: 5 * SECOND,
+            cancel_wait_ns: SECOND,
+            cancel_repeat_ns: 5 * SECOND,
+        }
+    }
+}
+
+/// What an answer will mean.
+#[derive(Clone, Debug)]
+pub(super) enum Pending {
+    Place {
+        tag: String,
+    },
+    Change {
+        key: String,
+        is_cancel: bool,
+        request: Option<RequestId>,
+    },
+    Close {
+        task: u64,
+        contract: ContractIndex,
+    },
+    Read {
+        account: AccountId,
+        round: u64,
+        endpoint: Endpoint,
+    },
+    ById {
+        key: String,
+    },
+    Accounts {
+        request: Option<RequestId>,
+    },
+}
+
+/// One account of the login.
+#[derive(Clone, Debug)]
+pub struct AccountState {
+    pub row: BrokerAccount,
+    pub is_chosen: bool,
+    pub is_reconciled: bool,
+}
+
+/// The broker's own statement of a position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BrokerNet {
+    pub net: i64,
+    pub average_1e4: Option<i64>,
+    pub at: Nanos,
+    pub is_push: bool,
+    /// When the hub last stated it.
+    pub pushed: Mono,
+    /// Since when it differs from the fills.
+    pub differs_since: Option<Mono>,
+    pub is_disputed: bool,
+}
+
+/// Times of one order's doubt on the local clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DoubtClock {
+    /// When the request's connection was closed, or when the doubt was noticed.
+    pub since: Mono,
+    /// Start of the first read that counts towards the proof of absence.
+    pub absent_at: Option<(Mono, Nanos)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CancelClock {
+    pub sent: Mono,
+    pub tries: u32,
+    pub is_in_flight: bool,
+}
+
+/// Orders, positions, accounts and everything that is under way. Changed only by the engine's `step`.
+#[derive(Debug)]
+pub struct Trading {
+    pub store: Store,
+    pub settings: Settings,
+    pub budget: Budget,
+    pub accounts: BTreeMap<AccountId, AccountState>,
+    pub limits: BTreeMap<AccountId, Limits>,
+    pub armed: BTreeSet<(String, AccountId)>,
+    pub markets: HashMap<ContractIndex, MarketFacts>,
+    pub links: HashMap<LinkName, LinkState>,
+    pub environment: Option<Environment>,
+    pub halted: Option<String>,
+    pub broker_net: BTreeMap<Place, BrokerNet>,
+    pub journal_records: u64,
+    pub is_journal_writing: bool,
+    pub dirty_orders: BTreeSet<usize>,
+    pub dirty_positions: BTreeSet<Place>,
+    pub dirty_fills: Vec<(Place, i64)>,
+    pub are_accounts_dirty: bool,
+    pub dirty_accounts: BTreeSet<AccountId>,
+    pub is_armed_dirty: bool,
+    pub(super) now: Mono,
+    pub(super) now_ns: Nanos,
+    pub(super) effects: Vec<Effect>,
+    pub(super) pending: HashMap<SendId, (Endpoint, Pending)>,
+    pub(super) doubts: HashMap<usize, DoubtClock>,
+    pub(super) cancels: HashMap<usize, CancelClock>,
+    /// Accepted orders whose status has not been seen, and when to ask.
+    pub(super) unseen: HashMap<usize, Mono>,
+    pub(super) loops: BTreeMap<AccountId, AccountLoop>,
+    pub(super) tasks: BTreeMap<u64, Task>,
+    pub(super) waiting: Vec<(RequestId, BTreeMap<AccountId, Mono>)>,
+    pub(super) next_number: u64,
+    pub(super) held_rows: Vec<requests::Held>,
+    pub(super) unknown_contracts: BTreeSet<String>,
+    tag_prefix: String,
+    next_send: u64,
+    recent: Vec<(Mono, Draft)>,
+}
+
+impl Trading {
+    /// A state without a journal. `tag_prefix` is that of the mint.
+    pub fn new(tag_prefix: &str, settings: Settings) -> Self {
+        Self {
+            store: Store::new(tag_prefix),
+            settings,
+            budget: Budget::default(),
+            accounts: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            armed: BTreeSet::new(),
+            markets: HashMap::new(),
+            links: HashMap::new(),
+            environment: None,
+            halted: None,
+            broker_net: BTreeMap::new(),
+            journal_records: 0,
+            is_journal_writing: true,
+            dirty_orders: BTreeSet::new(),
+            dirty_positions: BTreeSet::new(),
+            dirty_fills: Vec::new(),
+            are_accounts_dirty: false,
+            dirty_accounts: BTreeSet::new(),
+            is_armed_dirty: false,
+            now: Mono(0),
+            now_ns: Nanos(0),
+            effects: Vec::new(),
+            pending: HashMap::new(),
+            doubts: HashMap::new(),
+            cancels: HashMap::new(),
+            unseen: HashMap::new(),
+            loops: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            waiting: Vec::new(),
+            next_number: 1,
+            held_rows: Vec::new(),
+            unknown_contracts: BTreeSet::new(),
+            tag_prefix: tag_prefix.to_owned(),
+            next_send: 1,
+            recent: Vec::new(),
+        }
+    }
+
+    /// Takes a journal's records; returns how many could not be read.
+    pub fn replay<'a>(&mut self, records: impl IntoIterator<Item = &'a [u8]>) -> usize {
+        let mut unread = 0;
+        for bytes in records {
+            self.journal_records += 1;
+            match Record::from_bytes(bytes) {
+                Some(record) => {
+                    self.store.apply(&record);
+                }
+                None => unread += 1,
+            }
+        }
+        self.dirty_orders
+            .extend(self.store.rows().map(|(index, _)| index));
+        self.dirty_positions
+            .extend(self.store.ledgers.keys().copied());
+        unread
+    }
+
+    /// Begins a run: records the epoch, and doubts every order whose last word was ours.
+    pub fn start(&mut self, epoch: u64) {
+        let at = self.now_ns.0;
+        self.record(&Record::Start { epoch, at });
+        let is_open = |order: &Order| {
+            !order.life.is_end()
+                && (matches!(order.life, Life::Intent | Life::Sent) || order.change != Change::None)
+        };
+        let keys: Vec<String> = self
+            .store
+            .rows()
+            .filter(|(_, order)| is_open(order))
+            .map(|(_, order)| order.key.clone())
+            .collect();
+        for key in keys {
+            let text = "The program ended before the broker's answer.".to_owned();
+            self.record(&Record::Doubt { key, text, at });
+        }
+        let doubted: Vec<usize> = self
+            .store
+            .rows()
+            .filter(|(_, order)| order.doubt.is_some())
+            .map(|(index, _)| index)
+            .collect();
+        for index in doubted {
+            self.begin_doubt(index);
+        }
+    }
+
+    /// Sets the clocks of this step.
+    pub fn set_now(&mut self, now: Mono, now_ns: Nanos) {
+        self.now = now;
+        self.now_ns = now_ns;
+    }
+
+    /// Effects of this step so far, oldest first.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Local clock of this step.
+    pub fn now(&self) -> Mono {
+        self.now
+    }
+
+    /// Market time of this step; zero before the broker's first stamp.
+    pub fn now_ns(&self) -> Nanos {
+        self.now_ns
+    }
+
+    pub(crate) fn push_effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub(crate) fn push_event(&mut self, event: Event) {
+        self.effects.push(Effect::Event(event));
+    }
+
+    /// Whether this step left nothing to do: no effects, no changed rows.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.effects.is_empty()
+            && self.dirty_orders.is_empty()
+            && self.dirty_positions.is_empty()
+            && self.dirty_fills.is_empty()
+            && self.unknown_contracts.is_empty()
+    }
+
+    pub(crate) fn finish_request(
+        &mut self,
+        request: RequestId,
+        outcome: DoneOutcome,
+        text: &str,
+        payload: String,
+    ) {
+        self.done_with(request, outcome, text, payload);
+    }
+
+    /// Sends a read of the market half; `None` when the ordinary budget is spent.
+    pub(crate) fn send_market_read(&mut self, endpoint: Endpoint, body: String) -> Option<SendId> {
+        if !self.budget.try_take(Lane::Ordinary, self.now.0 as i64) {
+            return None;
+        }
+        let id = self.send_id();
+        let send = Outgoing::read(id, endpoint, body, Lane::Ordinary, self.deadline());
+        self.effects.push(Effect::Send(send));
+        Some(id)
+    }
+
+    /// Takes a contract's definition; true when it is new or changed.
+    pub(crate) fn take_definition(&mut self, record: &Record) -> bool {
+        self.record(record).1.is_changed
+    }
+
+    /// The price at which open lots are valued: the last trade, else the middle of the quote.
+    pub fn mark(&self, contract: ContractIndex) -> Option<Ticks> {
+        let market = self.markets.get(&contract)?;
+        let middle = || Some(Ticks(i64::midpoint(market.bid?.0, market.ask?.0)));
+        market.last.or_else(middle)
+    }
+
+    /// Whether any account has a position in a contract.
+    pub(crate) fn has_position(&self, contract: ContractIndex) -> bool {
+        let mut ledgers = self.store.ledgers.iter();
+        ledgers.any(|(place, ledger)| place.1 == contract && ledger.net() != 0)
+    }
+
+    /// Applies a record, journals it when it changed something, and returns its index and what it changed.
+    pub(super) fn record(&mut self, record: &Record) -> (Option<u64>, Applied) {
+        let applied = self.store.apply(record);
+        if !applied.is_changed {
+            return (None, applied);
+        }
+        self.dirty_orders.extend(applied.orders.iter().copied());
+        self.dirty_positions.extend(applied.position);
+        self.dirty_fills.extend(applied.fill);
+        if let Some(alarm) = &applied.alarm {
+            self.notice(NoticeLevel::Alarm, "evidence", alarm.clone());
+        }
+        for index in &applied.orders {
+            let order = &self.store.orders[*index];
+            self.dirty_positions.insert((order.account, order.contract));
+            if order.doubt.is_none() {
+                self.doubts.remove(index);
+            }
+        }
+        if applied.is_doubted {
+            for index in applied.orders.clone() {
+                self.begin_doubt(index);
+            }
+        }
+        (self.journal(record), applied)
+    }
+
+    fn journal(&mut self, record: &Record) -> Option<u64> {
+        if !self.is_journal_writing {
+            return None;
+        }
+        self.journal_records += 1;
+        let index = self.journal_records;
+        self.effects.push(Effect::Journal {
+            index,
+            record: record.to_bytes(),
+        });
+        Some(index)
+    }
+
+    pub(super) fn begin_doubt(&mut self, index: usize) {
+        let clock = DoubtClock {
+            since: self.now,
+            absent_at: None,
+        };
+        self.doubts.entry(index).or_insert(clock);
+        let account = self.store.orders[index].account;
+        self.ask_again(account);
+    }
+
+    pub(crate) fn notice(&mut self, level: NoticeLevel, code: &'static str, text: String) {
+        let time_ns = self.now_ns.0;
+        self.effects.push(Effect::Event(Event::Notice(NoticeRow {
+            level,
+            code,
+            text,
+            time_ns,
+        })));
+    }
+
+    pub(super) fn done(
+        &mut self,
+        request: RequestId,
+        outcome: DoneOutcome,
+        text: impl Into<String>,
+    ) {
+        self.done_with(request, outcome, text, String::new());
+    }
+
+    pub(super) fn done_with(
+        &mut self,
+        request: RequestId,
+        outcome: DoneOutcome,
+        text: impl Into<String>,
+        payload_json: String,
+    ) {
+        self.effects.push(Effect::Event(Event::RequestDone {
+            request_id: request.0,
+            outcome,
+            text: text.into(),
+            payload_json,
+        }));
+    }
+
+    pub(super) fn send_id(&mut self) -> SendId {
+        let id = SendId(self.next_send);
+        self.next_send += 1;
+        id
+    }
+
+    pub(super) fn deadline(&self) -> Mono {
+        Mono(self.now.0 + self.settings.request_timeout_ns)
+    }
+
+    pub(super) fn push_send(&mut self, send: Outgoing, pending: Pending) {
+        self.pending.insert(send.id, (send.endpoint, pending));
+        self.effects.push(Effect::Send(send));
+    }
+
+    /// Sends a read when the budget has a request for it.
+    pub(super) fn read(&mut self, endpoint: Endpoint, body: String, pending: Pending) -> bool {
+        if !self.budget.try_take(Lane::Reconcile, self.now.0 as i64) {
+            return false;
+        }
+        let id = self.send_id();
+        let send = Outgoing::read(id, endpoint, body, Lane::Reconcile, self.deadline());
+        self.push_send(send, pending);
+        true
+    }
+
+    pub(super) fn contract_of(&self, index: ContractIndex) -> &Contract {
+        &self.store.contracts[index.slot()]
+    }
+
+    /// Handles one command of the trading half; market commands are the engine's.
+    pub fn command(&mut self, command: Command) {
+        match command {
+            Command::Submit(draft) => self.submit(draft),
+            Command::Modify {
+                request,
+                key,
+                wanted,
+                source,
+            } => {
+                let values = Values {
+                    size: wanted.size.map(|lots| lots.0),
+                    limit: wanted.limit.map(|ticks| ticks.0),
+                    stop: wanted.stop.map(|ticks| ticks.0),
+                    trail: wanted.trail.map(|ticks| ticks.0),
+                };
+                self.modify(request, &key, values, &source);
+            }
+            Command::Cancel {
+                request,
+                key,
+                source,
+            } => self.cancel(request, &key, &source),
+            Command::CancelGroup {
+                request,
+                account,
+                group,
+                source,
+            } => {
+                self.start_cancel_group(request, account, &group, source);
+            }
+            Command::ClosePosition {
+                request,
+                account,
+                contract_id,
+                size,
+                source,
+            } => {
+                self.start_close(
+                    request,
+                    account,
+                    &contract_id,
+                    size.map(|lots| lots.0),
+                    source,
+                );
+            }
+            Command::Flatten {
+                request,
+                account,
+                contract_id,
+                source,
+            } => {
+                self.start_flatten(request, account, contract_id.as_deref(), source);
+            }
+            Command::Arm {
+                source,
+                account,
+                is_armed,
+            } => self.arm(source, account, is_armed),
+            Command::SetLimits { account, limits } => {
+                self.limits.insert(account, limits);
+                self.are_accounts_dirty = true;
+            }
+            Command::Reconcile { request } => self.wait_for_rounds(request),
+            Command::ChooseAccounts { request, accounts } => self.choose(request, &accounts),
+            Command::Halt { reason } => self.halt(reason),
+            Command::Disconnect { request } => {
+                self.disarm_all();
+                self.done(request, DoneOutcome::Done, "Disconnected.");
+            }
+            Command::Subscribe { request, .. }
+            | Command::Unsubscribe { request, .. }
+            | Command::WatchBars { request, .. }
+            | Command::SearchContracts { request, .. } => {
+                debug_assert!(false, "market commands are handled before");
+                self.done(request, DoneOutcome::Failed, "Not a trading command.");
+            }
+        }
+    }
+
+    fn halt(&mut self, reason: String) {
+        let text = format!("Halted: {reason} Only exits are taken.");
+        self.notice(NoticeLevel::Alarm, "halted", text);
+        self.halted = Some(reason);
+        self.disarm_all();
+    }
+
+    pub(super) fn arm(&mut self, source: String, account: AccountId, is_armed: bool) {
+        let key = (source, account);
+        let is_changed = if is_armed {
+            self.halted.is_none() && self.armed.insert(key.clone())
+        } else {
+            self.armed.remove(&key)
+        };
+        if is_changed {
+            self.is_armed_dirty = true;
+            self.effects.push(Effect::Event(Event::ArmedChanged {
+                source: key.0.into(),
+                account_id: i64::from(account.0),
+                is_armed,
+            }));
+        }
+    }
+
+    pub(super) fn disarm_all(&mut self) {
+        for (source, account) in std::mem::take(&mut self.armed) {
+            self.armed.insert((source.clone(), account));
+            self.arm(source, account, false);
+        }
+    }
+
+    fn choose(&mut self, request: RequestId, accounts: &[AccountId]) {
+        if let Some(stranger) = accounts.iter().find(|id| !self.accounts.contains_key(id)) {
+            let text = format!("Account {stranger} is not one of this login.");
+            self.done(request, DoneOutcome::Failed, text);
+            return;
+        }
+        self.disarm_all();
+        for (id, state) in &mut self.accounts {
+            state.is_chosen = accounts.contains(id);
+            state.is_reconciled &= state.is_chosen;
+        }
+        self.are_accounts_dirty = true;
+        self.loops.retain(|id, _| accounts.contains(id));
+        for account in accounts {
+            self.loops.entry(*account).or_default();
+        }
+        let accounts = accounts.to_vec();
+        self.effects.push(Effect::SubscribeAccounts { accounts });
+        self.wait_for_rounds(request);
+    }
+
+    /// Judges a draft and, when admitted, records it and sends it once.
+    fn submit(&mut self, draft: Draft) {
+        let verdict = admit(&self.facts(&draft));
+        let contract = self.store.contract(&draft.contract_id).cloned();
+        let intent = self.intent(&draft);
+        let (token, contract) = match (verdict, contract) {
+            (Ok(token), Some(contract)) => (token, contract),
+            (Ok(_), None) => return,
+            (Err(reasons), _) => {
+                let texts = reasons.iter().map(|(_, text)| text.clone()).collect();
+                self.record(&Record::Denied {
+                    intent,
+                    reasons: texts,
+                });
+                let row = DeniedRow {
+                    tag: draft.tag.to_string().into(),
+                    account_id: i64::from(draft.account.0),
+                    contract_id: draft.contract_id.as_str().into(),
+                    reasons,
+                };
+                self.effects.push(Effect::Event(Event::Denied(row)));
+                return;
+            }
+        };
+        self.budget.try_take(Lane::Ordinary, self.now.0 as i64);
+        let (index, _) = self.record(&Record::Intent(intent));
+        let last = self
+            .markets
+            .get(&contract.index)
+            .and_then(|market| market.last);
+        let body = requests::place(&draft, &contract, last);
+        let id = self.send_id();
+        let send = Outgoing::risk(token, id, Endpoint::Place, body, self.deadline())
+            .pressed_at(draft.pressed);
+        let send = match index {
+            Some(index) => send.after(index),
+            None => send,
+        };
+        let tag = draft.tag.to_string();
+        self.recent.push((self.now, draft));
+        self.push_send(send, Pending::Place { tag });
+    }
+
+    fn intent(&self, draft: &Draft) -> IntentRow {
+        IntentRow {
+            tag: draft.tag.to_string(),
+            account: draft.account.0,
+            contract: draft.contract_id.clone(),
+            side: draft.side.to_wire(),
+            kind: draft.kind.to_wire(),
+            size: draft.size.0,
+            limit: draft.limit.map(|ticks| ticks.0),
+            stop: draft.stop.map(|ticks| ticks.0),
+            trail: draft.trail.map(|ticks| ticks.0),
+            stop_bracket: draft.stop_bracket_ticks,
+            target_bracket: draft.target_bracket_ticks,
+            source: draft.source.clone(),
+            at: self.now_ns.0,
+        }
+    }
+
+    fn facts<'a>(&'a mut self, draft: &'a Draft) -> Facts<'a> {
+        let limits = self.limits.get(&draft.account).copied().unwrap_or_default();
+        let is_duplicate = self.is_duplicate(draft, limits.duplicate_window_ms);
+        let has_budget = self.budget.has_room(Lane::Ordinary, self.now.0 as i64);
+        let contract = self.store.contract(&draft.contract_id).map(AsRef::as_ref);
+        let place = contract.map(|contract| (draft.account, contract.index));
+        let account = self.accounts.get(&draft.account).map(|state| AccountFacts {
+            is_chosen: state.is_chosen,
+            is_reconciled: state.is_reconciled,
+            can_trade: state.row.can_trade,
+            is_armed: self.armed.contains(&(draft.source.clone(), draft.account)),
+        });
+        let market = contract.and_then(|contract| self.markets.get(&contract.index));
+        Facts {
+            draft,
+            contract,
+            limits,
+            account,
+            market: market.copied().unwrap_or_default(),
+            exposure: place
+                .map(|place| self.exposure(place, None))
+                .unwrap_or_default(),
+            working_on_account: self.live_orders(|order| order.account == draft.account),
+            working_on_login: self.live_orders(|_| true),
+            has_unknown: place.is_some_and(|place| self.has_unknown(place)),
+            is_disputed: place
+                .and_then(|place| self.broker_net.get(&place))
+                .is_some_and(|net| net.is_disputed),
+            is_duplicate,
+            is_flattening: place.is_some_and(|place| self.is_flattening(place)),
+            is_halted: self.halted.is_some(),
+            is_user_hub_live: self.links.get(&LinkName::User) == Some(&LinkState::Live),
+            is_journal_writing: self.is_journal_writing,
+            has_budget,
+            is_tag_fresh: self.is_tag_fresh(&draft.tag),
+        }
+    }
+
+    fn is_tag_fresh(&self, tag: &ClientTag) -> bool {
+        tag.as_str().starts_with(&self.tag_prefix) && self.store.order(tag.as_str()).is_none()
+    }
+
+    fn is_duplicate(&mut self, draft: &Draft, window_ms: i64) -> bool {
+        let window = u64::try_from(window_ms).unwrap_or(0) * 1_000_000;
+        let now = self.now;
+        self.recent
+            .retain(|(at, _)| now.since(*at) < window.max(SECOND));
+        self.recent.iter().any(|(at, known)| {
+            now.since(*at) < window
+                && known.account == draft.account
+                && known.contract_id == draft.contract_id
+                && known.side == draft.side
+                && known.kind == draft.kind
+                && known.size == draft.size
+                && known.limit == draft.limit
+                && known.stop == draft.stop
+        })
+    }
+
+    fn live_orders(&self, matches: impl Fn(&Order) -> bool) -> usize {
+        let rows = self.store.rows();
+        rows.filter(|(_, order)| order.is_live() && matches(order))
+            .count()
+    }
+
+    pub(super) fn has_unknown(&self, place: Place) -> bool {
+        self.doubts.keys().any(|index| {
+            let order = &self.store.orders[*index];
+            (order.account, order.contract) == place
+        })
+    }
+
+    /// Orders whose fate is not known.
+    pub fn unknown_orders(&self) -> usize {
+        self.store
+            .rows()
+            .filter(|(_, order)| order.doubt.is_some())
+            .count()
+    }
+
+    /// Net and open lots at worst, without one order.
+    pub(super) fn exposure(&self, place: Place, without: Option<usize>) -> Exposure {
+        let net = self
+            .store
+            .ledgers
+            .get(&place)
+            .map_or(0, |ledger| ledger.net());
+        let mut exposure = Exposure {
+            net,
+            ..Exposure::default()
+        };
+        for (index, order) in self.store.rows() {
+            if (order.account, order.contract) != place || Some(index) == without {
+                continue;
+            }
+            // Fills that the broker counted and that did not arrive yet may still move the position.
+            let unseen = (order.filled().0 - order.traded.0).max(0);
+            let open = order.open().0 + if order.is_foreign { 0 } else { unseen };
+            match order.side {
+                Side::Buy => exposure.open_buys += open,
+                Side::Sell => exposure.open_sells += open,
+            }
+        }
+        exposure
+    }
+
+    fn modify(&mut self, request: RequestId, key: &str, values: Values, source: &str) {
+        let Some(index) = self.store.order(key) else {
+            self.done(
+                request,
+                DoneOutcome::Failed,
+                format!("Order {key} is not known."),
+            );
+            return;
+        };
+        let token = match admit_change(&self.change_facts(index, values, source)) {
+            Ok(token) => token,
+            Err(reasons) => {
+                let texts: Vec<String> = reasons.into_iter().map(|(_, text)| text).collect();
+                self.done(request, DoneOutcome::Denied, texts.join(" "));
+                return;
+            }
+        };
+        self.budget.try_take(Lane::Ordinary, self.now.0 as i64);
+        let (record, _) = self.record(&Record::ChangeAsked {
+            key: key.to_owned(),
+            is_cancel: false,
+            values,
+            source: source.to_owned(),
+            at: self.now_ns.0,
+        });
+        let order = &self.store.orders[index];
+        let contract = self.contract_of(order.contract);
+        let last = self
+            .markets
+            .get(&order.contract)
+            .and_then(|market| market.last);
+        let body = requests::modify(order, values, contract, last);
+        let id = self.send_id();
+        let send = Outgoing::risk(token, id, Endpoint::Modify, body, self.deadline());
+        let send = match record {
+            Some(record) => send.after(record),
+            None => send,
+        };
+        let key = key.to_owned();
+        self.push_send(
+            send,
+            Pending::Change {
+                key,
+                is_cancel: false,
+                request: Some(request),
+            },
+        );
+    }
+
+    fn change_facts(&mut self, index: usize, values: Values, source: &str) -> ChangeFacts {
+        let has_budget = self.budget.has_room(Lane::Ordinary, self.now.0 as i64);
+        let order = &self.store.orders[index];
+        let place = (order.account, order.contract);
+        let size = values.size.map_or(order.size, Lots);
+        let filled = order.filled();
+        ChangeFacts {
+            limits: self.limits.get(&order.account).copied().unwrap_or_default(),
+            market: self
+                .markets
+                .get(&order.contract)
+                .copied()
+                .unwrap_or_default(),
+            exposure_without: self.exposure(place, Some(index)),
+            side: order.side,
+            open_now: order.open(),
+            open_wanted: Lots((size.0 - filled.0).max(0)),
+            size_wanted: size,
+            filled,
+            prices: [values.limit.map(Ticks), values.stop.map(Ticks)],
+            is_changeable: order.order_id.is_some()
+                && order.doubt.is_none()
+                && order.change == Change::None
+                && matches!(order.life, Life::Working | Life::Suspended)
+                && order.kind != OrderKind::Market,
+            is_armed: self.armed.contains(&(source.to_owned(), order.account)),
+            is_halted: self.halted.is_some(),
+            is_journal_writing: self.is_journal_writing,
+            has_budget,
+        }
+    }
+
+    fn cancel(&mut self, request: RequestId, key: &str, source: &str) {
+        let Some(index) = self.store.order(key) else {
+            self.done(
+                request,
+                DoneOutcome::Failed,
+                format!("Order {key} is not known."),
+            );
+            return;
+        };
+        if !self.store.orders[index].is_live() {
+            let text = format!("Order {key} is over already.");
+            self.done(request, DoneOutcome::Done, text);
+            return;
+        }
+        if self.is_cancel_in_flight(index) {
+            self.done(request, DoneOutcome::Done, "A cancel is on its way.");
+            return;
+        }
+        if !self.send_cancel(index, source, Some(request)) {
+            self.done(
+                request,
+                DoneOutcome::Done,
+                "The cancel goes out as soon as the broker names the order.",
+            );
+        }
+    }
+
+    pub(super) fn is_cancel_in_flight(&self, index: usize) -> bool {
+        self.cancels
+            .get(&index)
+            .is_some_and(|clock| clock.is_in_flight)
+    }
+
+    /// Sends a cancel, or remembers it when the broker's id is not known yet (then `false`).
+    pub(super) fn send_cancel(
+        &mut self,
+        index: usize,
+        source: &str,
+        request: Option<RequestId>,
+    ) -> bool {
+        let key = self.store.orders[index].key.clone();
+        let (record, _) = self.record(&Record::ChangeAsked {
+            key: key.clone(),
+            is_cancel: true,
+            values: Values::default(),
+            source: source.to_owned(),
+            at: self.now_ns.0,
+        });
+        let order = &self.store.orders[index];
+        let tries = self.cancels.get(&index).map_or(0, |clock| clock.tries);
+        let Some(order_id) = order.order_id else {
+            let clock = CancelClock {
+                sent: self.now,
+                tries,
+                is_in_flight: false,
+            };
+            self.cancels.insert(index, clock);
+            return false;
+        };
+        let body = requests::order_ref(order.account, order_id);
+        self.budget.try_take(Lane::Exit, self.now.0 as i64);
+        let id = self.send_id();
+        let send = Outgoing::exit(id, Endpoint::Cancel, body, self.deadline());
+        let send = match record {
+            Some(record) => send.after(record),
+            None => send,
+        };
+        self.push_send(
+            send,
+            Pending::Change {
+                key,
+                is_cancel: true,
+                request,
+            },
+        );
+        let clock = CancelClock {
+            sent: self.now,
+            tries: tries + 1,
+            is_in_flight: true,
+        };
+        self.cancels.insert(index, clock);
+        true
+    }
+
+    /// Does what is due now; called after every input.
+    pub fn run(&mut self) {
+        self.run_cancels();
+        self.run_loops();
+        self.run_tasks();
+        self.answer_waiting();
+    }
+
+    /// The earliest moment at which `run` has something to do without an input.
+    pub fn next_moment(&self) -> Option<Mono> {
+        let cancels = self.cancels.values().filter(|clock| !clock.is_in_flight);
+        let cancels = cancels.map(|clock| Mono(clock.sent.0 + self.settings.cancel_repeat_ns));
+        let loops = self.loops.values().filter_map(AccountLoop::next_moment);
+        let tasks = self.tasks.values().filter_map(Task::next_moment);
+        let unseen = self.unseen.values().copied();
+        cancels.chain(loops).chain(tasks).chain(unseen).min()
+    }
+
+    fn run_cancels(&mut self) {
+        let over: Vec<usize> = self
+            .cancels
+            .keys()
+            .copied()
+            .filter(|index| !self.store.orders[*index].is_live())
+            .collect();
+        for index in over {
+            self.cancels.remove(&index);
+        }
+        let ready: Vec<(usize, CancelClock)> = self
+            .cancels
+            .iter()
+            .filter(|(index, clock)| !clock.is_in_flight && self.is_cancel_due(**index, **clock))
+            .map(|(index, clock)| (*index, *clock))
+            .collect();
+        for (index, clock) in ready {
+            self.repeat_cancel(index, clock);
+        }
+    }
+
+    fn is_cancel_due(&self, index: usize, clock: CancelClock) -> bool {
+        let order = &self.store.orders[index];
+        let is_first = clock.tries == 0 && order.order_id.is_some();
+        is_first || self.now.since(clock.sent) >= self.settings.cancel_repeat_ns
+    }
+
+    /// A cancel without effect is repeated at most twice; it is idempotent in effect (C3, A4).
+    fn repeat_cancel(&mut self, index: usize, clock: CancelClock) {
+        let order = &self.store.orders[index];
+        if order.order_id.is_none() {
+            self.cancels.insert(
+                index,
+                CancelClock {
+                    sent: self.now,
+                    ..clock
+                },
+            );
+            return;
+        }
+        if clock.tries >= 3 {
+            let text = format!(
+                "Order {} does not cancel; the broker was asked 3 times.",
+                order.key
+            );
+            self.cancels.remove(&index);
+            self.notice(NoticeLevel::Alarm, "cancel_failed", text);
+            return;
+        }
+        self.send_cancel(index, "engine", None);
+    }
+}
