@@ -1,14 +1,44 @@
+import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from app.errors import GatewayUnavailable
 from app.native import NativeEngine
+from app.services.gateway import GatewayProcess, find_program
 from tests.app.scripted import ScriptedCore
 
 if TYPE_CHECKING:
     import trading_bot_core as core
+
+STANDING_MARKET = [
+    {"ms": 0, "quote": {"bid": 21500.00, "bid_lots": 50, "ask": 21500.25, "ask_lots": 50}},
+    {"ms": 1, "level": {"side": "bid", "price": 21499.75, "lots": 50}},
+    {"ms": 1, "level": {"side": "ask", "price": 21500.50, "lots": 50}},
+    {"ms": 2, "print": {"price": 21500.25, "lots": 1, "side": "buy"}},
+]
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Iterator[GatewayProcess]:
+    """A practice gateway with a market that stands still, so that every price is known."""
+    try:
+        program = find_program()
+    except GatewayUnavailable as error:
+        pytest.skip(error.text)
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps(STANDING_MARKET))
+    arguments = ["--state", str(tmp_path / "state"), "--market", "script", str(script)]
+    with GatewayProcess.start(arguments, program=program, log_file=tmp_path / "gateway.log") as started:
+        yield started
+
+
+@pytest.fixture
+def account(market: GatewayProcess) -> str:
+    return str(market.hello.accounts[0]["name"])
 
 
 @pytest.fixture

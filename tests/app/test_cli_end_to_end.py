@@ -18,41 +18,14 @@ from typing import Any
 import pytest
 
 from app import cli, config
-from app.errors import GatewayUnavailable
 from app.persistence import AppStore
 from app.services.composition import Services
-from app.services.gateway import GatewayProcess, find_program
+from app.services.gateway import GatewayProcess
 from app.services.session import Endpoint
 
 pytestmark = pytest.mark.e2e
 
 Ask = Callable[..., tuple[int, dict[str, Any]]]
-
-SCRIPT = [
-    {"ms": 0, "quote": {"bid": 21500.00, "bid_lots": 50, "ask": 21500.25, "ask_lots": 50}},
-    {"ms": 1, "level": {"side": "bid", "price": 21499.75, "lots": 50}},
-    {"ms": 1, "level": {"side": "ask", "price": 21500.50, "lots": 50}},
-    {"ms": 2, "print": {"price": 21500.25, "lots": 1, "side": "buy"}},
-]
-
-
-@pytest.fixture
-def market(tmp_path: Path) -> Iterator[GatewayProcess]:
-    """A practice gateway with a market that stands still, so that every price is known."""
-    try:
-        program = find_program()
-    except GatewayUnavailable as error:
-        pytest.skip(error.text)
-    script = tmp_path / "script.json"
-    script.write_text(json.dumps(SCRIPT))
-    arguments = ["--state", str(tmp_path / "state"), "--market", "script", str(script)]
-    with GatewayProcess.start(arguments, program=program, log_file=tmp_path / "gateway.log") as started:
-        yield started
-
-
-@pytest.fixture
-def account(market: GatewayProcess) -> str:
-    return str(market.hello.accounts[0]["name"])
 
 
 @pytest.fixture
