@@ -128,11 +128,6 @@ fn open_of(day: i64, otherwise: i64) -> i64 {
         .map_or(otherwise, |session| session.open)
 }
 
-/// Where a bar that covers `at` may begin at the earliest, so that its pieces are read from there on.
-pub fn reach_back(at: i64, unit: BarUnit, number: u32) -> i64 {
-    Folder::new(unit, number).start_of(at)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

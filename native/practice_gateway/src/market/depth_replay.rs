@@ -164,6 +164,9 @@ impl DepthReplay {
             if at != self.open {
                 self.emit_book(at, out);
             }
+            if self.open < at && at < self.close {
+                self.emit(FeedEvent::SessionOpen { at }, out);
+            }
         }
         let is_opening = at == self.open;
         if is_opening {

@@ -1,10 +1,17 @@
-//! Market sources: replays of recorded files and scripts.
+//! Market sources: the seeded model, replays of recorded files, scripts.
 
 mod bars;
+mod book;
 mod depth_replay;
+mod dice;
+mod lane;
+mod model;
+mod path;
 mod records;
 mod script;
 mod session;
+mod tape_replay;
+mod weave;
 
 use std::path::Path;
 
@@ -12,9 +19,13 @@ use crate::contracts::ContractTable;
 use crate::feed::{MarketSource, SourceConfig};
 
 use depth_replay::DepthReplay;
+use model::Model;
+pub use model::default_start;
+use records::Table;
 use script::Script;
+use tape_replay::TapeReplay;
 
-/// Opens a source. `now` (UTC nanoseconds) is where the clock of a model or a script begins.
+/// Opens a source. `now` (UTC nanoseconds) is where the clock of a model or a script begins; see [`default_start`].
 ///
 /// # Errors
 /// Says which file cannot be played, and why.
@@ -25,13 +36,18 @@ pub fn open(
     now: i64,
 ) -> Result<Box<dyn MarketSource>, String> {
     match source {
-        SourceConfig::Model => Err(format!("No model is built in (seed {seed}).")),
-        SourceConfig::Replay { path } => open_replay(path, contracts),
+        SourceConfig::Model => Ok(Box::new(Model::new(contracts, seed, now))),
+        SourceConfig::Replay { path } => open_replay(path, contracts, seed),
         SourceConfig::Script { path } => Ok(Box::new(Script::open(path, contracts, now)?)),
     }
 }
 
-fn open_replay(path: &Path, contracts: &ContractTable) -> Result<Box<dyn MarketSource>, String> {
+/// Tells a recording's kind by its name (a full book) or by the columns of its header (ticks, bars).
+fn open_replay(
+    path: &Path,
+    contracts: &ContractTable,
+    seed: u64,
+) -> Result<Box<dyn MarketSource>, String> {
     let contract = recorded_contract(path, contracts)?;
     let tick_nano = contracts.get(contract).tick_nano;
     let name = path
@@ -41,10 +57,16 @@ fn open_replay(path: &Path, contracts: &ContractTable) -> Result<Box<dyn MarketS
     if name.contains(".levels.") {
         return Ok(Box::new(DepthReplay::open(path, contract, tick_nano)?));
     }
-    Err(format!(
-        "{} is no recording that can be replayed.",
-        path.display()
-    ))
+    let table = Table::open(path)?;
+    let replay = if table.has(&["ts_utc", "price", "size"]) {
+        TapeReplay::of_ticks(records::tick_prints(table, tick_nano)?, contract, seed)
+    } else {
+        TapeReplay::of_bars(records::bars(table, tick_nano)?, contract, seed)
+    };
+    match replay {
+        Ok(replay) => Ok(Box::new(replay)),
+        Err(reason) => Err(format!("{}: {reason}", path.display())),
+    }
 }
 
 /// The product a recording is of, from its file name: the first part that is a root (`nq`), or a root with a month
