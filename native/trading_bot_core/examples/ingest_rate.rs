@@ -1,4 +1,4 @@
-//! Measures bytes → typed market state on one core: split, parse, apply to quote, book, tape, session and bars. No sockets.
+//! Measures bytes → typed market state on one core: split, parse, apply to quote, book, session volume and bars. No sockets.
 //!
 //! `cargo run --release --example ingest_rate` prints one JSON line per mix.
 
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use trading_bot_core::calendar::Product;
 use trading_bot_core::market_data::{
-    BarSeries, DepthBook, Quote, RecentTrades, SessionStats, Span, Tape,
+    BarSeries, DepthBook, Quote, RecentTrades, SessionStats, Span,
 };
 use trading_bot_core::types::{BrokerContract, Contract, ContractIndex, Decimal, Mono, Nanos};
 use trading_bot_core::websocket::parse::{HubEvent, HubParser, MarketEvent};
@@ -21,7 +21,6 @@ const RECORDS: usize = 2_000;
 struct State {
     quote: Quote,
     book: DepthBook,
-    tape: Tape,
     session: SessionStats,
     recent: RecentTrades,
     bars: BarSeries,
@@ -36,7 +35,6 @@ impl State {
         Self {
             quote: Quote::default(),
             book: DepthBook::new(),
-            tape: Tape::new(4096),
             session: SessionStats::new(calendar),
             recent: RecentTrades::default(),
             bars,
@@ -51,7 +49,6 @@ impl State {
             HubEvent::Market(MarketEvent::Depth(_, records)) => self.book.apply(records, Mono(1)),
             HubEvent::Market(MarketEvent::Trades(_, prints)) => {
                 for print in *prints {
-                    self.tape.apply(*print);
                     self.session.apply(print);
                     self.recent.apply(print);
                     self.bars.apply(print);

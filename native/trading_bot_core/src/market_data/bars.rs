@@ -104,6 +104,14 @@ pub enum BarChange {
     Corrected(usize),
 }
 
+/// How much later than stated a stream is believed to be complete: market time may come from a stamp that is cut to the second,
+/// and a subscription takes a round trip. Too late costs nothing, too early leaves a hole in the first bar.
+const HEARING_MARGIN_NS: i64 = 2 * SECOND_NS;
+
+const fn heard_from(live_from: Nanos) -> Nanos {
+    Nanos(live_from.0.saturating_add(HEARING_MARGIN_NS))
+}
+
 /// Prints kept while history is under way; a busier start only makes the seam bar less exact until it is joined again.
 const PENDING_CAP: usize = 65_536;
 
@@ -127,7 +135,7 @@ impl BarSeries {
         Self {
             span,
             calendar,
-            live_from,
+            live_from: heard_from(live_from),
             closed: Vec::new(),
             forming: None,
             pending: Vec::new(),
@@ -195,7 +203,7 @@ impl BarSeries {
 
     /// Begins again to collect from `live_from`, keeping what is there: prints were missed, so history has to be joined again.
     pub fn resume_from(&mut self, live_from: Nanos) {
-        self.live_from = live_from;
+        self.live_from = heard_from(live_from);
         self.is_loading = true;
         self.pending.clear();
     }

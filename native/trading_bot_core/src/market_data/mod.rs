@@ -1,15 +1,13 @@
-//! The market as plain structs with `apply(…)`: quote, depth book, tape, session volume and time bars. No clock, no I/O, no thread.
+//! The market as plain structs with `apply(…)`: quote, depth book, session volume and time bars. No clock, no I/O, no thread.
 
 mod bars;
 mod book;
 mod freshness;
 mod quote;
 mod session;
-mod tape;
 
 pub use bars::{Bar, BarChange, BarSeries, Span};
 pub use book::{BookState, DepthBook};
 pub use freshness::Freshness;
 pub use quote::Quote;
 pub use session::{RecentRules, RecentTrades, SessionStats, Traded};
-pub use tape::{Tape, TapePrint};

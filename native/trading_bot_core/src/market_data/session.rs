@@ -1,7 +1,7 @@
 //! Volume by price of the current session, and of the current visit to each price (the ladder's two inner columns).
 
 use crate::calendar::{Calendar, TradeDate};
-use crate::types::{Aggressor, Lots, Nanos, Ticks};
+use crate::types::{Aggressor, Nanos, Ticks};
 use crate::websocket::parse::TradePrint;
 
 /// Lots traded at one price.
@@ -24,6 +24,7 @@ impl Traded {
         *lots = lots.saturating_add(print.size.0);
     }
 
+    /// All lots at the price, whoever took them.
     pub const fn total_lots(&self) -> i64 {
         self.bought_lots + self.sold_lots + self.other_lots
     }
@@ -204,17 +205,11 @@ impl RecentTrades {
     }
 }
 
-/// Sum of a set of rows, for totals rows.
-impl std::iter::Sum<Traded> for Lots {
-    fn sum<I: Iterator<Item = Traded>>(rows: I) -> Self {
-        Self(rows.map(|row| row.total_lots()).sum())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::calendar::Product;
+    use crate::types::Lots;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -298,7 +293,7 @@ mod tests {
             let ours: Vec<_> = stats.traded().iter().map(|row| (row.ticks, [row.bought_lots, row.sold_lots, row.other_lots])).collect();
             prop_assert_eq!(ours, naive.into_iter().collect::<Vec<_>>());
             prop_assert_eq!(stats.lots, prints.iter().map(|(_, size, _)| size).sum::<i64>());
-            prop_assert_eq!(stats.traded().iter().copied().sum::<Lots>().0, stats.lots);
+            prop_assert_eq!(stats.traded().iter().map(Traded::total_lots).sum::<i64>(), stats.lots);
             prop_assert_eq!(stats.high.map(|high| high.0), prints.iter().map(|(price, ..)| *price).max());
             prop_assert_eq!(stats.low.map(|low| low.0), prints.iter().map(|(price, ..)| *price).min());
         }

@@ -282,3 +282,13 @@ fn day_bars_of_history_land_on_the_session_open(#[case] stamp: &str) {
     series.join(&[bar(utc(stamp), 5, 9)], utc("2025-04-07T15:00:01Z"));
     assert_eq!(all(&series)[0].time, utc("2025-04-03T22:00:00Z"));
 }
+
+#[test]
+fn a_bar_that_began_just_after_we_started_to_listen_is_taken_from_history() {
+    let start = utc("2026-11-24T15:00:00Z");
+    let at = |seconds: i64| Nanos(start.0 + seconds * SECOND_NS);
+    let mut series = series("minute", 1, at(59));
+    series.apply(&print(at(62), 7, 1));
+    series.join(&[bar(at(60), 7, 9)], at(125));
+    assert_eq!(all(&series), [bar(at(60), 7, 9)]);
+}
