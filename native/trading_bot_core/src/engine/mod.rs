@@ -17,6 +17,8 @@ mod market;
 pub mod news;
 mod rows;
 pub mod session;
+#[cfg(test)]
+mod simulation;
 mod step;
 pub mod views;
 

@@ -251,6 +251,17 @@ impl Trading {
         }
     }
 
+    /// The request that carries a place, while it is under way.
+    #[cfg(test)]
+    pub(crate) fn place_send_id(&self, wanted: &str) -> Option<crate::engine::contract::SendId> {
+        let is_wanted =
+            |pending: &Pending| matches!(pending, Pending::Place { tag } if tag == wanted);
+        let mut sends = self.pending.iter();
+        sends
+            .find(|(_, (_, pending))| is_wanted(pending))
+            .map(|(id, _)| *id)
+    }
+
     fn place_replied(&mut self, tag: &str, outcome: &Outcome) {
         let (end, order_id, text) = end_of(outcome);
         let at = self.now_ns.0;
