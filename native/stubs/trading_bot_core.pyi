@@ -23,7 +23,7 @@ from typing import Final, Self, final
 import numpy as np
 import numpy.typing as npt
 
-type I64 = npt.NDArray[np.int64]
+type _I64 = npt.NDArray[np.int64]
 
 BUILD_HASH: Final[str]
 VERSION: Final[str]
@@ -263,15 +263,15 @@ class Link:
 class Limits:
     """First risk gate, per account."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         max_order_lots: int = 5,
         max_position_lots: int = 10,
         max_price_away_ticks: int = 400,
         max_working_orders: int = 60,
         duplicate_window_ms: int = 300,
-    ) -> None: ...
+    ) -> Self: ...
     max_order_lots: int
     max_position_lots: int
     max_price_away_ticks: int
@@ -405,10 +405,10 @@ class MarketFrame:
         cls,
         contract: int,
         revision: int,
-        bid_ticks: I64,
-        bid_lots: I64,
-        ask_ticks: I64,
-        ask_lots: I64,
+        bid_ticks: _I64,
+        bid_lots: _I64,
+        ask_ticks: _I64,
+        ask_lots: _I64,
         book_state: str,
         best_bid_ticks: int | None,
         best_ask_ticks: int | None,
@@ -420,15 +420,15 @@ class MarketFrame:
         low_ticks: int | None,
         settle_ticks: int | None,
         session_lots: int,
-        traded_ticks: I64,
-        traded_bought_lots: I64,
-        traded_sold_lots: I64,
-        recent_ticks: I64,
-        recent_bought_lots: I64,
-        recent_sold_lots: I64,
-        trade_time_ns: I64,
-        trade_ticks: I64,
-        trade_lots: I64,
+        traded_ticks: _I64,
+        traded_bought_lots: _I64,
+        traded_sold_lots: _I64,
+        recent_ticks: _I64,
+        recent_bought_lots: _I64,
+        recent_sold_lots: _I64,
+        trade_time_ns: _I64,
+        trade_ticks: _I64,
+        trade_lots: _I64,
         trade_is_buy: npt.NDArray[np.bool_],
         trades_skipped: int,
         broker_time_ns: int,
@@ -438,10 +438,10 @@ class MarketFrame:
     ) -> Self: ...
     contract: int
     revision: int
-    bid_ticks: I64
-    bid_lots: I64
-    ask_ticks: I64
-    ask_lots: I64
+    bid_ticks: _I64
+    bid_lots: _I64
+    ask_ticks: _I64
+    ask_lots: _I64
     book_state: str
     best_bid_ticks: int | None
     best_ask_ticks: int | None
@@ -453,15 +453,15 @@ class MarketFrame:
     low_ticks: int | None
     settle_ticks: int | None
     session_lots: int
-    traded_ticks: I64
-    traded_bought_lots: I64
-    traded_sold_lots: I64
-    recent_ticks: I64
-    recent_bought_lots: I64
-    recent_sold_lots: I64
-    trade_time_ns: I64
-    trade_ticks: I64
-    trade_lots: I64
+    traded_ticks: _I64
+    traded_bought_lots: _I64
+    traded_sold_lots: _I64
+    recent_ticks: _I64
+    recent_bought_lots: _I64
+    recent_sold_lots: _I64
+    trade_time_ns: _I64
+    trade_ticks: _I64
+    trade_lots: _I64
     trade_is_buy: npt.NDArray[np.bool_]
     trades_skipped: int
     broker_time_ns: int
@@ -485,12 +485,12 @@ class BarFrame:
         revision: int,
         first_changed: int,
         count: int,
-        time_ns: I64,
-        open_ticks: I64,
-        high_ticks: I64,
-        low_ticks: I64,
-        close_ticks: I64,
-        volume_lots: I64,
+        time_ns: _I64,
+        open_ticks: _I64,
+        high_ticks: _I64,
+        low_ticks: _I64,
+        close_ticks: _I64,
+        volume_lots: _I64,
         is_forming: bool,
         is_loading: bool,
     ) -> Self: ...
@@ -500,12 +500,12 @@ class BarFrame:
     revision: int
     first_changed: int
     count: int
-    time_ns: I64
-    open_ticks: I64
-    high_ticks: I64
-    low_ticks: I64
-    close_ticks: I64
-    volume_lots: I64
+    time_ns: _I64
+    open_ticks: _I64
+    high_ticks: _I64
+    low_ticks: _I64
+    close_ticks: _I64
+    volume_lots: _I64
     is_forming: bool
     is_loading: bool
 
@@ -514,7 +514,7 @@ class BarFrame:
 class Engine:
     """The engine of one base directory. Creating it takes the lock and starts the threads; `shutdown()` joins them."""
 
-    def __init__(self, base_directory: str, wake_fd: int, *, is_headless: bool = False) -> None:
+    def __new__(cls, base_directory: str, wake_fd: int, *, is_headless: bool = False) -> Self:
         """Raise Busy when another process holds the base directory. `wake_fd`: a non-blocking socket, one byte per wake."""
 
     # life
@@ -603,6 +603,6 @@ class Engine:
 class SignalRCodec:
     """The hub's record splitter and parser on bytes, for benches and tests: no sockets."""
 
-    def __init__(self) -> None: ...
+    def __new__(cls) -> Self: ...
     def feed(self, data: bytes) -> int:
         """Parse what `data` completes; the number of messages so far."""

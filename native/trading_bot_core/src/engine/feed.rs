@@ -159,21 +159,21 @@ impl Reader {
         let whole = self.splitter.feed(frame, |record| {
             parser.read(record, contracts, &mut |event| {
                 match &event {
-                    HubEvent::Market(_) => taken.events += 1,
                     HubEvent::User(UserEvent::Logout) => taken.end = Some(End::LoggedOut),
-                    HubEvent::User(_) => taken.events += 1,
+                    HubEvent::Market(_) | HubEvent::User(_) => taken.events += 1,
                     HubEvent::Close { error, .. } => {
                         let text = error
                             .clone()
                             .unwrap_or_else(|| "The hub closed the session.".to_owned());
                         taken.end.get_or_insert(End::Closed(text));
                     }
-                    HubEvent::Completion {
-                        error: Some(error), ..
-                    } => {
-                        tracing::warn!(error, "hub invocation=refused");
+                    HubEvent::Completion { error, .. } => {
+                        taken.completions += 1;
+                        if let Some(error) = error {
+                            tracing::warn!(error, "hub invocation=refused");
+                        }
                     }
-                    HubEvent::Handshake { .. } | HubEvent::Completion { .. } | HubEvent::Ping => {}
+                    HubEvent::Handshake { .. } | HubEvent::Ping => {}
                 }
                 take(event);
             });

@@ -12,10 +12,14 @@
 
 pub mod caretaker;
 pub mod contract;
+pub mod control;
+mod driver;
 pub mod feed;
+pub mod handle;
 mod market;
 pub mod news;
 mod rows;
+mod rows_json;
 pub mod session;
 #[cfg(test)]
 mod simulation;

@@ -21,6 +21,10 @@ pub struct Done {
 }
 
 /// What the reader gets from one `drain`.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would allocate for each of the many to save the rare one"
+)]
 #[derive(Debug)]
 pub enum Item {
     News(Event),

@@ -42,6 +42,10 @@ pub struct Connect {
 }
 
 /// What reaches the engine's thread besides commands and market data. `session` tells news of an ended login apart.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would allocate on the way of every order's answer"
+)]
 pub enum Arrival {
     Connect(Box<Connect>),
     LoggedIn {
@@ -283,13 +287,15 @@ impl Session {
     }
 
     /// Names the journal of this login (decision 3). A loopback gateway gets another port at every start, so it is known
-    /// by its user alone; a replay begins with fresh accounts each time, so each start of it is somebody else.
+    /// by its user and by whom its tokens name as issuer; a replay begins with fresh accounts each time, so each start of it is somebody else.
     pub fn identity(&self, epoch: u64) -> String {
         let endpoint = self.client.endpoint();
         let user = &self.connect.user_name;
         match self.connect.environment {
             Environment::Replay => format!("replay/{user}/{epoch}"),
-            Environment::Demo if endpoint.is_loopback() => format!("loopback/{user}"),
+            Environment::Demo if endpoint.is_loopback() => {
+                format!("loopback/{user}/{}", self.client.issuer())
+            }
             Environment::Demo | Environment::Live => {
                 format!("{}:{}/{user}", endpoint.host, endpoint.port)
             }

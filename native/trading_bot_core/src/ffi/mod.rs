@@ -1,9 +1,13 @@
 //! The seam to Python: the only module that names `pyo3`. Described for Python by `native/stubs/trading_bot_core.pyi`.
 
+mod codec;
+mod convert;
+mod engine;
 mod errors;
 mod records;
 
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 /// FNV-1a of the stub this extension was built with: the Python side compares it with the stub it was written for.
 const BUILD_HASH: u64 = fnv1a(include_bytes!("../../../stubs/trading_bot_core.pyi"));
@@ -23,5 +27,23 @@ fn trading_bot_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     module.add("BUILD_HASH", format!("{BUILD_HASH:016x}"))?;
     errors::register(module)?;
-    records::register(module)
+    module.add_class::<engine::Engine>()?;
+    module.add_class::<codec::SignalRCodec>()?;
+    records::register(module)?;
+    module.add("Event", event_union(module)?)?;
+    // Made by pyo3 for `import *`, which nobody uses and the stub does not promise.
+    module.delattr("__all__")
+}
+
+/// What `drain()` may return, for annotations that are evaluated.
+fn event_union<'py>(module: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>> {
+    let classes = records::EVENTS
+        .iter()
+        .map(|name| module.getattr(*name))
+        .collect::<PyResult<Vec<_>>>()?;
+    module
+        .py()
+        .import("typing")?
+        .getattr("Union")?
+        .get_item(PyTuple::new(module.py(), classes)?)
 }

@@ -1,10 +1,19 @@
 //! The records that Python sees: frozen, constructible by keyword, integers throughout.
 
+#![expect(
+    clippy::too_many_arguments,
+    reason = "constructors take every field by keyword"
+)]
+#![expect(
+    clippy::struct_field_names,
+    reason = "fields are named as on the wire and in the stub"
+)]
+
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// One listed contract. Price of `ticks` = ticks * tick_units / 10**decimals, exactly.
+/// One listed contract. Price of `ticks` = `ticks * tick_units / 10^decimals`, exactly.
 #[pyclass(module = "trading_bot_core", frozen, get_all, new = "from_fields", eq)]
 #[derive(Clone, PartialEq, Debug)]
 pub struct Contract {
@@ -371,6 +380,20 @@ impl Limits {
         }
     }
 }
+
+/// The classes that `drain()` returns.
+pub const EVENTS: [&str; 10] = [
+    "OrderChanged",
+    "FillAdded",
+    "PositionChanged",
+    "AccountChanged",
+    "LinkChanged",
+    "Denied",
+    "Notice",
+    "RequestDone",
+    "ArmedChanged",
+    "Resync",
+];
 
 /// Adds every record class to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -224,6 +224,7 @@ struct Session {
     token: Option<SecretString>,
     generation: u64,
     renew_at: Option<Instant>,
+    issuer: String,
 }
 
 /// Why a login did not succeed. `is_final`: the gateway said no, so asking again would not help.
@@ -274,6 +275,7 @@ impl Client {
             token: None,
             generation: 0,
             renew_at: None,
+            issuer: String::new(),
         };
         Self {
             endpoint,
@@ -556,6 +558,11 @@ impl Client {
         self.login().await
     }
 
+    /// Who issued the token, by its own word; empty when it does not say.
+    pub fn issuer(&self) -> String {
+        self.session.read().issuer.clone()
+    }
+
     /// Which token is in use; for `renew`.
     pub fn generation(&self) -> u64 {
         self.session.read().generation
@@ -601,11 +608,16 @@ impl Client {
                 .unwrap_or_else(|| login_error_text(reply.error_code).to_owned());
             return Err(failure(text, reply.error_code != 8));
         };
-        let life = token_life(&token).unwrap_or(Duration::from_secs(24 * 3600));
+        let claims = Claims::read(&token);
+        let life = claims
+            .as_ref()
+            .and_then(Claims::life)
+            .unwrap_or(Duration::from_secs(24 * 3600));
         let mut session = self.session.write();
         session.token = Some(SecretString::from(token.as_str()));
         session.generation += 1;
         session.renew_at = Some(Instant::now() + life / 2);
+        session.issuer = claims.and_then(|claims| claims.iss).unwrap_or_default();
         Ok(())
     }
 }
@@ -629,16 +641,24 @@ fn login_error_text(code: i64) -> &'static str {
     }
 }
 
-/// Life of a token, `exp − iat`, from its middle part; the local clock is not consulted.
-fn token_life(token: &str) -> Option<Duration> {
-    #[derive(Deserialize)]
-    struct Claims {
-        iat: Option<u64>,
-        exp: u64,
+/// What a token says about itself.
+#[derive(Deserialize)]
+struct Claims {
+    iat: Option<u64>,
+    exp: u64,
+    iss: Option<String>,
+}
+
+impl Claims {
+    fn read(token: &str) -> Option<Self> {
+        serde_json::from_slice(&base64url(token.split('.').nth(1)?)?).ok()
     }
-    let claims: Claims = serde_json::from_slice(&base64url(token.split('.').nth(1)?)?).ok()?;
-    let life = claims.exp.checked_sub(claims.iat?)?;
-    (life > 0).then(|| Duration::from_secs(life.min(30 * 24 * 3600)))
+
+    /// `exp − iat`; the local clock is not consulted.
+    fn life(&self) -> Option<Duration> {
+        let life = self.exp.checked_sub(self.iat?)?;
+        (life > 0).then(|| Duration::from_secs(life.min(30 * 24 * 3600)))
+    }
 }
 
 fn base64url(text: &str) -> Option<Vec<u8>> {
@@ -796,9 +816,10 @@ mod tests {
     #[test]
     fn token_life_is_the_difference_of_its_own_stamps() {
         // {"iat":1000,"exp":87400}
-        let life = token_life("e30.eyJpYXQiOjEwMDAsImV4cCI6ODc0MDB9.sig");
-        assert_eq!(life, Some(Duration::from_secs(86_400)));
-        assert_eq!(token_life("not a token"), None);
+        let claims =
+            Claims::read("e30.eyJpYXQiOjEwMDAsImV4cCI6ODc0MDB9.sig").expect("readable claims");
+        assert_eq!(claims.life(), Some(Duration::from_secs(86_400)));
+        assert!(Claims::read("not a token").is_none());
     }
 
     #[test]

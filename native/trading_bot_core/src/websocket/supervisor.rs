@@ -29,6 +29,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 const PROBES_LOST: u32 = 3;
 const SILENCE_IS_DEATH: Duration = Duration::from_secs(30);
+/// A gateway that answers no invocation is live all the same.
+const ANSWERS_OVERDUE: Duration = Duration::from_secs(3);
 const LATE_AFTER: Duration = Duration::from_secs(3);
 const RESUBSCRIBE_AFTER: Duration = Duration::from_secs(15);
 /// A connection that lived this long ends a series of failures.
@@ -122,6 +124,8 @@ pub enum Wish {
 pub struct Taken {
     /// Events of the feed, without pings and completions.
     pub events: u64,
+    /// Answers to our invocations.
+    pub completions: u64,
     pub end: Option<End>,
 }
 
@@ -260,7 +264,6 @@ impl<S: FrameSink> Supervisor<S> {
             Err(ended) => return ended,
         };
         self.sink.reset();
-        self.sink.link(LinkState::Live, String::new()).await;
         let mut session = Session::new(socket);
         match session.serve(self, &rest).await {
             Ok(ended) => {
@@ -349,6 +352,10 @@ struct Session {
     unanswered: u32,
     has_ponged: bool,
     is_late: bool,
+    opened: Instant,
+    /// Invocations without an answer.
+    awaited: u64,
+    is_announced: bool,
 }
 
 impl Session {
@@ -367,6 +374,9 @@ impl Session {
             unanswered: 0,
             has_ponged: false,
             is_late: false,
+            opened: now,
+            awaited: 0,
+            is_announced: false,
         }
     }
 
@@ -377,6 +387,7 @@ impl Session {
         rest: &[u8],
     ) -> Result<Ended, String> {
         self.agree(&owner.wanted).await?;
+        self.announce(owner, false).await;
         if !rest.is_empty()
             && let Some(ended) = self.take(owner, rest).await
         {
@@ -442,6 +453,8 @@ impl Session {
         frame: &[u8],
     ) -> Option<Ended> {
         let taken = owner.sink.take(frame, mono()).await;
+        self.awaited = self.awaited.saturating_sub(taken.completions);
+        self.announce(owner, false).await;
         if taken.events > 0 {
             self.event = Instant::now();
             self.counted += taken.events;
@@ -455,6 +468,14 @@ impl Session {
         }
     }
 
+    /// Tells once that the connection is live: all first subscriptions are answered, so that what is read by REST from
+    /// now on leaves no gap. `is_overdue` tells it without the answers.
+    async fn announce<S: FrameSink>(&mut self, owner: &mut Supervisor<S>, is_overdue: bool) {
+        if (self.awaited == 0 || is_overdue) && !std::mem::replace(&mut self.is_announced, true) {
+            owner.sink.link(LinkState::Live, String::new()).await;
+        }
+    }
+
     /// Once a second: keep-alive, probes, death and silence.
     async fn watch<S: FrameSink>(
         &mut self,
@@ -462,6 +483,9 @@ impl Session {
         is_probe: bool,
     ) -> Result<(), String> {
         let now = Instant::now();
+        if now - self.opened >= ANSWERS_OVERDUE {
+            self.announce(owner, true).await;
+        }
         if now - self.sent >= KEEP_ALIVE {
             self.send(PING.to_owned()).await?;
         }
@@ -524,6 +548,7 @@ impl Session {
     async fn invoke(&mut self, verb: &str, topic: &Topic) -> Result<(), String> {
         let (id, method, argument) = (self.next_id, topic.method, &topic.argument);
         self.next_id += 1;
+        self.awaited += 1;
         self.send(format!(
             "{{\"type\":1,\"invocationId\":\"{id}\",\"target\":\"{verb}{method}\",\"arguments\":[{argument}]}}\u{1e}"
         ))

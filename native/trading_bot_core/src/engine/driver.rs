@@ -1,0 +1,580 @@
+//! The thread around the pure engine: it collects inputs, performs effects in order, and publishes before it tells.
+//!
+//! It waits for nobody: requests are handed to the network threads, the journal is written inline (microseconds) and made
+//! durable by `store`, and a full channel is the sender's concern. A panic in the engine ends trading, not the program:
+//! the views stay readable with the state *halted*, and the caretaker alone acts from then on (decision 4).
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use tokio::runtime::Handle as Runtime;
+
+use super::caretaker::Caretaker;
+use super::contract::{
+    Attempt, Command, DoneOutcome, Effect, Environment, Input, Lane, LinkChange, LinkName,
+    LinkState, NoticeLevel, NoticeRow, Outbox, Outgoing, Reply, Rows, Stamp, StatusView,
+};
+use super::news::{Gauges, Latency, News};
+use super::session::{Arrival, Connect, Postbox, Session};
+use super::views::{Board, Event};
+use super::{Engine, Setup};
+use crate::clock::{mono, wall};
+use crate::database::home::Home;
+use crate::database::journal::Identity;
+use crate::database::log::Log;
+use crate::order_execution::rest::LoginFailure;
+use crate::order_execution::tag::TagMint;
+use crate::order_execution::trading::Settings;
+use crate::types::{Mono, RequestId};
+
+/// Commands and batches taken in one turn, so that publication is never put off for long.
+const TURN_COMMANDS: usize = 64;
+const TURN_BATCHES: usize = 64;
+/// Longest sleep; only a lost wake-up would make it matter.
+const NAP: Duration = Duration::from_millis(200);
+
+/// What the driver shares with the threads that talk to it.
+#[derive(Clone)]
+pub struct Shared {
+    pub home: Arc<Home>,
+    pub board: Arc<Board>,
+    pub news: Arc<News>,
+    pub gauges: Arc<Gauges>,
+    pub is_stopping: Arc<AtomicBool>,
+    /// Tags for practice and for live endpoints.
+    pub mints: Arc<[TagMint; 2]>,
+    pub settings: Settings,
+}
+
+/// Everything the engine's thread owns.
+pub struct Driver {
+    shared: Shared,
+    runtime: Runtime,
+    commands: Receiver<Command>,
+    arrivals: Receiver<Arrival>,
+    postbox: Postbox,
+    /// `None` once the engine has failed.
+    engine: Option<Engine>,
+    caretaker: Option<Caretaker>,
+    outbox: Outbox,
+    session: Option<Session>,
+    sessions: u64,
+    log: Option<Log>,
+    identity: String,
+    /// Replies made here, for requests that never left.
+    returned: VecDeque<Reply>,
+    news: Vec<Event>,
+    timer: Option<Mono>,
+    is_dirty: bool,
+    wants_wake: bool,
+    is_rest_live: bool,
+}
+
+impl Driver {
+    pub fn new(
+        shared: Shared,
+        runtime: Runtime,
+        commands: Receiver<Command>,
+        arrivals: (Sender<Arrival>, Receiver<Arrival>),
+    ) -> Self {
+        let postbox = Postbox::new(arrivals.0, std::thread::current());
+        let engine = Engine::new(&setup(&shared, Environment::Demo));
+        Self {
+            shared,
+            runtime,
+            commands,
+            arrivals: arrivals.1,
+            postbox,
+            engine: Some(engine),
+            caretaker: None,
+            outbox: Outbox::default(),
+            session: None,
+            sessions: 0,
+            log: None,
+            identity: String::new(),
+            returned: VecDeque::new(),
+            news: Vec::new(),
+            timer: None,
+            is_dirty: true,
+            wants_wake: false,
+            is_rest_live: false,
+        }
+    }
+
+    /// Runs until the shared stop flag is set.
+    pub fn run(mut self) {
+        while !self.shared.is_stopping.load(Ordering::Acquire) {
+            match catch_unwind(AssertUnwindSafe(|| self.turn())) {
+                Ok(true) => {}
+                Ok(false) => self.rest(),
+                Err(panic) => self.fail(&panic_text(panic.as_ref())),
+            }
+        }
+    }
+
+    fn rest(&self) {
+        let until_timer = self.timer.map_or(NAP, |at| {
+            Duration::from_nanos(at.0.saturating_sub(mono().0))
+        });
+        std::thread::park_timeout(until_timer.min(NAP));
+    }
+
+    /// Takes what has arrived, publishes, and tells. False when there was nothing.
+    fn turn(&mut self) -> bool {
+        let mut has_worked = false;
+        while let Ok(arrival) = self.arrivals.try_recv() {
+            has_worked = true;
+            self.arrive(arrival);
+        }
+        for _ in 0..TURN_COMMANDS {
+            let Ok(command) = self.commands.try_recv() else {
+                break;
+            };
+            has_worked = true;
+            self.command(command);
+        }
+        let received = self.market();
+        has_worked |= received.is_some();
+        if self.timer.is_some_and(|at| mono() >= at) {
+            has_worked = true;
+            self.timer = None;
+            self.step(Input::Timer, mono());
+        }
+        if has_worked || self.is_dirty {
+            self.publish(received);
+        }
+        has_worked
+    }
+
+    /// Steps through waiting batches; the receive stamp of the newest.
+    fn market(&mut self) -> Option<Mono> {
+        let mut newest = None;
+        for _ in 0..TURN_BATCHES {
+            let Some(mut batch) = self
+                .session
+                .as_ref()
+                .and_then(|session| session.batches.try_recv().ok())
+            else {
+                break;
+            };
+            newest = Some(batch.received);
+            if let Some(engine) = &mut self.engine {
+                let stamp = stamp(batch.received);
+                let outbox = &mut self.outbox;
+                batch.each(|event| engine.step(Input::Market(event), stamp, outbox));
+            }
+            batch.clear();
+            if let Some(session) = &self.session {
+                // A full store of spare batches frees this one.
+                let _ = session.spare.try_send(batch);
+            }
+            self.perform();
+        }
+        newest
+    }
+
+    fn step(&mut self, input: Input<'_>, received: Mono) {
+        if let Some(engine) = &mut self.engine {
+            engine.step(input, stamp(received), &mut self.outbox);
+            self.perform();
+        }
+    }
+
+    /// Performs effects until there are none, feeding back what performing them caused.
+    fn perform(&mut self) {
+        while !self.outbox.effects.is_empty() || !self.returned.is_empty() {
+            self.is_dirty = true;
+            let mut effects = std::mem::take(&mut self.outbox.effects);
+            let mut written = None;
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Journal { index, record } => {
+                        if self.write(index, &record) {
+                            written = Some(index);
+                        }
+                    }
+                    other => self.act(other),
+                }
+            }
+            // The vector goes back for its capacity; nothing was pushed meanwhile, since only steps push.
+            self.outbox.effects = effects;
+            let Some(engine) = &mut self.engine else {
+                return;
+            };
+            if let Some(index) = written {
+                engine.step(
+                    Input::JournalDone { index },
+                    stamp(mono()),
+                    &mut self.outbox,
+                );
+            }
+            while let Some(reply) = self.returned.pop_front() {
+                engine.step(Input::Reply(reply), stamp(mono()), &mut self.outbox);
+            }
+        }
+    }
+
+    fn act(&mut self, effect: Effect) {
+        match effect {
+            Effect::Journal { .. } => {}
+            Effect::Event(event) => self.news.push(event),
+            Effect::Wake => self.wants_wake = true,
+            Effect::SetTimer(at) => self.timer = Some(at),
+            Effect::Send(outgoing) => self.send(outgoing),
+            Effect::Subscribe { contract_id } => {
+                self.session
+                    .iter_mut()
+                    .for_each(|session| session.subscribe(&contract_id));
+            }
+            Effect::Unsubscribe { contract_id } => {
+                self.session
+                    .iter_mut()
+                    .for_each(|session| session.unsubscribe(&contract_id));
+            }
+            Effect::Resubscribe { contract_id } => {
+                self.session
+                    .iter()
+                    .for_each(|session| session.resubscribe(&contract_id));
+            }
+            Effect::SubscribeAccounts { accounts } => {
+                self.session
+                    .iter_mut()
+                    .for_each(|session| session.subscribe_accounts(&accounts));
+            }
+        }
+    }
+
+    /// Writes one record; a failure closes the journal and reaches the engine as an arrival, once.
+    fn write(&mut self, index: u64, record: &[u8]) -> bool {
+        let Some(log) = &mut self.log else {
+            return false;
+        };
+        let failure = match log.append(record) {
+            Ok(at) if at == index => return true,
+            Ok(at) => format!("record {index} was written as {at}"),
+            Err(error) => error.to_string(),
+        };
+        self.log = None;
+        self.postbox.post(Arrival::SyncFailed(failure));
+        false
+    }
+
+    fn send(&mut self, outgoing: Outgoing) {
+        let written = self.log.as_ref().map_or(0, Log::written);
+        let is_held = outgoing.after_record.is_some_and(|index| index > written);
+        let text = match &self.session {
+            // Exits leave although they cannot be audited; new risk does not.
+            Some(session) if !is_held || outgoing.lane == Lane::Exit => {
+                return session.send(outgoing);
+            }
+            Some(_) => "The order journal cannot be written.",
+            None => "There is no connection.",
+        };
+        let attempt = Attempt::NotSent {
+            text: text.to_owned(),
+        };
+        self.returned.push_back(Reply {
+            id: outgoing.id,
+            attempt,
+            rows: Rows::None,
+        });
+    }
+
+    fn publish(&mut self, received: Option<Mono>) {
+        self.is_dirty = false;
+        if let Some(engine) = &mut self.engine {
+            engine.publish(&self.shared.board);
+        }
+        if let Some(received) = received {
+            self.shared
+                .gauges
+                .record(Latency::WireToView, mono().0.saturating_sub(received.0));
+        }
+        let has_news = !self.news.is_empty();
+        self.news
+            .drain(..)
+            .for_each(|event| self.shared.news.push(event));
+        if has_news || std::mem::take(&mut self.wants_wake) {
+            self.shared.news.wake();
+        }
+    }
+
+    fn is_current(&self, session: u64) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|current| current.number == session)
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Connect(connect) => self.connect(*connect),
+            Arrival::LoggedIn { session, result } if self.is_current(session) => {
+                self.logged_in(result);
+            }
+            Arrival::Reply {
+                session,
+                reply,
+                server_time,
+            } if self.is_current(session) => {
+                if let Some(time) = server_time {
+                    self.step(Input::ServerTime(time), mono());
+                }
+                self.note_rest(&reply);
+                self.step(Input::Reply(reply), mono());
+            }
+            Arrival::Link { session, change } if self.is_current(session) => {
+                self.step(Input::Link(change), mono());
+            }
+            Arrival::User { session, event } if self.is_current(session) => {
+                self.step(Input::User(event), mono());
+            }
+            Arrival::SyncFailed(text) => {
+                self.log = None;
+                self.step(Input::JournalFailed { text }, mono());
+            }
+            // News of a login that has ended.
+            Arrival::LoggedIn { .. }
+            | Arrival::Reply { .. }
+            | Arrival::Link { .. }
+            | Arrival::User { .. } => {}
+        }
+    }
+
+    /// The REST link follows the last request: it is dead when nothing could be sent and live when anything came back.
+    fn note_rest(&mut self, reply: &Reply) {
+        let (is_live, text) = match &reply.attempt {
+            Attempt::Answered { .. } => (true, String::new()),
+            Attempt::NotSent { text } => (false, text.clone()),
+            Attempt::Silent { .. } => return,
+        };
+        if std::mem::replace(&mut self.is_rest_live, is_live) != is_live {
+            let state = if is_live {
+                LinkState::Live
+            } else {
+                LinkState::Dead
+            };
+            self.step(
+                Input::Link(LinkChange {
+                    name: LinkName::Rest,
+                    state,
+                    text,
+                }),
+                mono(),
+            );
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        if let Some(caretaker) = &mut self.caretaker {
+            caretaker.command(command, &self.runtime, &self.shared.news);
+            return;
+        }
+        let disconnects = matches!(command, Command::Disconnect { .. });
+        self.step(Input::Command(command), mono());
+        if disconnects && self.session.take().is_some() {
+            for name in [LinkName::Market, LinkName::User, LinkName::Rest] {
+                self.step(
+                    Input::Link(LinkChange {
+                        name,
+                        state: LinkState::Off,
+                        text: String::new(),
+                    }),
+                    mono(),
+                );
+            }
+        }
+    }
+
+    fn connect(&mut self, connect: Connect) {
+        let request = connect.request;
+        if self.engine.is_none() {
+            self.answer(
+                request,
+                DoneOutcome::Failed,
+                "The engine is halted; restart the program to connect.",
+            );
+            return;
+        }
+        self.session = None;
+        self.sessions += 1;
+        self.step(rest_link(LinkState::Connecting, String::new()), mono());
+        let Shared { gauges, board, .. } = &self.shared;
+        match Session::begin(
+            self.sessions,
+            connect,
+            &self.runtime,
+            &self.postbox,
+            gauges,
+            board,
+        ) {
+            Ok(session) => self.session = Some(session),
+            Err(text) => self.refuse_connect(request, DoneOutcome::Failed, &text),
+        }
+    }
+
+    fn logged_in(&mut self, result: Result<(), LoginFailure>) {
+        let Some(session) = &self.session else { return };
+        let (request, environment) = (session.connect.request, session.connect.environment);
+        if let Err(failure) = result {
+            let outcome = if failure.is_final {
+                DoneOutcome::Refused
+            } else {
+                DoneOutcome::Failed
+            };
+            self.session = None;
+            self.refuse_connect(request, outcome, &failure.text);
+            return;
+        }
+        let identity = session.identity(self.shared.home.epoch());
+        if let Err(text) = self.open_journal(identity, environment) {
+            self.session = None;
+            self.refuse_connect(request, DoneOutcome::Failed, &text);
+            return;
+        }
+        self.is_rest_live = true;
+        self.step(rest_link(LinkState::Live, String::new()), mono());
+        self.step(
+            Input::LoggedIn {
+                request,
+                environment,
+            },
+            mono(),
+        );
+        if let Some(session) = &mut self.session {
+            session.open_hubs();
+        }
+    }
+
+    fn refuse_connect(&mut self, request: RequestId, outcome: DoneOutcome, text: &str) {
+        self.step(rest_link(LinkState::Dead, text.to_owned()), mono());
+        self.answer(request, outcome, text);
+    }
+
+    fn answer(&mut self, request: RequestId, outcome: DoneOutcome, text: &str) {
+        self.is_dirty = true;
+        self.news.push(Event::RequestDone {
+            request_id: request.0,
+            outcome,
+            text: text.to_owned(),
+            payload_json: String::new(),
+        });
+    }
+
+    /// Makes the engine the one of this gateway identity: its journal is its state (decision 15).
+    fn open_journal(&mut self, gateway: String, environment: Environment) -> Result<(), String> {
+        if self.identity == gateway && self.log.is_some() {
+            return Ok(());
+        }
+        let told =
+            |error: &dyn std::fmt::Display| format!("The order journal cannot be opened: {error}.");
+        let home = Arc::clone(&self.shared.home);
+        let path: PathBuf = home.journal_path(&gateway).map_err(|error| told(&error))?;
+        let identity = Identity {
+            install: home.install().to_owned(),
+            gateway: gateway.clone(),
+        };
+        let postbox = self.postbox.clone();
+        self.log = None;
+        let on_failure = move |text| {
+            postbox.post(Arrival::SyncFailed(text));
+        };
+        let (log, opening) =
+            Log::open(&path, &identity, home.epoch(), on_failure).map_err(|error| told(&error))?;
+        let mut engine = Engine::new(&setup(&self.shared, environment));
+        let unreadable = engine.replay(opening.records.iter().map(Vec::as_slice));
+        self.shared.board.markets.write().clear();
+        self.shared.board.bars.write().clear();
+        self.engine = Some(engine);
+        self.log = Some(log);
+        self.identity = gateway;
+        if unreadable > 0 {
+            let text = format!("{unreadable} records of the order journal cannot be read.");
+            self.notice(NoticeLevel::Alarm, "journal_unreadable", text);
+        }
+        if let Some(damage) = opening.damage {
+            self.notice(
+                NoticeLevel::Alarm,
+                "journal_damaged",
+                format!("The order journal was damaged: {damage:?}."),
+            );
+        }
+        if let Some(engine) = &mut self.engine {
+            engine.start(stamp(mono()), &mut self.outbox);
+        }
+        self.perform();
+        self.log
+            .as_mut()
+            .map_or(Ok(()), Log::sync)
+            .map_err(|error| told(&error))
+    }
+
+    fn notice(&mut self, level: NoticeLevel, code: &'static str, text: String) {
+        self.is_dirty = true;
+        self.news.push(Event::Notice(NoticeRow {
+            level,
+            code,
+            text,
+            time_ns: wall().0,
+        }));
+    }
+
+    /// The engine panicked: freeze what is shown, drop its state, and leave only the caretaker.
+    fn fail(&mut self, text: &str) {
+        tracing::error!(text, "engine state=halted");
+        self.engine = None;
+        self.outbox = Outbox::default();
+        self.returned.clear();
+        self.timer = None;
+        let status = StatusView {
+            state: "halted",
+            ..(**self.shared.board.status.load()).clone()
+        };
+        self.shared.board.status.store(Arc::new(status));
+        let client = self
+            .session
+            .as_ref()
+            .map(|session| Arc::clone(&session.client));
+        self.caretaker = Some(Caretaker::new(client, Arc::clone(&self.shared.board)));
+        let sentence = "The engine has stopped after an error of its own. Orders may still work at the broker; \
+                        cancel and flatten are available.";
+        self.notice(NoticeLevel::Alarm, "engine_halted", sentence.to_owned());
+        self.publish(None);
+    }
+}
+
+fn stamp(received: Mono) -> Stamp {
+    Stamp {
+        mono: mono(),
+        wall: wall(),
+        recv: received,
+    }
+}
+
+fn rest_link(state: LinkState, text: String) -> Input<'static> {
+    Input::Link(LinkChange {
+        name: LinkName::Rest,
+        state,
+        text,
+    })
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
+}
+
+/// What a new engine must know about this start.
+fn setup(shared: &Shared, environment: Environment) -> Setup {
+    let mint = &shared.mints[usize::from(environment == Environment::Live)];
+    Setup {
+        epoch: shared.home.epoch(),
+        tag_prefix: mint.prefix().to_owned(),
+        settings: shared.settings,
+    }
+}

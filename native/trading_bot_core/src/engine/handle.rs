@@ -1,0 +1,325 @@
+//! The engine as other threads hold it: non-blocking commands in, immutable views out. Python and the control socket are
+//! its two callers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, TrySendError, bounded, unbounded};
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Runtime};
+
+use super::contract::{BarUnit, BarView, Command, ContractDef, Draft, Environment, MarketView};
+use super::control;
+use super::driver::{Driver, Shared};
+use super::news::{Gauges, News};
+use super::session::{Arrival, Connect};
+use super::views::{Board, Event, NoticeLevel, NoticeRow};
+use crate::clock::wall;
+use crate::database::home::{Home, HomeError};
+use crate::order_execution::gate::Limits;
+use crate::order_execution::tag::{TagKind, TagMint};
+use crate::order_execution::trading::Settings;
+use crate::types::{ClientTag, RequestId};
+
+/// Commands that may wait; a caller beyond it is told at once.
+const COMMANDS_MAX: usize = 1_024;
+const NET_THREADS: usize = 2;
+
+/// Why a command was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("The command queue is full; nothing was queued.")]
+    Busy,
+    #[error("The engine is halted; only cancels and closes are taken.")]
+    Halted,
+    #[error("The engine has been shut down.")]
+    Closed,
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Refusal {
+    /// The word of `ERROR_KINDS`.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Halted => "halted",
+            Self::Closed => "closed",
+            Self::Invalid(_) => "invalid",
+        }
+    }
+}
+
+/// One engine of one base directory.
+pub struct Handle {
+    shared: Shared,
+    commands: Sender<Command>,
+    arrivals: Sender<Arrival>,
+    engine: Thread,
+    /// The last environment connected to; chooses the kind of tag.
+    is_live: AtomicBool,
+    next_request: AtomicU64,
+    threads: Mutex<Option<(JoinHandle<()>, Runtime)>>,
+}
+
+impl Handle {
+    /// Takes the base directory and starts the threads. `wake_fd` as in `News::new`.
+    pub fn start(directory: &Path, wake_fd: i32) -> Result<Arc<Self>, HomeError> {
+        let home = Arc::new(Home::take(directory)?);
+        let failed = |error| HomeError::Io {
+            directory: directory.display().to_string(),
+            error,
+        };
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(NET_THREADS)
+            .thread_name("net")
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let mint = |kind| TagMint::new(kind, home.install(), home.epoch());
+        let shared = Shared {
+            mints: Arc::new([mint(TagKind::Practice), mint(TagKind::Live)]),
+            home: Arc::clone(&home),
+            board: Arc::new(Board::default()),
+            news: Arc::new(News::new(wake_fd)),
+            gauges: Arc::new(Gauges::default()),
+            is_stopping: Arc::new(AtomicBool::new(false)),
+            settings: settings_of(&|name| std::env::var(name).ok()),
+        };
+        let (commands, wanted) = bounded(COMMANDS_MAX);
+        let arrivals = unbounded();
+        let sender = arrivals.0.clone();
+        let (driver_shared, net) = (shared.clone(), runtime.handle().clone());
+        let engine = std::thread::Builder::new()
+            .name("engine".into())
+            .spawn(move || Driver::new(driver_shared, net, wanted, arrivals).run())
+            .map_err(failed)?;
+        let handle = Arc::new(Self {
+            shared,
+            commands,
+            arrivals: sender,
+            engine: engine.thread().clone(),
+            is_live: AtomicBool::new(false),
+            next_request: AtomicU64::new(1),
+            threads: Mutex::new(Some((engine, runtime))),
+        });
+        let net = handle
+            .threads
+            .lock()
+            .as_ref()
+            .map(|(_, runtime)| runtime.handle().clone());
+        if let Some(Err(error)) = net.map(|net| control::serve(&net, &handle)) {
+            handle.warn_without_control(&error);
+        }
+        Ok(handle)
+    }
+
+    /// The window works without the socket; only the command line cannot reach it.
+    fn warn_without_control(&self, error: &std::io::Error) {
+        let path = self.home().directory().display();
+        let text = format!(
+            "The command line cannot reach this engine: no control socket in {path}: {error}."
+        );
+        let (level, code, time_ns) = (NoticeLevel::Warning, "no_control_socket", wall().0);
+        self.news().push(Event::Notice(NoticeRow {
+            level,
+            code,
+            text,
+            time_ns,
+        }));
+        self.news().wake();
+    }
+
+    pub fn board(&self) -> &Arc<Board> {
+        &self.shared.board
+    }
+
+    pub fn news(&self) -> &Arc<News> {
+        &self.shared.news
+    }
+
+    pub fn gauges(&self) -> &Arc<Gauges> {
+        &self.shared.gauges
+    }
+
+    pub fn home(&self) -> &Home {
+        &self.shared.home
+    }
+
+    /// A number for the next request.
+    pub fn request(&self) -> RequestId {
+        RequestId(self.next_request.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Starts a connection; its end is a `RequestDone`.
+    pub fn connect(&self, connect: Connect) -> Result<(), Refusal> {
+        if self.is_stopping() {
+            return Err(Refusal::Closed);
+        }
+        self.is_live
+            .store(connect.environment == Environment::Live, Ordering::Relaxed);
+        let is_sent = self
+            .arrivals
+            .send(Arrival::Connect(Box::new(connect)))
+            .is_ok();
+        self.engine.unpark();
+        if is_sent {
+            Ok(())
+        } else {
+            Err(Refusal::Closed)
+        }
+    }
+
+    /// Pushes one command. Never waits.
+    pub fn push(&self, command: Command) -> Result<(), Refusal> {
+        if self.is_stopping() {
+            return Err(Refusal::Closed);
+        }
+        let result = self
+            .commands
+            .try_send(command)
+            .map_err(|error| match error {
+                TrySendError::Full(_) => Refusal::Busy,
+                TrySendError::Disconnected(_) => Refusal::Closed,
+            });
+        self.engine.unpark();
+        result
+    }
+
+    /// Pushes a command made with a fresh request number, and returns the number.
+    pub fn ask(&self, make: impl FnOnce(RequestId) -> Command) -> Result<RequestId, Refusal> {
+        let request = self.request();
+        self.push(make(request)).map(|()| request)
+    }
+
+    /// A tag for the next order.
+    pub fn mint(&self) -> ClientTag {
+        self.shared.mints[usize::from(self.is_live.load(Ordering::Relaxed))].next_tag()
+    }
+
+    /// Pushes one order.
+    pub fn submit(&self, draft: Draft) -> Result<(), Refusal> {
+        if self.is_halted() {
+            return Err(Refusal::Halted);
+        }
+        self.push(Command::Submit(draft))
+    }
+
+    pub fn limits(&self, account: i64) -> Limits {
+        self.board()
+            .limits
+            .load()
+            .get(&account)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    pub fn is_armed(&self, source: &str, account: i64) -> bool {
+        self.board()
+            .armed
+            .load()
+            .iter()
+            .any(|(armed, id)| &**armed == source && *id == account)
+    }
+
+    pub fn contract(&self, id: &str) -> Option<Arc<ContractDef>> {
+        self.board()
+            .contracts
+            .load()
+            .iter()
+            .find(|contract| contract.id == id)
+            .cloned()
+    }
+
+    /// The newest view of a contract by index.
+    pub fn market(&self, contract: i64) -> Option<Arc<MarketView>> {
+        self.board()
+            .markets
+            .read()
+            .get(&contract)
+            .map(|view| view.load_full())
+    }
+
+    /// The newest view of a series of bars.
+    pub fn bars(&self, contract: i64, unit: BarUnit, number: i64) -> Option<Arc<BarView>> {
+        self.board()
+            .bars
+            .read()
+            .get(&(contract, unit.word(), number))
+            .map(|view| view.load_full())
+    }
+
+    /// The whole numbers of `status()`, without the latencies.
+    pub fn figures(&self) -> [(&'static str, i64); 8] {
+        let status = self.board().status.load();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as i64;
+        [
+            ("unknown_orders", status.unknown_orders),
+            ("budget_used", status.budget_used),
+            ("budget_limit", status.budget_limit),
+            ("exits_kept", status.exits_kept),
+            ("market_now_ns", status.market_now_ns),
+            ("messages", count(&self.gauges().messages)),
+            (
+                "messages_unrecognised",
+                count(&self.gauges().messages_unrecognised),
+            ),
+            ("journal_records", status.journal_records),
+        ]
+    }
+
+    pub fn is_halted(&self) -> bool {
+        self.shared.board.status.load().state == "halted"
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.shared.is_stopping.load(Ordering::Acquire)
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.threads
+            .lock()
+            .as_ref()
+            .is_some_and(|(engine, _)| !engine.is_finished())
+    }
+
+    /// Stops and joins every thread, and removes the control socket. Idempotent; may be called from any thread.
+    pub fn shutdown(&self) {
+        self.shared.is_stopping.store(true, Ordering::Release);
+        let Some((engine, runtime)) = self.threads.lock().take() else {
+            return;
+        };
+        self.engine.unpark();
+        // A panic outside `turn` would be a fault of the driver; the program ends all the same.
+        let _ = engine.join();
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        control::remove(self.home().directory());
+        self.shared.home.release();
+    }
+}
+
+/// The engine's settings; test rigs shorten the waits for absence together with the gateway's delays (decision 13).
+fn settings_of(variable: &dyn Fn(&str) -> Option<String>) -> Settings {
+    let nanos = |name: &str, usual: u64| {
+        let seconds = variable(name)
+            .and_then(|text| text.parse::<f64>().ok())
+            .filter(|s| (0.1..=3_600.0).contains(s));
+        seconds.map_or(usual, |seconds| (seconds * 1e9) as u64)
+    };
+    let usual = Settings::default();
+    Settings {
+        request_timeout_ns: nanos("PITDESK_ENGINE_REQUEST_TIMEOUT_S", usual.request_timeout_ns),
+        absence_after_ns: nanos("PITDESK_ENGINE_ABSENCE_AFTER_S", usual.absence_after_ns),
+        read_gap_ns: nanos("PITDESK_ENGINE_READ_GAP_S", usual.read_gap_ns),
+        ..usual
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}

@@ -1,0 +1,705 @@
+//! The `Engine` class: every method crosses one gate that releases the interpreter, and converts errors and panics.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use numpy::{IntoPyArray, PyArray1};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use secrecy::SecretString;
+
+use super::convert;
+use super::errors::engine_error;
+use super::records;
+use crate::clock::mono;
+use crate::database::home::HomeError;
+use crate::engine::contract::{
+    BarUnit, BarView, Command, Draft, Environment, Group, MarketView, Wanted,
+};
+use crate::engine::handle::{Handle, Refusal};
+use crate::engine::news::Latency;
+use crate::engine::session::Connect;
+use crate::order_execution::gate::Limits;
+use crate::types::{AccountId, Lots, Mono, OrderKind, RequestId, Side, Ticks};
+
+impl From<Refusal> for PyErr {
+    fn from(refusal: Refusal) -> Self {
+        engine_error(refusal.kind(), refusal.to_string())
+    }
+}
+
+/// Runs `work` without the interpreter; a panic becomes an `EngineError` of kind `fault`.
+fn gate<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
+    py.detach(|| catch_unwind(AssertUnwindSafe(work)))
+        .map_err(|_| {
+            engine_error(
+                "fault",
+                "The engine failed inside a call; restart the program.",
+            )
+        })
+}
+
+fn invalid(text: String) -> PyErr {
+    Refusal::Invalid(text).into()
+}
+
+fn account(id: i64) -> PyResult<AccountId> {
+    i32::try_from(id)
+        .map(AccountId)
+        .map_err(|_| invalid(format!("{id} is no account id.")))
+}
+
+fn side(word: &str) -> PyResult<Side> {
+    Side::from_word(word).ok_or_else(|| {
+        invalid(format!(
+            "Side {word:?} is unknown; buy and sell are allowed."
+        ))
+    })
+}
+
+fn kind(word: &str) -> PyResult<OrderKind> {
+    OrderKind::from_word(word).ok_or_else(|| {
+        let allowed = OrderKind::ALL.map(OrderKind::word).join(", ");
+        invalid(format!(
+            "Order kind {word:?} is unknown; {allowed} are allowed."
+        ))
+    })
+}
+
+fn unit(word: &str) -> PyResult<BarUnit> {
+    BarUnit::from_word(word).ok_or_else(|| {
+        invalid(format!(
+            "Bar unit {word:?} is unknown; second, minute, hour and day are allowed."
+        ))
+    })
+}
+
+/// The engine of one base directory. Creating it takes the lock and starts the threads; `shutdown()` joins them.
+#[pyclass(module = "trading_bot_core", frozen)]
+pub struct Engine {
+    handle: Arc<Handle>,
+}
+
+impl Engine {
+    fn ask(&self, py: Python<'_>, make: impl FnOnce(RequestId) -> Command + Send) -> PyResult<u64> {
+        Ok(gate(py, || self.handle.ask(make))??.0)
+    }
+
+    fn push(&self, py: Python<'_>, command: Command) -> PyResult<()> {
+        Ok(gate(py, || self.handle.push(command))??)
+    }
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    #[pyo3(signature = (base_directory, wake_fd, *, is_headless = false))]
+    fn new(
+        py: Python<'_>,
+        base_directory: &str,
+        wake_fd: i32,
+        is_headless: bool,
+    ) -> PyResult<Self> {
+        let directory = PathBuf::from(base_directory);
+        let handle =
+            gate(py, || Handle::start(&directory, wake_fd))?.map_err(|error| match error {
+                HomeError::Held { .. } => engine_error("busy", error.to_string()),
+                HomeError::Io { .. } => engine_error("io", error.to_string()),
+            })?;
+        tracing::info!(is_headless, "engine state=started");
+        Ok(Self { handle })
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the seam fixes them; all are named in the stub"
+    )]
+    #[pyo3(signature = (rest_url, user_hub_url, market_hub_url, user_name, api_key, *, environment))]
+    fn connect(
+        &self,
+        py: Python<'_>,
+        rest_url: String,
+        user_hub_url: String,
+        market_hub_url: String,
+        user_name: String,
+        api_key: String,
+        environment: &str,
+    ) -> PyResult<u64> {
+        let environment = Environment::from_word(environment).ok_or_else(|| {
+            invalid(format!(
+                "Environment {environment:?} is unknown; demo, replay and live are allowed."
+            ))
+        })?;
+        let request = self.handle.request();
+        let api_key = SecretString::from(api_key);
+        let connect = Connect {
+            request,
+            rest_url,
+            user_hub_url,
+            market_hub_url,
+            user_name,
+            api_key,
+            environment,
+        };
+        gate(py, || self.handle.connect(connect))??;
+        Ok(request.0)
+    }
+
+    fn disconnect(&self, py: Python<'_>) -> PyResult<u64> {
+        self.ask(py, |request| Command::Disconnect { request })
+    }
+
+    fn choose_accounts(&self, py: Python<'_>, account_ids: Vec<i64>) -> PyResult<u64> {
+        let accounts = account_ids
+            .into_iter()
+            .map(account)
+            .collect::<PyResult<Vec<_>>>()?;
+        self.ask(py, |request| Command::ChooseAccounts { request, accounts })
+    }
+
+    fn shutdown(&self, py: Python<'_>) -> PyResult<()> {
+        gate(py, || self.handle.shutdown())
+    }
+
+    fn is_running(&self) -> bool {
+        self.handle.is_running()
+    }
+
+    fn halt(&self, py: Python<'_>, reason: String) -> PyResult<()> {
+        self.push(py, Command::Halt { reason })
+    }
+
+    fn subscribe(&self, py: Python<'_>, contract_id: String) -> PyResult<u64> {
+        self.ask(py, |request| Command::Subscribe {
+            request,
+            contract_id,
+        })
+    }
+
+    fn unsubscribe(&self, py: Python<'_>, contract_id: String) -> PyResult<u64> {
+        self.ask(py, |request| Command::Unsubscribe {
+            request,
+            contract_id,
+        })
+    }
+
+    #[pyo3(signature = (contract_id, unit, number, history_count))]
+    fn watch_bars(
+        &self,
+        py: Python<'_>,
+        contract_id: String,
+        #[pyo3(from_py_with = unit_argument)] unit: BarUnit,
+        number: i64,
+        history_count: i64,
+    ) -> PyResult<u64> {
+        self.ask(py, |request| Command::WatchBars {
+            request,
+            contract_id,
+            unit,
+            number,
+            history_count,
+        })
+    }
+
+    #[pyo3(signature = (contract, since_revision, trade_limit = 500))]
+    fn frame(
+        &self,
+        py: Python<'_>,
+        contract: i64,
+        since_revision: i64,
+        trade_limit: usize,
+    ) -> PyResult<Option<records::MarketFrame>> {
+        let columns = gate(py, || {
+            let view = self.handle.market(contract)?;
+            (view.revision > since_revision)
+                .then(|| FrameColumns::of(view, since_revision, trade_limit))
+        })?;
+        Ok(columns.map(|columns| columns.into_frame(py)))
+    }
+
+    #[pyo3(signature = (contract, unit, number, since_revision))]
+    fn bars(
+        &self,
+        py: Python<'_>,
+        contract: i64,
+        #[pyo3(from_py_with = unit_argument)] unit: BarUnit,
+        number: i64,
+        since_revision: i64,
+    ) -> PyResult<Option<records::BarFrame>> {
+        let columns = gate(py, || {
+            let view = self.handle.bars(contract, unit, number)?;
+            (view.revision > since_revision).then(|| BarColumns::of(view, since_revision))
+        })?;
+        Ok(columns.map(|columns| columns.into_frame(py)))
+    }
+
+    fn search_contracts(&self, py: Python<'_>, text: String) -> PyResult<u64> {
+        self.ask(py, |request| Command::SearchContracts { request, text })
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the seam fixes them; all are named in the stub"
+    )]
+    #[pyo3(signature = (account_id, contract_id, side, kind, size_lots, *, source, limit_ticks = None,
+                        stop_ticks = None, trail_ticks = None, stop_bracket_ticks = None,
+                        target_bracket_ticks = None, reduce_only = false, pressed_mono_ns = 0))]
+    fn submit(
+        &self,
+        py: Python<'_>,
+        account_id: i64,
+        contract_id: String,
+        #[pyo3(from_py_with = side_argument)] side: Side,
+        #[pyo3(from_py_with = kind_argument)] kind: OrderKind,
+        size_lots: i64,
+        source: String,
+        limit_ticks: Option<i64>,
+        stop_ticks: Option<i64>,
+        trail_ticks: Option<i64>,
+        stop_bracket_ticks: Option<i64>,
+        target_bracket_ticks: Option<i64>,
+        reduce_only: bool,
+        pressed_mono_ns: u64,
+    ) -> PyResult<String> {
+        let tag = self.handle.mint();
+        let draft = Draft {
+            tag,
+            account: account(account_id)?,
+            contract_id,
+            side,
+            kind,
+            size: Lots(size_lots),
+            limit: limit_ticks.map(Ticks),
+            stop: stop_ticks.map(Ticks),
+            trail: trail_ticks.map(Ticks),
+            stop_bracket_ticks,
+            target_bracket_ticks,
+            is_reduce_only: reduce_only,
+            source,
+            pressed: Mono(pressed_mono_ns),
+        };
+        gate(py, || self.handle.submit(draft))??;
+        Ok(tag.to_string())
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the seam fixes them; all are named in the stub"
+    )]
+    #[pyo3(signature = (key, *, size_lots = None, limit_ticks = None, stop_ticks = None, trail_ticks = None, source))]
+    fn modify(
+        &self,
+        py: Python<'_>,
+        key: String,
+        size_lots: Option<i64>,
+        limit_ticks: Option<i64>,
+        stop_ticks: Option<i64>,
+        trail_ticks: Option<i64>,
+        source: String,
+    ) -> PyResult<u64> {
+        let wanted = Wanted {
+            size: size_lots.map(Lots),
+            limit: limit_ticks.map(Ticks),
+            stop: stop_ticks.map(Ticks),
+            trail: trail_ticks.map(Ticks),
+        };
+        self.ask(py, |request| Command::Modify {
+            request,
+            key,
+            wanted,
+            source,
+        })
+    }
+
+    #[pyo3(signature = (key, *, source))]
+    fn cancel(&self, py: Python<'_>, key: String, source: String) -> PyResult<u64> {
+        self.ask(py, |request| Command::Cancel {
+            request,
+            key,
+            source,
+        })
+    }
+
+    #[pyo3(signature = (account_id, *, contract_id = None, side = None, kind = None, source))]
+    fn cancel_group(
+        &self,
+        py: Python<'_>,
+        account_id: i64,
+        contract_id: Option<String>,
+        side: Option<&str>,
+        kind: Option<&str>,
+        source: String,
+    ) -> PyResult<u64> {
+        let account = account(account_id)?;
+        let group = Group {
+            contract_id,
+            side: side.map(self::side).transpose()?,
+            kind: kind.map(self::kind).transpose()?,
+        };
+        self.ask(py, |request| Command::CancelGroup {
+            request,
+            account,
+            group,
+            source,
+        })
+    }
+
+    #[pyo3(signature = (account_id, contract_id, *, size_lots = None, source))]
+    fn close_position(
+        &self,
+        py: Python<'_>,
+        account_id: i64,
+        contract_id: String,
+        size_lots: Option<i64>,
+        source: String,
+    ) -> PyResult<u64> {
+        let (account, size) = (account(account_id)?, size_lots.map(Lots));
+        self.ask(py, |request| Command::ClosePosition {
+            request,
+            account,
+            contract_id,
+            size,
+            source,
+        })
+    }
+
+    #[pyo3(signature = (account_id, *, contract_id = None, source))]
+    fn flatten(
+        &self,
+        py: Python<'_>,
+        account_id: i64,
+        contract_id: Option<String>,
+        source: String,
+    ) -> PyResult<u64> {
+        let account = account(account_id)?;
+        self.ask(py, |request| Command::Flatten {
+            request,
+            account,
+            contract_id,
+            source,
+        })
+    }
+
+    fn arm(&self, py: Python<'_>, source: String, account_id: i64, is_armed: bool) -> PyResult<()> {
+        let account = account(account_id)?;
+        self.push(
+            py,
+            Command::Arm {
+                source,
+                account,
+                is_armed,
+            },
+        )
+    }
+
+    fn set_limits(
+        &self,
+        py: Python<'_>,
+        account_id: i64,
+        limits: &Bound<'_, records::Limits>,
+    ) -> PyResult<()> {
+        let stated = limits.get();
+        let limits = Limits {
+            max_order_lots: stated.max_order_lots,
+            max_position_lots: stated.max_position_lots,
+            max_price_away_ticks: stated.max_price_away_ticks,
+            max_working_orders: stated.max_working_orders,
+            duplicate_window_ms: stated.duplicate_window_ms,
+        };
+        let account = account(account_id)?;
+        self.push(py, Command::SetLimits { account, limits })
+    }
+
+    fn reconcile(&self, py: Python<'_>) -> PyResult<u64> {
+        self.ask(py, |request| Command::Reconcile { request })
+    }
+
+    fn accounts(&self) -> Vec<records::Account> {
+        self.handle
+            .board()
+            .accounts
+            .load()
+            .iter()
+            .map(convert::account)
+            .collect()
+    }
+
+    fn contracts(&self) -> Vec<records::Contract> {
+        self.handle
+            .board()
+            .contracts
+            .load()
+            .iter()
+            .map(|contract| convert::contract(contract))
+            .collect()
+    }
+
+    fn orders(&self) -> Vec<records::Order> {
+        self.handle
+            .board()
+            .orders
+            .load()
+            .iter()
+            .map(convert::order)
+            .collect()
+    }
+
+    fn positions(&self) -> Vec<records::Position> {
+        self.handle
+            .board()
+            .positions
+            .load()
+            .iter()
+            .map(convert::position)
+            .collect()
+    }
+
+    fn fills(&self) -> Vec<records::Fill> {
+        self.handle
+            .board()
+            .fills
+            .load()
+            .iter()
+            .map(convert::fill)
+            .collect()
+    }
+
+    fn links(&self) -> Vec<records::Link> {
+        self.handle
+            .board()
+            .links
+            .load()
+            .iter()
+            .map(convert::link)
+            .collect()
+    }
+
+    fn limits(&self, account_id: i64) -> records::Limits {
+        convert::limits(&self.handle.limits(account_id))
+    }
+
+    fn is_armed(&self, source: &str, account_id: i64) -> bool {
+        self.handle.is_armed(source, account_id)
+    }
+
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let figures = PyDict::new(py);
+        figures.set_item("state", self.handle.board().status.load().state)?;
+        for (name, value) in self.handle.figures() {
+            figures.set_item(name, value)?;
+        }
+        for (latency, name) in Latency::ALL {
+            let (median, p99) = self.handle.gauges().percentiles_us(latency);
+            figures.set_item(format!("{name}_p50"), median)?;
+            figures.set_item(format!("{name}_p99"), p99)?;
+        }
+        Ok(figures)
+    }
+
+    fn clear_wake(&self) {
+        self.handle.news().clear_wake();
+    }
+
+    #[pyo3(signature = (limit = 1024))]
+    fn drain(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<Py<PyAny>>> {
+        let items = gate(py, || self.handle.news().drain(limit))?;
+        items
+            .into_iter()
+            .map(|item| convert::news(py, item))
+            .collect()
+    }
+
+    fn note_painted(&self, receive_mono_ns: u64) {
+        if receive_mono_ns > 0 {
+            let nanos = mono().0.saturating_sub(receive_mono_ns);
+            self.handle
+                .gauges()
+                .record(Latency::ReceiveToPainted, nanos);
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "the seam has it as a method")]
+    fn mono_ns(&self) -> u64 {
+        mono().0
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Forgotten by its owner: the threads must still end before the wake socket can be closed.
+        self.handle.shutdown();
+    }
+}
+
+fn unit_argument(value: &Bound<'_, PyAny>) -> PyResult<BarUnit> {
+    unit(value.extract()?)
+}
+
+fn side_argument(value: &Bound<'_, PyAny>) -> PyResult<Side> {
+    side(value.extract()?)
+}
+
+fn kind_argument(value: &Bound<'_, PyAny>) -> PyResult<OrderKind> {
+    kind(value.extract()?)
+}
+
+type Column = Vec<i64>;
+
+fn array(py: Python<'_>, column: Column) -> Py<PyArray1<i64>> {
+    column.into_pyarray(py).unbind()
+}
+
+/// A market view turned into columns, without the interpreter.
+struct FrameColumns {
+    view: Arc<MarketView>,
+    levels: [Column; 4],
+    traded: [Column; 3],
+    recent: [Column; 3],
+    prints: [Column; 3],
+    print_is_buy: Vec<bool>,
+    trades_skipped: i64,
+    age_ms: i64,
+}
+
+impl FrameColumns {
+    fn of(view: Arc<MarketView>, since_revision: i64, trade_limit: usize) -> Self {
+        let level = |side: &[(i64, i64)]| -> [Column; 2] {
+            [
+                side.iter().map(|l| l.0).collect(),
+                side.iter().map(|l| l.1).collect(),
+            ]
+        };
+        let ([bid_ticks, bid_lots], [ask_ticks, ask_lots]) = (level(&view.bids), level(&view.asks));
+        let traded = |rows: &[crate::engine::views::TradedRow]| -> [Column; 3] {
+            [
+                rows.iter().map(|row| row.ticks).collect(),
+                rows.iter().map(|row| row.bought_lots).collect(),
+                rows.iter().map(|row| row.sold_lots).collect(),
+            ]
+        };
+        let (prints, skipped) = view.prints_since(since_revision, trade_limit);
+        let age_ms = mono().0.saturating_sub(view.receive_mono_ns.max(0) as u64) / 1_000_000;
+        Self {
+            levels: [bid_ticks, bid_lots, ask_ticks, ask_lots],
+            traded: traded(&view.traded),
+            recent: traded(&view.recent),
+            prints: [
+                prints.iter().map(|(_, print)| print.time_ns).collect(),
+                prints.iter().map(|(_, print)| print.ticks).collect(),
+                prints.iter().map(|(_, print)| print.lots).collect(),
+            ],
+            print_is_buy: prints.iter().map(|(_, print)| print.is_buy).collect(),
+            trades_skipped: skipped as i64,
+            age_ms: age_ms as i64,
+            view,
+        }
+    }
+
+    fn into_frame(self, py: Python<'_>) -> records::MarketFrame {
+        let view = self.view;
+        let [bid_ticks, bid_lots, ask_ticks, ask_lots] =
+            self.levels.map(|column| array(py, column));
+        let [traded_ticks, traded_bought_lots, traded_sold_lots] =
+            self.traded.map(|column| array(py, column));
+        let [recent_ticks, recent_bought_lots, recent_sold_lots] =
+            self.recent.map(|column| array(py, column));
+        let [trade_time_ns, trade_ticks, trade_lots] = self.prints.map(|column| array(py, column));
+        records::MarketFrame {
+            contract: view.contract as u32,
+            revision: view.revision as u64,
+            bid_ticks,
+            bid_lots,
+            ask_ticks,
+            ask_lots,
+            book_state: view.book_state.to_owned(),
+            best_bid_ticks: view.best_bid_ticks,
+            best_ask_ticks: view.best_ask_ticks,
+            last_ticks: view.last_ticks,
+            last_lots: view.last_lots,
+            last_side: view.last_side.to_owned(),
+            open_ticks: view.open_ticks,
+            high_ticks: view.high_ticks,
+            low_ticks: view.low_ticks,
+            settle_ticks: view.settle_ticks,
+            session_lots: view.session_lots,
+            traded_ticks,
+            traded_bought_lots,
+            traded_sold_lots,
+            recent_ticks,
+            recent_bought_lots,
+            recent_sold_lots,
+            trade_time_ns,
+            trade_ticks,
+            trade_lots,
+            trade_is_buy: self.print_is_buy.into_pyarray(py).unbind(),
+            trades_skipped: self.trades_skipped,
+            broker_time_ns: view.broker_time_ns,
+            receive_mono_ns: view.receive_mono_ns,
+            age_ms: self.age_ms,
+            is_late: view.is_late,
+        }
+    }
+}
+
+/// A series of bars turned into columns, without the interpreter.
+struct BarColumns {
+    view: Arc<BarView>,
+    first_changed: usize,
+    columns: [Column; 6],
+}
+
+impl BarColumns {
+    fn of(view: Arc<BarView>, since_revision: i64) -> Self {
+        let first_changed = view.first_changed(since_revision);
+        let mut columns: [Column; 6] = Default::default();
+        for bar in view.bars[first_changed..].iter().chain(&view.forming) {
+            let values = [
+                bar.time_ns,
+                bar.open_ticks,
+                bar.high_ticks,
+                bar.low_ticks,
+                bar.close_ticks,
+                bar.volume_lots,
+            ];
+            columns
+                .iter_mut()
+                .zip(values)
+                .for_each(|(column, value)| column.push(value));
+        }
+        Self {
+            view,
+            first_changed,
+            columns,
+        }
+    }
+
+    fn into_frame(self, py: Python<'_>) -> records::BarFrame {
+        let is_forming = self.view.forming.is_some();
+        let count = self.view.bars.len() + usize::from(is_forming);
+        let [
+            time_ns,
+            open_ticks,
+            high_ticks,
+            low_ticks,
+            close_ticks,
+            volume_lots,
+        ] = self.columns.map(|column| array(py, column));
+        records::BarFrame {
+            contract: self.view.contract as u32,
+            unit: self.view.unit.to_owned(),
+            number: self.view.number,
+            revision: self.view.revision as u64,
+            first_changed: self.first_changed as i64,
+            count: count as i64,
+            time_ns,
+            open_ticks,
+            high_ticks,
+            low_ticks,
+            close_ticks,
+            volume_lots,
+            is_forming,
+            is_loading: self.view.is_loading,
+        }
+    }
+}

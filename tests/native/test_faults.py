@@ -1,0 +1,121 @@
+"""What the world does to an order: lost answers, late truth, doubled events, broken sockets, and sudden death."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import trading_bot_core as core
+
+from tests.native.rig import ASK, BID, CONTRACT, Gateway, Rig
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def broker_posts(gateway: Gateway, tag: str) -> int:
+    """How many orders with `tag` the gateway was asked to place."""
+    return int(gateway.counters()["posts_by_tag"].get(tag, 0))
+
+
+def is_in_doubt(rig: Rig, tag: str) -> bool:
+    order = rig.order(tag)
+    return order is not None and order.doubt_since_ns > 0
+
+
+def test_a_lost_answer_is_unknown_and_then_settled_with_one_broker_order(rig: Rig) -> None:
+    rig.connect()
+    rig.subscribe()
+    rig.gateway.fault(fault="miss", event="GatewayUserOrder", count=0)
+    rig.gateway.fault(fault="reply_lost", endpoint="Order/place")
+    tag = rig.submit("buy", "limit", limit_ticks=BID - 40)
+    rig.until(lambda: is_in_doubt(rig, tag), "doubt")
+    rig.life(tag, "working")
+    assert broker_posts(rig.gateway, tag) == 1
+
+
+def test_an_order_accepted_and_answered_500_is_found_and_not_sent_again(rig: Rig) -> None:
+    rig.connect()
+    rig.subscribe()
+    rig.gateway.fault(fault="error_after", status=500, endpoint="Order/place")
+    tag = rig.submit("buy", "market")
+    rig.life(tag, "filled")
+    rig.until(lambda: rig.net() == 1, "position of 1")
+    assert broker_posts(rig.gateway, tag) == 1
+
+
+def test_doubled_and_reordered_user_events_count_once(rig: Rig) -> None:
+    rig.connect()
+    rig.subscribe()
+    rig.gateway.fault(fault="duplicate", count=0)
+    rig.gateway.fault(fault="swap", count=0)
+    rig.life(rig.submit("buy", "market", 2), "filled")
+    rig.life(rig.submit("sell", "market"), "filled")
+    rig.until(lambda: rig.net() == 1, "position of 1")
+    assert sum(fill.size_lots for fill in rig.engine.fills()) == 3
+
+
+def test_a_socket_that_drops_in_mid_order_comes_back_and_tells_the_truth(rig: Rig) -> None:
+    rig.connect()
+    rig.subscribe()
+    rig.gateway.fault(fault="miss", event="GatewayUserOrder", count=0)
+    rig.gateway.fault(fault="miss", event="GatewayUserTrade", count=0)
+    rig.gateway.fault(fault="delay_request", endpoint="Order/place", ms=700)
+    tag = rig.submit("buy", "market")
+    rig.until(lambda: (o := rig.order(tag)) and o.life != "intent", "sending")
+    rig.gateway.fault(fault="drop", hub="user")
+    rig.life(tag, "filled")
+    rig.until(lambda: rig.net() == 1, "position of 1")
+    states = [e.link.state for e in rig.events if isinstance(e, core.LinkChanged) and e.link.name == "user"]
+    assert "dead" in states
+    rig.until(lambda: rig.engine.status()["state"] == "live", "the hub again")
+    assert broker_posts(rig.gateway, tag) == 1
+
+
+def test_a_logout_by_the_gateway_is_answered_by_one_login(rig: Rig) -> None:
+    rig.connect()
+    rig.subscribe()
+    rig.gateway.fault(fault="logout", hub="user")
+    rig.until(lambda: any(isinstance(e, core.LinkChanged) and e.link.state == "dead" for e in rig.events), "the logout")
+    rig.until(lambda: rig.engine.status()["state"] == "live", "the new session")
+    rig.engine.arm("test", rig.account, is_armed=True)
+    rig.life(rig.submit("buy", "market"), "filled")
+
+
+CHILD = """
+import os, signal, sys, types
+from pathlib import Path
+from app.services.gateway import Hello
+from tests.native.rig import Rig
+rig = Rig(Path(sys.argv[1]), types.SimpleNamespace(hello=Hello.parse(sys.argv[2])))
+rig.connect()
+rig.subscribe()
+tag = rig.submit("buy", "market")
+rig.until(lambda: rig.order(tag) and rig.order(tag).life != "intent", "sending")
+print(tag, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def child_that_dies(folder: Path, gateway: Gateway) -> str:
+    """Run an engine in a process of its own that is killed while its order has no answer. Returns the order's tag."""
+    hello: dict[str, Any] = {name: getattr(gateway.hello, name) for name in gateway.hello.__dataclass_fields__}
+    command = [sys.executable, "-c", CHILD, str(folder), json.dumps(hello)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == -9, ended.stderr
+    return ended.stdout.strip()
+
+
+def test_an_engine_killed_between_send_and_answer_finds_its_order_by_tag(tmp_path: Path, gateway: Gateway) -> None:
+    gateway.fault(fault="delay_reply", endpoint="Order/place", ms=3_000)
+    gateway.fault(fault="miss", event="GatewayUserOrder", count=2)
+    tag = child_that_dies(tmp_path / "base", gateway)
+    with Rig(tmp_path / "base", gateway) as rig:
+        rig.connect()
+        order = rig.life(tag, "filled")
+        assert order.contract_id == CONTRACT
+        rig.until(lambda: rig.net() == 1, "position of 1")
+        assert broker_posts(gateway, tag) == 1
+        assert [fill.price_ticks for fill in rig.engine.fills()] == [ASK]
