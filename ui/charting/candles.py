@@ -118,10 +118,9 @@ def _draw_volume(
 
 def _on_ground(color: QColor, ground: QColor) -> QColor:
     """The colour at 75 % over the ground: opaque, because a thousand translucent rectangles take a whole frame."""
-    share = VOLUME_ALPHA
+    own, under = VOLUME_ALPHA, 1 - VOLUME_ALPHA
     return QColor(
-        *(
-            round(own * share + under * (1 - share))
-            for own, under in zip(color.getRgb()[:3], ground.getRgb()[:3], strict=True)
-        )
+        round(color.red() * own + ground.red() * under),
+        round(color.green() * own + ground.green() * under),
+        round(color.blue() * own + ground.blue() * under),
     )
