@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
@@ -244,8 +245,11 @@ class Desk(QObject):
     # requests
 
     def _on_order_requested(self, draft: OrderDraft) -> None:
+        # Panels stamp the press with this machine's monotonic clock; the engine counts from its own start.
+        waited_ns = time.monotonic_ns() - draft.pressed_mono_ns if draft.pressed_mono_ns else 0
+        stamped = replace(draft, pressed_mono_ns=self._engine.mono_ns() - waited_ns)
         try:
-            self._services.trading.submit(draft)
+            self._services.trading.submit(stamped)
         except PitdeskError as error:
             self._refused(f"{draft.side.capitalize()} {draft.size_lots}: {error.text}")
 

@@ -388,3 +388,18 @@ def test_columns_fill_the_width_and_never_lose_bid_price_ask(width: int) -> None
 def test_a_row_map_counts_downwards() -> None:
     row_map = RowMap(100, 10)
     assert (row_map.ticks_at(0), row_map.row_of(91), row_map.shows(91), row_map.shows(90)) == (100, 9, True, False)
+
+
+def test_orders_at_one_price_are_listed_and_cancelled_one_by_one(hand: Hand) -> None:
+    orders = [order("a", "buy", BID - 5), order("b", "buy", BID - 5, size_lots=2)]
+    hand.panel.render(frame(), orders, None)
+    hand.panel.grab()
+    hand.press(hand.point("own_buys", BID - 5))
+    menu = hand.grid._menu
+    assert [action.text() for action in menu.actions()] == [
+        "Cancel buy 1 limit, entry, working",
+        "Cancel buy 2 limit, entry, working",
+    ]
+    menu.actions()[1].trigger()
+    menu.close()
+    assert hand.cancels == ["b"]

@@ -67,18 +67,28 @@ def grid_prices(view: Viewport, contract: Contract, theme: Theme) -> list[int]:
     return price_grid(view, ticks_per_unit, min_px=float(theme.measure("chart.grid_min_px_y")))
 
 
-def draw_price_axis(
-    painter: QPainter, theme: Theme, letters: Lettering, view: Viewport, labels: list[tuple[int, str]]
-) -> None:
-    """Ground and labels right of the plot."""
+def draw_price_axis(painter: QPainter, theme: Theme, view: Viewport) -> None:
+    """Ground right of the plot."""
     x = int(view.width)
     painter.fillRect(x, 0, PRICE_AXIS, int(view.height) + TIME_AXIS, theme.color("surface.header"))
     painter.fillRect(x, 0, 1, int(view.height) + TIME_AXIS, theme.color("line.border"))
+
+
+def draw_price_labels(
+    painter: QPainter,
+    theme: Theme,
+    letters: Lettering,
+    view: Viewport,
+    labels: list[tuple[int, str]],
+    taken: list[tuple[float, float]],
+) -> None:
+    """Grid prices, except where a tag or plate stands: taken holds (top, bottom) in pixels."""
     color = theme.color("chart.axis_text")
     for ticks, text in labels:
         y = view.y_of(ticks)
-        if 8 <= y <= view.height - 8:
-            letters.right(painter, x + PRICE_AXIS - 8, y - 9, TAG_HEIGHT, text, "caption", color, 400)
+        is_covered = any(top < y + 7 and y - 7 < bottom for top, bottom in taken)
+        if 8 <= y <= view.height - 8 and not is_covered:
+            letters.right(painter, view.width + PRICE_AXIS - 8, y - 9, TAG_HEIGHT, text, "caption", color, 400)
 
 
 def price_labels(prices: list[int], contract: Contract) -> list[tuple[int, str]]:
@@ -150,20 +160,36 @@ def draw_time_axis(
     letters.right(painter, width + PRICE_AXIS - 8, y, TIME_AXIS, "CT", "caption", color, 400)
 
 
-def draw_tags(painter: QPainter, theme: Theme, letters: Lettering, view: Viewport, tags: list[Tag]) -> list[float]:
-    """Draw the tags of prices in view; returns the centre of each."""
-    tags = [tag for tag in tags if view.bottom_ticks <= tag.ticks <= view.top_ticks]
-    true = [view.y_of(tag.ticks) for tag in tags]
-    centres = push_apart(true, [tag.rank for tag in tags], TAG_HEIGHT, view.height)
+class PlacedTag(NamedTuple):
+    """A tag on the screen: its tip on the true price, its body where there is room."""
+
+    tag: Tag
+    tip: float
+    centre: float
+
+    @property
+    def span(self) -> tuple[float, float]:
+        return self.centre - TAG_HEIGHT / 2, self.centre + TAG_HEIGHT / 2
+
+
+def place_tags(view: Viewport, tags: list[Tag]) -> list[PlacedTag]:
+    """Tags of prices in view, pushed apart."""
+    seen = [tag for tag in tags if view.bottom_ticks <= tag.ticks <= view.top_ticks]
+    true = [view.y_of(tag.ticks) for tag in seen]
+    centres = push_apart(true, [tag.rank for tag in seen], TAG_HEIGHT, view.height)
+    return [PlacedTag(tag, tip, round(centre)) for tag, tip, centre in zip(seen, true, centres, strict=True)]
+
+
+def draw_tags(painter: QPainter, theme: Theme, letters: Lettering, view: Viewport, placed: list[PlacedTag]) -> None:
+    """Arrow-shaped tags on the price axis."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    for tag, tip, centre in zip(tags, true, centres, strict=True):
-        _draw_tag(painter, theme, letters, (view.width, tip, round(centre)), tag)
+    for item in placed:
+        _draw_tag(painter, theme, letters, view.width, item)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
-    return centres
 
 
-def _draw_tag(painter: QPainter, theme: Theme, letters: Lettering, place: tuple[float, float, float], tag: Tag) -> None:
-    x, tip, centre = place
+def _draw_tag(painter: QPainter, theme: Theme, letters: Lettering, x: float, item: PlacedTag) -> None:
+    tag, tip, centre = item
     top, bottom = centre - TAG_HEIGHT / 2, centre + TAG_HEIGHT / 2
     right = x + PRICE_AXIS - 1
     shape = QPolygonF(

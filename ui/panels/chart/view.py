@@ -22,11 +22,13 @@ from ui.charting.axes import (
     draw_countdown,
     draw_grid,
     draw_price_axis,
+    draw_price_labels,
     draw_tags,
     draw_time_axis,
     draw_time_tag,
     future_labels,
     grid_prices,
+    place_tags,
     price_labels,
     time_labels,
 )
@@ -45,6 +47,7 @@ from ui.charting.overlays import (
     order_handles,
     place_handles,
 )
+from ui.charting.sessions import REGULAR_HOURS, draw_openings, draw_sessions, outside_runs
 from ui.charting.standing import crosses_market, price_change, working_price
 from ui.charting.viewport import DEFAULT_PITCH, Viewport, auto_range, needs_rescale
 from ui.formatting import chicago, price_text, ticks_text
@@ -107,6 +110,7 @@ class ChartView(QWidget):
         self._history: QPixmap | None = None
         self._history_key: tuple[object, ...] = ()
         self._top_volume = 1
+        self._axis_labels: list[tuple[int, str]] = []
         self._frame: MarketFrame | None = None
         self._orders: list[Order] = []
         self._position: Position | None = None
@@ -629,18 +633,32 @@ class ChartView(QWidget):
         labels = time_labels(times, view, self.interval.seconds, min_px)
         labels += future_labels(times, view, self.interval.seconds, min_px)
         prices = grid_prices(view, contract, theme) if contract is not None else []
-        draw_grid(painter, theme, view, prices, [bar for bar, _text in labels])
         first, last = view.visible(self.series.count)
+        runs = self._outside_hours(first, last)
+        draw_sessions(painter, theme, view, runs)
+        draw_grid(painter, theme, view, prices, [bar for bar, _text in labels])
         closed = self.series.count - 1 if self.series.is_forming else self.series.count
         painter.setClipRect(0, 0, int(view.width), int(view.height))
         self._top_volume = visible_volume(self.series, view)
         draw_bars(painter, theme, view, self.series, (first, min(last, closed)), self._top_volume)
+        if runs and contract is not None:
+            opens = REGULAR_HOURS[contract.root][0]
+            words = f"Regular hours {opens // 60:02d}:{opens % 60:02d}"
+            draw_openings(painter, theme, self._letters, view, runs, words, self.series.count)
         painter.setClipping(False)
-        axis = price_labels(prices, contract) if contract is not None else []
-        draw_price_axis(painter, theme, self._letters, view, axis)
+        self._axis_labels = price_labels(prices, contract) if contract is not None else []
+        draw_price_axis(painter, theme, view)
         draw_time_axis(painter, theme, self._letters, view, labels)
         painter.end()
         return pixmap
+
+    def _outside_hours(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Runs of bars outside regular hours; none where bars are longer than an hour or too narrow to tell."""
+        contract = self._context.contract
+        hours = REGULAR_HOURS.get(contract.root) if contract is not None else None
+        if hours is None or self.interval.seconds > 3_600 or self.view.pitch < 0.5:
+            return []
+        return outside_runs(self.series.bars.time_ns, first, last, hours)
 
     def _paint_forming(self, painter: QPainter) -> None:
         count = self.series.count
@@ -688,14 +706,21 @@ class ChartView(QWidget):
         last = self._frame.last_ticks if self._frame is not None else None
         if last is not None:
             tags.append(Tag(last, price_text(last, contract), "light", rank=0))
-            if self._countdown() and view.bottom_ticks <= last <= view.top_ticks:
-                place = (view.width, round(view.y_of(last)))
-                draw_countdown(painter, theme, self._letters, place, self._countdown())
-        draw_tags(painter, theme, self._letters, view, tags)
+        placed = place_tags(view, tags)
+        taken = [item.span for item in placed]
+        countdown = self._countdown()
+        plate = next((item.centre for item in placed if item.tag.style == "light"), None) if countdown else None
+        if plate is not None:
+            taken.append((plate, plate + 25))
+        draw_price_labels(painter, theme, self._letters, view, self._axis_labels, taken)
+        if plate is not None:
+            draw_countdown(painter, theme, self._letters, (view.width, plate), countdown)
+        draw_tags(painter, theme, self._letters, view, placed)
         pointer = self._pointer
         if pointer is not None and pointer.x() <= view.width and pointer.y() <= view.height:
             ticks = view.tick_at(pointer.y())
-            draw_tags(painter, theme, self._letters, view, [Tag(ticks, price_text(ticks, contract), "grey")])
+            grey = place_tags(view, [Tag(ticks, price_text(ticks, contract), "grey")])
+            draw_tags(painter, theme, self._letters, view, grey)
             bar = min(max(0, round(view.bar_at(pointer.x()))), self.series.count - 1)
             if self.series.count:
                 text = chicago(int(self.series.bars.time_ns[bar])).strftime(self._time_format())

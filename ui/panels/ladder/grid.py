@@ -11,9 +11,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
-from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QAction,
+    QColor,
+    QFocusEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QApplication, QMenu, QSizePolicy, QWidget
 
 from ui.bridge import OrderDraft
 from ui.charting.standing import STOP_KINDS, crosses_market, price_change, working_price
@@ -148,6 +158,8 @@ class LadderGrid(QWidget):
         self.setMinimumSize(296, 200)
         self.setAccessibleName("Depth ladder")
         self._columns: dict[str, Column] = lay_out(478)
+        self._menu = QMenu(self)
+        self._menu.triggered.connect(self._on_menu)
 
     def _set_up_timers(self) -> None:
         self._release_timer = QTimer(self)
@@ -510,6 +522,8 @@ class LadderGrid(QWidget):
         elif event.button() == Qt.MouseButton.RightButton:
             for key in mark.keys:
                 self.cancel_requested.emit(key)
+        elif event.button() == Qt.MouseButton.LeftButton and len(mark.keys) > 1 and mark.look != "ghost":
+            self._list_orders(mark.keys, event.globalPosition().toPoint())
         elif event.button() == Qt.MouseButton.LeftButton and mark.look in (
             "working",
             "changing",
@@ -521,6 +535,21 @@ class LadderGrid(QWidget):
             if order is not None and price is not None:
                 head = f"{order.side[0].upper()}{order.size_lots - order.filled_lots}"
                 self._drag = Drag(order.key, order.side, head, price, event.position())
+
+    def _list_orders(self, keys: tuple[str, ...], place: QPoint) -> None:
+        """Orders that share a price, each with its own cancel."""
+        self._menu.clear()
+        for order in self._orders:
+            if order.key in keys:
+                left = order.size_lots - order.filled_lots
+                words = f"Cancel {order.side} {left} {order.kind.replace('_', ' ')}, {order.role}, {order.look}"
+                action = QAction(words.replace("part_filled", "part-filled"), self._menu)
+                action.setData(order.key)
+                self._menu.addAction(action)
+        self._menu.popup(place)
+
+    def _on_menu(self, action: QAction) -> None:
+        self.cancel_requested.emit(action.data())
 
     def _press_size(self, cell: Cell, event: QMouseEvent) -> None:
         intent = self._intent(cell, event.button(), event.modifiers())
