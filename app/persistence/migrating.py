@@ -5,36 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from app.errors import StoreUnavailable
 
+HEAD = "0001"
+
 # Data files beside this module: the bundle ships them as such, because Alembic reads its scripts from a folder.
-_SCRIPTS = Path(__file__).parent / "migrations"
+SCRIPTS = Path(__file__).parent / "migrations"
 _SCHEMA = "app"
 
 
 def upgrade(engine: sa.Engine) -> None:
     """Run what is missing, in one transaction. Raises StoreUnavailable when a newer program has been here."""
-    config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}"))
         held = _version(connection)
-        scripts = ScriptDirectory.from_config(config)
-        known = {script.revision for script in scripts.walk_revisions()}
-        if held is not None and held not in known:
-            raise StoreUnavailable(
-                f"The app store has schema {held}, newer than this program knows ({scripts.get_current_head()}). "
-                "Start the newer program, or choose another base directory."
-            )
-        if held == scripts.get_current_head():
-            return
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        if held != HEAD:
+            _migrate(connection, held)
+
+
+def _migrate(connection: sa.Connection, held: str | None) -> None:
+    # Alembic costs a quarter of a second to import; nearly every start finds the newest schema and needs none of it.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if held is not None and held not in known:
+        raise StoreUnavailable(
+            f"The app store has schema {held}, newer than this program knows ({HEAD}). "
+            "Start the newer program, or choose another base directory."
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, HEAD)
 
 
 def _version(connection: sa.Connection) -> str | None:

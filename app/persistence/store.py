@@ -7,13 +7,12 @@ newer: news may arrive twice and out of order, and after a restart the engine te
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import domain
@@ -182,8 +181,7 @@ class AppStore:
         if not rows:
             return
         # Both dialects speak the same ON CONFLICT, but SQLAlchemy has no common form of it.
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        statement: Any = insert(table)
+        statement: Any = _dialect_insert(self._engine.dialect.name)(table)
         statement = statement.on_conflict_do_update(
             index_elements=list(unique),
             set_={name: statement.excluded[name] for name in changes},
@@ -204,6 +202,17 @@ def _create_engine(address: sa.URL) -> sa.Engine:
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _dialect_insert(dialect: str) -> Callable[[sa.Table], Any]:
+    # Each import of a dialect costs a start what a person can see; one program uses one of them.
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        return postgresql_insert
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+    return sqlite_insert
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -1,7 +1,8 @@
 """Where the API key comes from: the system's keyring, then PITDESK_API_KEY, then a question. Never a file.
 
 The key is a plain `str` only between `Secret.reveal()` and the engine's `connect`; everything that prints a `Secret`
-prints nothing of it, and the redactor knows it from the moment it is read.
+prints nothing of it, and the redactor knows it from the moment it is read. The keyring is imported where it is asked: a
+practice session never needs it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,6 @@ import logging
 import os
 from collections.abc import Callable, MutableMapping
 from urllib.parse import urlsplit
-
-import keyring
-import keyring.errors
 
 from app import logs
 from app.errors import CredentialsMissing
@@ -78,6 +76,9 @@ def find_api_key(
 
 def store_api_key(user_name: str, rest_url: str, secret: Secret) -> bool:
     """Put the key into the system's keyring; False when this system has none."""
+    import keyring
+    import keyring.errors
+
     try:
         keyring.set_password(KEYRING_SERVICE, _entry(user_name, rest_url), secret.reveal())
     except keyring.errors.KeyringError:
@@ -87,6 +88,9 @@ def store_api_key(user_name: str, rest_url: str, secret: Secret) -> bool:
 
 
 def forget_api_key(user_name: str, rest_url: str) -> None:
+    import keyring
+    import keyring.errors
+
     try:
         keyring.delete_password(KEYRING_SERVICE, _entry(user_name, rest_url))
     except keyring.errors.KeyringError:
@@ -94,6 +98,9 @@ def forget_api_key(user_name: str, rest_url: str) -> None:
 
 
 def _read_keyring(user_name: str, rest_url: str) -> Secret | None:
+    import keyring
+    import keyring.errors
+
     try:
         text = keyring.get_password(KEYRING_SERVICE, _entry(user_name, rest_url))
     except keyring.errors.KeyringError:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 
-import keyring
-import keyring.errors
-
 from app import native
 from app.config import Directories, Options
 from app.crash import CrashFolder
@@ -75,6 +72,9 @@ def _gateway() -> _Check:
 
 
 def _keyring() -> _Check:
+    import keyring
+    import keyring.errors
+
     try:
         keyring.get_password("pitdesk-doctor", "nobody")
     except keyring.errors.KeyringError as error:

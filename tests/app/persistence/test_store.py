@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.errors import StoreUnavailable
 from app.native import Notice
-from app.persistence import AppStore
+from app.persistence import AppStore, migrating
 from app.persistence.store import Layout
 from app.persistence.tables import metadata
 from tests.app.records import account, fill, order
@@ -134,6 +134,12 @@ def test_a_store_of_a_newer_program_is_left_alone(url: str, store: AppStore, reo
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreUnavailable, match="newer than this program"):
         reopen()
+
+
+def test_the_named_head_is_the_newest_migration() -> None:
+    from alembic.script import ScriptDirectory
+
+    assert ScriptDirectory(str(migrating.SCRIPTS)).get_current_head() == migrating.HEAD
 
 
 def test_the_migrations_build_what_the_tables_declare(store: AppStore) -> None:
