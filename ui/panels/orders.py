@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from app.domain import Contract, Order
 
 COLUMNS = (
-    Column("state", "State", 104, "left"),
-    Column("order", "Order", 146, "left"),
-    Column("done", "Done", 44),
-    Column("price", "Price", 76),
-    Column("away", "Away", 52),
-    Column("queue", "Ahead in queue", 96),
-    Column("held", "Held by", 64, "left"),
-    Column("account", "Account", 84, "left"),
-    Column("age", "Age", 56),
+    Column("state", "State", 98, "left"),
+    Column("order", "Order", 140, "left"),
+    Column("done", "Done", 40),
+    Column("price", "Price", 70),
+    Column("away", "Away", 48),
+    Column("queue", "Ahead in queue", 98),
+    Column("held", "Held by", 60, "left"),
+    Column("account", "Account", 72, "left"),
+    Column("age", "Age", 48),
 )
 _WORDS = {
     "sending": "Sending",
