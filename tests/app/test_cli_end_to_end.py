@@ -183,6 +183,26 @@ def _running_window(base: Path, market: GatewayProcess, account: str) -> Iterato
         loop.close()
 
 
+def test_a_day_of_commands_leaves_no_secret_in_any_file_or_answer(
+    ask: Ask, account: str, market: GatewayProcess, base: Path
+) -> None:
+    said = [
+        json.dumps(ask(*words)[1])
+        for words in (
+            ["accounts", "-o", "log.level=debug"],
+            ["buy", "1", "MNQ", "--account", account, "--yes", "-o", "log.level=debug"],
+            ["flatten", "--account", account, "-o", "log.level=debug"],
+            ["orders", "--all", "-o", "log.level=debug"],
+        )
+    ]
+    outputs = {str(path): path.read_bytes() for path in base.rglob("*") if path.is_file()}
+    outputs["answers"] = "".join(said).encode()
+    assert {"pitdesk.jsonl", "app.db", "orders.journal"} <= {Path(name).name for name in outputs}
+    for name, content in outputs.items():
+        for secret in (market.hello.api_key, market.hello.control_token, "eyJ"):
+            assert secret.encode() not in content, name
+
+
 def test_sigterm_ends_a_command_in_order(market: GatewayProcess, base: Path, tmp_path: Path) -> None:
     hello = tmp_path / "hello.json"
     hello.write_text(json.dumps(asdict(market.hello)))
