@@ -20,12 +20,11 @@ use crate::feed::{MarketSource, SourceConfig};
 
 use depth_replay::DepthReplay;
 use model::Model;
-pub use model::default_start;
 use records::Table;
 use script::Script;
 use tape_replay::TapeReplay;
 
-/// Opens a source. `now` (UTC nanoseconds) is where the clock of a model or a script begins; see [`default_start`].
+/// Opens a source. `now` (UTC nanoseconds) is where the clock of a model or a script begins.
 ///
 /// # Errors
 /// Says which file cannot be played, and why.
@@ -103,6 +102,7 @@ fn without_month(part: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feed::{Bar, BarUnit, FeedEvent};
 
     #[test]
     fn the_product_of_a_recording_is_read_from_its_file_name() {
@@ -118,6 +118,93 @@ mod tests {
             root("btcusdt.csv")
                 .unwrap_err()
                 .contains("names no listed product")
+        );
+    }
+    /// A shared recording; `None`, said aloud, where the recordings are not at hand.
+    fn shared(file: &str) -> Option<std::path::PathBuf> {
+        let root = std::env::var_os("PITDESK_SHARED").map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+            std::path::PathBuf::from,
+        );
+        let path = root.join("data").join(file);
+        if !path.exists() {
+            eprintln!(
+                "SKIPPED: {} is absent, its replay is not checked",
+                path.display()
+            );
+            return None;
+        }
+        Some(path)
+    }
+
+    /// Minutes built from the prints of a replay, played to its end.
+    fn replayed_minutes(path: &Path) -> Vec<Bar> {
+        let mut source = open_replay(path, &ContractTable::at(0), 1).unwrap();
+        let (mut out, mut folder) = (Vec::new(), bars::Folder::new(BarUnit::Minute, 1));
+        let mut next = Some(source.start_time());
+        while let Some(at) = next {
+            next = source.advance(at + session::HOUR, &mut out);
+            for tagged in out.drain(..) {
+                if let FeedEvent::Print {
+                    at, ticks, lots, ..
+                } = tagged.event
+                {
+                    folder.add_print(at, ticks, lots);
+                }
+            }
+        }
+        folder.finish(0, i64::MAX)
+    }
+
+    fn recorded_minutes(path: &Path, tick_nano: i64) -> Vec<Bar> {
+        let rows = records::bars(Table::open(path).unwrap(), tick_nano).unwrap();
+        let bar = |row: records::BarRow| {
+            let [open, high, low, close] = row.prices;
+            Bar {
+                at: row.at,
+                open,
+                high,
+                low,
+                close,
+                lots: row.lots,
+            }
+        };
+        rows.into_iter().map(bar).collect()
+    }
+
+    #[test]
+    fn two_weeks_of_recorded_minutes_come_back_from_their_prints_unchanged() {
+        let Some(path) = shared("bars/nq_20231119_20231204/nq_1m_utc.csv.gz") else {
+            return;
+        };
+        let minutes = replayed_minutes(&path);
+        assert_eq!(minutes.len(), 14_714);
+        assert!(minutes == recorded_minutes(&path, 250_000_000));
+    }
+
+    #[test]
+    fn recorded_gold_ticks_give_the_vendors_minutes() {
+        let Some(ticks) = shared("ticks/gc_gcz3_20131007_ticks.csv.gz") else {
+            return;
+        };
+        let Some(bars) = shared("bars/gc_gcz3_20131007_20131008_trades_1m.csv.gz") else {
+            return;
+        };
+        let minutes = replayed_minutes(&ticks);
+        assert_eq!(minutes.len(), 1_314);
+        let vendor = recorded_minutes(&bars, 100_000_000);
+        let volume_off: Vec<i64> = minutes
+            .iter()
+            .zip(&vendor)
+            .filter_map(|(ours, theirs)| {
+                assert_eq!(Bar { lots: 0, ..*ours }, Bar { lots: 0, ..*theirs });
+                Some((ours.lots - theirs.lots).abs()).filter(|off| *off > 0)
+            })
+            .collect();
+        assert_eq!(
+            volume_off,
+            [2],
+            "the vendor's volume is known to be off in one minute"
         );
     }
 }

@@ -74,12 +74,12 @@ static TRADED: [Trading; 6] = [
         root: "MNQ",
         family: &NASDAQ,
         lots_a_day: 1_650_000.0,
-        lots_a_print: 2.3,
+        lots_a_print: 3.0,
         style: BookStyle {
             top_lots: 11.0,
             deepening: 2.6,
         },
-        stirs_a_print: 1.0,
+        stirs_a_print: 0.6,
     },
     Trading {
         root: "MES",
@@ -152,11 +152,6 @@ struct Market {
     traded: HashMap<usize, &'static Trading>,
     /// Sessions already computed, by family key and trade date.
     days: Mutex<HashMap<(u64, i64), Arc<DayPath>>>,
-}
-
-/// 08:25 Chicago, five minutes before the stock market opens, of the session that trades at `now` or comes next.
-pub fn default_start(now: i64) -> i64 {
-    Session::at_or_after(now).map_or(now, |session| session.open + (15 * 60 + 25) * MINUTE)
 }
 
 impl Model {
@@ -374,15 +369,6 @@ mod tests {
             }
         }
         folder.finish(0, i64::MAX)
-    }
-
-    #[test]
-    fn the_clock_begins_five_minutes_before_the_stock_market() {
-        assert_eq!(default_start(START + 3 * MINUTE), START);
-        assert_eq!(
-            default_start(START + 13 * 60 * MINUTE),
-            START + 24 * 60 * MINUTE
-        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::dice::Dice;
 use super::session::{MINUTE, SESSION_MINUTES, Session, weekday};
 
 /// Random steps inside a minute, from which its high and low come.
-const STEPS: usize = 4;
+const STEPS: usize = 6;
 
 /// A product as the model knows it; mini and micro share it.
 #[derive(PartialEq, Debug)]
