@@ -56,7 +56,7 @@ _PASSED_ON = ("gateway", "run")
 _TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "accounts": ("name", "word", "kind", "balance", "id"),
     "contracts": ("name", "id", "description", "tick", "tick_value", "is_active"),
-    "positions": ("account", "name", "net_lots", "average", "open_pnl", "realised"),
+    "positions": ("account", "name", "net_lots", "average", "mark", "open_pnl", "realised"),
     "orders": (
         "key",
         "account",

@@ -127,9 +127,9 @@ class ControlDesk:
         contracts = {contract.id: contract for contract in await self._contracts()}
         positions = [Position(**row) for row in await self._client.call("positions")]
         return [
-            desk.position_row(position, contracts[position.contract_id], names)
+            desk.position_row(position, contracts.get(position.contract_id), names)
             for position in positions
-            if position.account_id in wanted and position.contract_id in contracts
+            if position.account_id in wanted and position.net_lots
         ]
 
     async def orders(self, account: str | None, *, with_done: bool) -> list[Row]:

@@ -6,19 +6,21 @@ one and a person the other.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from app import domain
 from app.domain import Account, Contract, Order, Position
-from app.errors import InvalidOrder
+from app.errors import InvalidOrder, NotConnected
 from app.native import MarketFrame
 from app.services import session, trading
 from app.services.composition import Services
 from app.services.trading import OrderDraft
 
 SOURCE = "cli"
+_MARK_DEADLINE_S = 3.0
 
 Row = dict[str, Any]
 
@@ -74,12 +76,18 @@ class HeadlessDesk:
     async def positions(self, account: str | None) -> list[Row]:
         wanted = await self._follow(account)
         contracts = self._contracts()
+        for contract_id in {position.contract_id for position in self._open_positions(wanted)} & contracts.keys():
+            # Without a price there is no open profit to show; a closed market is no reason to show no position.
+            with contextlib.suppress(NotConnected):
+                await self._services.market.first_quote(contracts[contract_id], _MARK_DEADLINE_S)
         names = self._names()
         return [
-            position_row(position, contracts[position.contract_id], names)
-            for position in self._engine.positions()
-            if position.account_id in wanted and position.contract_id in contracts
+            position_row(position, contracts.get(position.contract_id), names)
+            for position in self._open_positions(wanted)
         ]
+
+    def _open_positions(self, accounts: set[int]) -> list[Position]:
+        return [held for held in self._engine.positions() if held.net_lots and held.account_id in accounts]
 
     async def orders(self, account: str | None, *, with_done: bool) -> list[Row]:
         wanted = await self._follow(account)
@@ -230,19 +238,22 @@ def quote_row_of(contract: Contract, view: Mapping[str, Any]) -> Row:
     }
 
 
-def position_row(position: Position, contract: Contract, names: dict[int, str]) -> Row:
+def position_row(position: Position, contract: Contract | None, names: dict[int, str]) -> Row:
+    mark = position.mark_ticks
     return {
         "account_id": position.account_id,
         "account": names.get(position.account_id, ""),
         "contract_id": position.contract_id,
-        "name": contract.name,
+        "name": contract.name if contract else position.contract_id,
         "net_lots": position.net_lots,
-        "average": domain.average_price_text(contract, position.average_ticks_1e4) if position.net_lots else None,
-        "open_pnl_1e4": position.open_pnl_1e4,
-        "open_pnl": domain.money_text(position.open_pnl_1e4, is_signed=True),
+        "average": domain.average_price_text(contract, position.average_ticks_1e4) if contract else None,
+        "mark": contract.price_text(mark) if contract and mark is not None else None,
+        "open_pnl_1e4": None if mark is None else position.open_pnl_1e4,
+        "open_pnl": None if mark is None else domain.money_text(position.open_pnl_1e4, is_signed=True),
         "realised_1e4": position.realised_1e4,
         "realised": domain.money_text(position.realised_1e4, is_signed=True),
         "fees_1e4": position.fees_1e4,
+        "stop_lots": position.stop_lots,
         "is_disputed": position.is_disputed,
     }
 

@@ -80,9 +80,11 @@ def test_a_market_order_fills_makes_a_position_and_is_flattened(ask: Ask, accoun
     assert (told["order"]["life"], told["order"]["filled_lots"]) == ("filled", 2)
     _, told = ask("positions", "--account", account)
     assert [(row["net_lots"], row["average"]) for row in told["positions"]] == [(2, "21500.2500")]
+    assert [row["stop_lots"] for row in told["positions"]] == [0]
+    assert told["positions"][0]["open_pnl"] is not None
     code, told = ask("flatten", "--account", account)
     assert code == 0, told
-    assert all(row["net_lots"] == 0 for row in ask("positions")[1]["positions"])
+    assert ask("positions")[1] == {"positions": []}
     store = AppStore.open("", base)
     gateways = {row["gateway"] for row in store._rows(_every_account())}
     (gateway,) = gateways
@@ -181,6 +183,16 @@ def _running_window(base: Path, market: GatewayProcess, account: str) -> Iterato
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def test_a_base_directory_held_by_an_engine_that_cannot_be_asked_is_busy(
+    ask: Ask, account: str, market: GatewayProcess, base: Path
+) -> None:
+    with _running_window(base, market, account):
+        (base / "control.sock").unlink()
+        code, told = ask("accounts")
+    assert (code, told["error"]["kind"]) == (7, "EngineBusy")
+    assert str(os.getpid()) in told["error"]["text"]
 
 
 def test_a_day_of_commands_leaves_no_secret_in_any_file_or_answer(
