@@ -632,6 +632,35 @@ class ConditionStrip(QWidget):
             )
 
 
+class ElidedLabel(QWidget):
+    """One line of body text that ends in an ellipsis where it does not fit; the whole text is its tooltip."""
+
+    def __init__(self, theme: Theme, token: str = "text.secondary", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._text = ""
+        self._token = token
+        self.setFixedHeight(18)
+        theme.changed.connect(self.update)
+
+    def text(self) -> str:
+        """The whole text."""
+        return self._text
+
+    def show_text(self, text: str, token: str = "") -> None:
+        """Take over a text and, where given, its colour token; repaints only on a difference."""
+        wanted = token or self._token
+        if (text, wanted) != (self._text, self._token):
+            self._text, self._token = text, wanted
+            self.setToolTip(text)
+            self.setAccessibleName(text)
+            self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        draw_elided(painter, QRectF(self.rect()), self._text, self._theme.font("body"), self._theme.color(self._token))
+
+
 def caption(text: str, parent: QWidget | None = None, role: str = "caption") -> QLabel:
     """A label in a style-sheet role: caption, muted, secondary, title, em, figure, danger, mono."""
     label = QLabel(text, parent)

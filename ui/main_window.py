@@ -22,6 +22,7 @@ from PySide6.QtGui import QAction, QCloseEvent, QMouseEvent, QPainter, QPaintEve
 from PySide6.QtWidgets import (
     QDockWidget,
     QHBoxLayout,
+    QLayout,
     QMainWindow,
     QMenu,
     QMenuBar,
@@ -425,9 +426,11 @@ class TabbedPanel(QWidget):
         self.tabs = QTabBar(self.header)
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
+        self.tabs.setUsesScrollButtons(False)
         self.tabs.setFixedHeight(27)
         self._row = QHBoxLayout(self.header)
         self._row.setContentsMargins(4, 0, 6, 1)
+        self._row.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
         self._row.setSpacing(4)
         self._row.addWidget(self.tabs)
         self._row.addStretch(1)
@@ -483,6 +486,10 @@ class _HeaderStrip(QWidget):
         self._theme = theme
         self.setFixedHeight(theme.measure("size.panel_header"))
         theme.changed.connect(self.update)
+
+    def minimumSizeHint(self) -> QSize:
+        # A count that appears in a tab must not widen the dock.
+        return QSize(240, self.height())
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)

@@ -10,7 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QMenu, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from ui import formatting
-from ui.controls import caption
+from ui.controls import ElidedLabel, caption
 from ui.painting import AccountView, Marker
 from ui.tables import Cell, Column, Row, RowTable
 from ui.theme import Theme
@@ -69,9 +69,7 @@ class OrdersPanel(QWidget):
         self.empty = caption("No working orders. Send one from ladder, chart or ticket.", self, "muted")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.actions_bar = self._make_actions()
-        self.newest_reject = caption("", self, "danger")
-        self.newest_reject.setContentsMargins(8, 0, 8, 0)
-        self.newest_reject.setFixedHeight(26)
+        self.newest_reject = ElidedLabel(theme, "status.danger", self)
         body = QWidget(self)
         self._stack = QStackedLayout(body)
         self._stack.addWidget(self.table)
@@ -80,7 +78,10 @@ class OrdersPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(body, 1)
-        column.addWidget(self.newest_reject)
+        foot = QHBoxLayout()
+        foot.setContentsMargins(8, 4, 8, 4)
+        foot.addWidget(self.newest_reject)
+        column.addLayout(foot)
 
     def render(  # type: ignore[override] # the house's verb; Qt's own render is not virtual
         self,
@@ -149,15 +150,14 @@ class OrdersPanel(QWidget):
     def _show_newest_reject(self) -> None:
         bad = [order for order in self._orders.values() if order.life in _BAD_LIVES]
         if not bad:
-            self.newest_reject.setText("")
+            self.newest_reject.show_text("")
             return
         order = max(bad, key=lambda each: each.updated_ns)
         contract = self._last[1].get(order.contract)
         name = contract.name if contract else order.contract_id
         words = f"{order.side.capitalize()} {order.size_lots} {name}: {order.reason}"
         text = f"{formatting.clock_text(order.updated_ns)}  Rejected: {words}"
-        self.newest_reject.setText(text)
-        self.newest_reject.setToolTip(text)
+        self.newest_reject.show_text(text)
 
     def _on_group_clicked(self) -> None:
         button = self.sender()
@@ -250,7 +250,7 @@ def order_row(
     side_token = "text.muted" if is_done else f"side.{order.side}_text"
     lead = ("\u2514 " if order.parent_id else "") + order.side.capitalize() + f" {order.size_lots} "
     kind = order.role.capitalize() if order.role in ("stop", "target") else formatting.kind_word(order.kind)
-    has_queue = not is_done and order.kind == "limit" and order.queue_ahead_max >= 0
+    has_queue = not is_done and order.kind in ("limit", "join_bid", "join_ask")
     age_ms = max(0, (now_ns - (order.updated_ns if not is_done else order.created_ns)) // 1_000_000)
     cells = (
         _state_cell(order),

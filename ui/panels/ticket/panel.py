@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QToolButton
 
 from ui import formatting
 from ui.bridge import OrderDraft
-from ui.controls import HoldButton, PanelFrame, Segmented, SendButton, caption
+from ui.controls import ElidedLabel, HoldButton, PanelFrame, Segmented, SendButton, caption
 from ui.painting import PanelContext, icon
 from ui.panels.ticket import plan
 from ui.panels.ticket.parts import ExitsSketch, PositionStrip, PreviewBlock, Stepper
@@ -31,6 +31,7 @@ _KINDS = [
     [("market", "Market"), ("limit", "Limit"), ("stop", "Stop")],
     [("join_bid", "Join bid"), ("join_ask", "Join ask"), ("trailing_stop", "Trail")],
 ]
+_RESULT_TOKENS = {"refused": "status.danger", "unknown": "status.caution"}
 _RESULT_GLYPHS = {"done": "\u2713", "cancelled": "\u00d7", "refused": "!", "unknown": "?"}
 
 
@@ -79,11 +80,8 @@ class TicketPanel(PanelFrame):
         """Add a line to the last three results. outcome: done, cancelled, refused, unknown."""
         self._results.appendleft((time_ns, outcome, text))
         for line, (stamp, what, words) in zip(self._result_lines, self._results, strict=False):
-            line.setText(f"{formatting.clock_text(stamp)}  {_RESULT_GLYPHS.get(what, '')}  {words}")
-            line.setToolTip(words)
-            line.setProperty("role", "danger" if what == "refused" else "secondary")
-            line.style().unpolish(line)
-            line.style().polish(line)
+            token = _RESULT_TOKENS.get(what, "text.secondary")
+            line.show_text(f"{formatting.clock_text(stamp)}  {_RESULT_GLYPHS.get(what, '')}  {words}", token)
 
     def set_size(self, lots: int) -> None:
         """Put a quantity into the box."""
@@ -112,10 +110,9 @@ class TicketPanel(PanelFrame):
         form.addSpacing(8)
         self._add_send(form)
         self._add_management(form)
-        self._result_lines = [caption("", body, "secondary") for _ in range(3)]
+        self._result_lines = [ElidedLabel(theme, parent=body) for _ in range(3)]
         form.addSpacing(6)
         for line in self._result_lines:
-            line.setFixedHeight(18)
             form.addWidget(line)
         form.addStretch(1)
         return body
@@ -144,7 +141,7 @@ class TicketPanel(PanelFrame):
             self._pads.append(pad)
             row.addWidget(pad, 1)
         form.addLayout(row)
-        self.size_note = caption("", self, "muted")
+        self.size_note = ElidedLabel(self.context.theme, parent=self)
         self.size_note.setFixedHeight(20)
         form.addWidget(self.size_note)
 
@@ -167,7 +164,7 @@ class TicketPanel(PanelFrame):
         self.lock_button.setProperty("role", "flat")
         self.lock_button.setAccessibleName("Price follows the market or is locked")
         self.lock_button.clicked.connect(self._on_lock)
-        self.price_note = caption("", self, "secondary")
+        self.price_note = ElidedLabel(self.context.theme, parent=self)
         row.addWidget(self.price_box)
         row.addWidget(self.lock_button)
         row.addWidget(self.price_note, 1)
@@ -286,8 +283,7 @@ class TicketPanel(PanelFrame):
             pad.setChecked(lots == self.form.size_lots)
         note, is_bad = plan.limit_note(self.form, self._net(), self._limits())
         self.size_box.show_bad(is_bad)
-        self._set_role(self.size_note, "danger" if is_bad else "muted")
-        self.size_note.setText(note)
+        self.size_note.show_text(note, "status.danger" if is_bad else "text.muted")
 
     def _refresh_price(self) -> None:
         contract, form = self.context.contract, self.form
@@ -298,18 +294,18 @@ class TicketPanel(PanelFrame):
         self._show_lock()
         if is_trail:
             self.price_box.show_text(f"{form.trail_ticks} t")
-            self.price_note.setText("behind the market")
+            self.price_note.show_text("behind the market")
         elif contract is None:
             self.price_box.show_text("")
-            self.price_note.setText("no contract")
+            self.price_note.show_text("no contract")
         elif not has_price:
             self.price_box.show_text("")
-            self.price_note.setText("best price now" if form.kind == "market" else "rests at the best")
+            self.price_note.show_text("best price now" if form.kind == "market" else "rests at the best")
         else:
             side = self._hovered or self._last_side
             price = plan.price_for(form, side, self._market)
             self.price_box.show_text("" if price is None else formatting.price_text(price, contract))
-            self.price_note.setText(plan.distance_text(form, self._market))
+            self.price_note.show_text(plan.distance_text(form, self._market))
         self.stop_box.show_text(f"{form.stop_ticks} t" if form.stop_ticks else "off")
         self.target_box.show_text(f"{form.target_ticks} t" if form.target_ticks else "off")
 
@@ -369,13 +365,6 @@ class TicketPanel(PanelFrame):
             self.lock_button.setToolTip(
                 "Follows the market" if name == "lock-open" else "Locked; click to follow the market"
             )
-
-    @staticmethod
-    def _set_role(label: QWidget, role: str) -> None:
-        if label.property("role") != role:
-            label.setProperty("role", role)
-            label.style().unpolish(label)
-            label.style().polish(label)
 
     # requests
 
@@ -442,7 +431,7 @@ class TicketPanel(PanelFrame):
             price = formatting.parse_price(text, contract)
             self._change(price_ticks=price if price is not None else self.form.price_ticks)
             if price is None:
-                self.price_note.setText("not on the grid")
+                self.price_note.show_text("not on the grid")
 
     def _on_lock(self) -> None:
         if self.form.price_ticks is None:
