@@ -48,6 +48,8 @@ pub struct Stream {
     sent: Quote,
     quote_at: i64,
     previous_close: Option<i64>,
+    /// When the session that the quote describes began.
+    session: i64,
     /// One-second bars of the prints streamed so far.
     seconds: Vec<Bar>,
     scratch: Vec<(i64, i64)>,
@@ -55,7 +57,8 @@ pub struct Stream {
 
 impl Stream {
     /// Takes over what happened in the session before the stream began.
-    pub fn begin(&mut self, session: &[Bar], previous_close: Option<i64>) {
+    pub fn begin(&mut self, opened: i64, session: &[Bar], previous_close: Option<i64>) {
+        self.session = opened;
         self.previous_close = previous_close;
         self.quote = Quote::default();
         for bar in session {
@@ -138,8 +141,13 @@ impl Stream {
         }
     }
 
-    /// The session begins: its range and volume start anew and depth is told from scratch.
-    pub fn session_open(&mut self) {
+    /// A market opens; if that begins a new session, its range and volume start anew. A source that starts inside a
+    /// session also says so, and then what came before still counts.
+    pub fn session_open(&mut self, session: i64) {
+        if session == self.session {
+            return;
+        }
+        self.session = session;
         self.previous_close = self.quote.last.or(self.previous_close);
         let last = self.quote.last;
         self.quote = Quote {

@@ -137,7 +137,7 @@ impl World {
             );
             let close = before.last().map(|bar| bar.close);
             if let Some(stream) = self.streams.get_mut(contract) {
-                stream.begin(&session, close);
+                stream.begin(open, &session, close);
             }
             let last = session.last().or(before.last()).map(|bar| bar.close);
             self.exchange
@@ -197,7 +197,7 @@ impl World {
             } => stream.print(contract, at, ticks, lots, aggressor),
             FeedEvent::Clear { .. } => stream.reset(at),
             FeedEvent::SessionOpen { .. } => {
-                stream.session_open();
+                stream.session_open(bars::session_open(at));
                 stream.reset(at);
                 stream.level(at);
             }

@@ -95,10 +95,8 @@ impl Rig {
                 json!({"searchText": "MNQ", "live": false}),
             )
             .await;
-        rig.contract = found["contracts"][0]["id"]
-            .as_str()
-            .expect("MNQ")
-            .to_owned();
+        let contract = found["contracts"][0]["id"].as_str().expect("MNQ");
+        contract.clone_into(&mut rig.contract);
         rig
     }
 
