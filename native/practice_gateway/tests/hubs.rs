@@ -24,6 +24,8 @@ async fn negotiation_serves_both_versions_and_is_optional() {
     let rig = Rig::new(&[]).await;
     let old = negotiate(&rig, "").await;
     assert!(old["connectionId"].is_string());
+    // The stock server states version 0 too, and signalrcore insists on an integer.
+    assert_eq!(old["negotiateVersion"], 0);
     assert!(old.get("connectionToken").is_none());
     let new = negotiate(&rig, "?negotiateVersion=1").await;
     assert_eq!(new["negotiateVersion"], 1);

@@ -291,7 +291,7 @@ fn negotiate(gateway: &Gateway, request: &Request<Incoming>) -> Reply {
     } else {
         (
             id.clone(),
-            format!(r#"{{"connectionId":"{id}",{transports}}}"#),
+            format!(r#"{{"negotiateVersion":0,"connectionId":"{id}",{transports}}}"#),
         )
     };
     let mut negotiated = gateway.negotiated.lock();
