@@ -215,7 +215,7 @@ impl Lane {
 
 /// Lanes played together in the order of time.
 pub struct Lanes {
-    lanes: Vec<Lane>,
+    all: Vec<Lane>,
     contracts: Vec<usize>,
     seed: u64,
 }
@@ -223,12 +223,12 @@ pub struct Lanes {
 impl Lanes {
     /// One lane per contract, all starting at `from`.
     pub fn new(contracts: &[usize], from: i64, seed: u64, supply: &dyn Supply) -> Self {
-        let lanes = contracts
+        let all = contracts
             .iter()
             .map(|contract| Lane::new(*contract, from, seed, supply))
             .collect();
         Self {
-            lanes,
+            all,
             contracts: contracts.to_vec(),
             seed,
         }
@@ -247,7 +247,7 @@ impl Lanes {
         out: &mut Vec<Tagged>,
     ) -> Option<i64> {
         let mut times: Vec<Option<i64>> = self
-            .lanes
+            .all
             .iter_mut()
             .map(|lane| lane.next_time(supply))
             .collect();
@@ -260,14 +260,14 @@ impl Lanes {
             if at > until {
                 return Some(at);
             }
-            self.lanes[index].step(at, out);
-            times[index] = self.lanes[index].next_time(supply);
+            self.all[index].step(at, out);
+            times[index] = self.all[index].next_time(supply);
         }
     }
 
     /// Continues from `to`.
     pub fn seek(&mut self, to: i64, supply: &dyn Supply) {
-        for lane in &mut self.lanes {
+        for lane in &mut self.all {
             lane.seek(to, self.seed, supply);
         }
     }

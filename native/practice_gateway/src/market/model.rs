@@ -189,7 +189,7 @@ impl Market {
         })
     }
 
-    fn bar(&self, trading: &Trading, day: &DayPath, index: usize) -> Bar {
+    fn bar(trading: &Trading, day: &DayPath, index: usize) -> Bar {
         let minute = &day.minutes[index];
         let wanted = trading.lots_a_day / SESSION_MINUTES as f64 * minute.activity;
         let mut bar = day.bar(index, wanted.round() as i64);
@@ -199,7 +199,7 @@ impl Market {
     }
 
     fn prints(&self, trading: &Trading, day: &DayPath, index: usize) -> Vec<Print> {
-        let bar = self.bar(trading, day, index);
+        let bar = Self::bar(trading, day, index);
         let count = (bar.lots as f64 / trading.lots_a_print).min(MOST_PRINTS) as usize;
         let family = trading.family.key;
         // The path has the family's dice: mini and micro see one price.
@@ -242,7 +242,7 @@ impl Market {
             let first = (from - session.open).max(0) / MINUTE;
             let end = ((last - session.open) / MINUTE).min(SESSION_MINUTES);
             for index in first..end {
-                folder.add(self.bar(trading, &day, index as usize));
+                folder.add(Self::bar(trading, &day, index as usize));
             }
             next = session.next();
         }
@@ -491,9 +491,9 @@ mod tests {
                         }
                     );
                     if ask - bid == 1 {
-                        one_tick += 1
+                        one_tick += 1;
                     } else {
-                        wider += 1
+                        wider += 1;
                     }
                 }
                 FeedEvent::SessionOpen { .. } | FeedEvent::SessionClose { .. } => {}

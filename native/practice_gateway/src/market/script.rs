@@ -190,7 +190,7 @@ pub struct Script {
     /// Time the stream has reached.
     now: i64,
     /// Contracts whose session the script opens itself.
-    opened_by_script: BTreeSet<usize>,
+    self_opened: BTreeSet<usize>,
     /// Visible prices of both sides, by contract.
     books: BTreeMap<usize, [BTreeMap<i64, i64>; 2]>,
     opens_pending: Vec<usize>,
@@ -220,7 +220,7 @@ impl Script {
             next: 0,
             start,
             now: start,
-            opened_by_script: BTreeSet::new(),
+            self_opened: BTreeSet::new(),
             books: BTreeMap::new(),
             opens_pending: Vec::new(),
         };
@@ -252,7 +252,7 @@ impl Script {
                 self.contracts.push(step.contract);
             }
             if matches!(step.action, Action::Event(FeedEvent::SessionOpen { .. })) {
-                self.opened_by_script.insert(step.contract);
+                self.self_opened.insert(step.contract);
             }
         }
         self.steps.extend(timed);
@@ -265,7 +265,7 @@ impl Script {
         self.contracts
             .iter()
             .copied()
-            .filter(|contract| !self.opened_by_script.contains(contract))
+            .filter(|contract| !self.self_opened.contains(contract))
             .collect()
     }
 
@@ -458,7 +458,7 @@ impl MarketSource for Script {
     }
 
     fn is_trading(&self, contract: usize, at: i64) -> bool {
-        let mut is_open = !self.opened_by_script.contains(&contract);
+        let mut is_open = !self.self_opened.contains(&contract);
         for step in self
             .steps
             .iter()

@@ -24,10 +24,9 @@ impl Print {
     /// Best bid after this print in a book one tick wide, when it was `bid` before.
     pub fn bid_after(&self, bid: i64) -> i64 {
         match self.aggressor {
-            Some(Side::Bid) => self.ticks - 1,
             Some(Side::Ask) => self.ticks,
             None if self.ticks <= bid => self.ticks,
-            None => self.ticks - 1,
+            Some(Side::Bid) | None => self.ticks - 1,
         }
     }
 }
