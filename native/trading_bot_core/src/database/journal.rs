@@ -521,6 +521,35 @@ mod tests {
         assert_eq!(std::fs::read(folder.file()).expect("reads"), bytes);
     }
 
+    /// Written by the first version and kept for ever: every later version must read it.
+    const GOLDEN_V1: &[u8] = include_bytes!("golden/orders-v1.journal");
+
+    fn golden_payloads() -> Vec<Vec<u8>> {
+        let texts = [
+            r#"{"t":"start","epoch":1791297000,"at":0}"#,
+            r#"{"t":"compared","account":7001,"at":1}"#,
+            r#"{"t":"doubt","key":"pabc123-1-1","text":"no answer","at":2}"#,
+        ];
+        texts.map(|text| text.as_bytes().to_vec()).to_vec()
+    }
+
+    #[test]
+    fn the_first_versions_file_is_read_for_ever() {
+        let folder = Folder::new("golden");
+        std::fs::write(folder.file(), GOLDEN_V1).expect("writes");
+        let opened = open(&folder.file(), &identity(), 8).expect("opens");
+        assert_eq!((opened.records, opened.damage), (golden_payloads(), None));
+    }
+
+    #[test]
+    fn this_version_still_writes_the_golden_bytes() {
+        let folder = Folder::new("golden-write");
+        let payloads = golden_payloads();
+        let slices: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
+        write(&folder, &slices);
+        assert_eq!(std::fs::read(folder.file()).expect("reads"), GOLDEN_V1);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]

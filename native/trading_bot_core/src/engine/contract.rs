@@ -323,6 +323,10 @@ pub enum Command {
 }
 
 /// What the driver has to do. Order matters.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "order news is the common case, and a box would allocate for each"
+)]
 #[derive(Debug)]
 pub enum Effect {
     /// Append `record` to the journal; it will be number `index`.

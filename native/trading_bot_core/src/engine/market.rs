@@ -135,7 +135,9 @@ impl Market {
                 }
             }
             MarketEvent::Trades(_, prints) => {
-                prints.iter().for_each(|print| instrument.print(print))
+                for print in prints {
+                    instrument.print(print);
+                }
             }
             MarketEvent::Depth(_, records) => {
                 instrument.book.apply(records, stamp.mono);
@@ -167,7 +169,7 @@ impl Market {
                 self.define(&rows, trading);
             }
             Asked::Search { request } => {
-                self.searched(request, contracts_of(reply.rows), &failure, trading)
+                self.searched(request, contracts_of(reply.rows), &failure, trading);
             }
             Asked::ById { contract_id, then } => {
                 self.asked_ids.remove(&contract_id);
@@ -180,9 +182,7 @@ impl Market {
                 } else {
                     None
                 };
-                let Some(definition) = trading.store.contracts.get(contract.slot()).cloned() else {
-                    return None;
-                };
+                let definition = trading.store.contracts.get(contract.slot()).cloned()?;
                 let bars = bars.map(|rows| {
                     let on_grid = rows
                         .iter()
@@ -563,12 +563,11 @@ impl Market {
                 let view = Arc::new(instrument.view(*index));
                 let slot = i64::from(index.0);
                 let known = board.markets.read().get(&slot).cloned();
-                match known {
-                    Some(cell) => cell.store(view),
-                    None => {
-                        let cell = Arc::new(ArcSwap::new(view));
-                        board.markets.write().insert(slot, cell);
-                    }
+                if let Some(cell) = known {
+                    cell.store(view);
+                } else {
+                    let cell = Arc::new(ArcSwap::new(view));
+                    board.markets.write().insert(slot, cell);
                 }
             }
             for (key, series) in &mut instrument.series {

@@ -98,10 +98,10 @@ fn exit_lots(trading: &Trading, place: Place, net: i64) -> (i64, i64) {
         }
         match order.kind {
             OrderKind::Stop | OrderKind::StopLimit | OrderKind::TrailingStop => {
-                stops += order.open().0
+                stops += order.open().0;
             }
             OrderKind::Limit if order.role == Role::Target || order.role == Role::Entry => {
-                targets += order.open().0
+                targets += order.open().0;
             }
             OrderKind::Limit | OrderKind::Market | OrderKind::JoinBid | OrderKind::JoinAsk => {}
         }

@@ -9,7 +9,7 @@ use crate::engine::contract::{
 };
 use crate::engine::market::Market;
 use crate::engine::rows;
-use crate::engine::views::{Board, Event, LinkRow, NoticeLevel, StatusView};
+use crate::engine::views::{Board, Event, LinkRow, NoticeLevel, OrderRow, StatusView};
 use crate::order_execution::trading::{Settings, Trading};
 use crate::types::{Mono, Nanos};
 use crate::websocket::parse::{MarketEvent, UserEvent};
@@ -46,9 +46,12 @@ pub struct Engine {
     epoch: u64,
     timer: Option<Mono>,
     unpublished: Unpublished,
+    /// Rows as published, so that one changed order costs one new row.
+    order_rows: Vec<Option<OrderRow>>,
 }
 
 /// What `publish` has to rebuild.
+#[expect(clippy::struct_excessive_bools, reason = "one mark per table")]
 #[derive(Clone, Copy, Debug, Default)]
 struct Unpublished {
     orders: bool,
@@ -79,6 +82,7 @@ impl Engine {
                 links: true,
                 ..Unpublished::default()
             },
+            order_rows: Vec::new(),
         }
     }
 
@@ -289,10 +293,19 @@ impl Engine {
         self.unpublished.positions |= !positions.is_empty();
         self.unpublished.accounts |= std::mem::take(&mut self.trading.are_accounts_dirty);
         self.unpublished.armed |= std::mem::take(&mut self.trading.is_armed_dirty);
+        self.order_rows
+            .resize(self.trading.store.orders.len(), None);
         for index in orders {
-            if !self.trading.store.is_merged(index) {
-                out.event(Event::OrderChanged(rows::order_row(&self.trading, index)));
+            if self.trading.store.is_merged(index) {
+                self.order_rows[index] = None;
+                continue;
             }
+            let row = rows::order_row(&self.trading, index);
+            self.order_rows[index] = Some(row.clone());
+            out.event(Event::OrderChanged(row));
+        }
+        for index in self.trading.store.merged() {
+            self.order_rows[index] = None;
         }
         for (place, trade_id) in fills {
             if let Some(row) = rows::fill_row(&self.trading, place, trade_id) {
@@ -325,10 +338,7 @@ impl Engine {
                 .store(Arc::new(trading.store.contracts.clone()));
         }
         if changed.orders {
-            let rows = trading
-                .store
-                .rows()
-                .map(|(index, _)| rows::order_row(trading, index));
+            let rows = self.order_rows.iter().flatten().cloned();
             board.orders.store(Arc::new(rows.collect()));
         }
         if changed.fills {

@@ -176,6 +176,10 @@ impl DoneOutcome {
 }
 
 /// News for Python, in order. State is published before the news of it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "order news is the common case, and a box would allocate for each"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     OrderChanged(OrderRow),

@@ -290,7 +290,7 @@ impl Trading {
             .store
             .ledgers
             .get(&place)
-            .map_or(0, |ledger| ledger.net());
+            .map_or(0, super::ledger::Ledger::net);
         self.broker_net
             .get(&place)
             .map_or(fills, |broker| broker.net)
@@ -324,7 +324,7 @@ impl Trading {
                 let mut orders = task.orders.iter();
                 let are_gone = orders.all(|index| !self.store.orders[*index].is_live());
                 if task.goal == Goal::CancelGroup && are_gone {
-                    self.end_task(&task, DoneOutcome::Done, "All cancelled.".into());
+                    self.end_task(&task, DoneOutcome::Done, "All cancelled.");
                     return None;
                 }
                 if are_gone || self.now >= until {
@@ -342,7 +342,7 @@ impl Trading {
                 }
                 if self.now >= give_up {
                     let text = "The broker cannot be read; what is left is not known. Check with the broker.";
-                    self.end_task(&task, DoneOutcome::Unknown, text.into());
+                    self.end_task(&task, DoneOutcome::Unknown, text);
                     return None;
                 }
                 Some(task)
@@ -378,8 +378,8 @@ impl Trading {
         if live.is_empty()
             && (places.is_empty() || is_partial_done || task.goal == Goal::CancelGroup)
         {
-            let (outcome, text) = self.final_words(&task, is_partial_done);
-            self.end_task(&task, outcome, text);
+            let (outcome, text) = Self::final_words(&task, is_partial_done);
+            self.end_task(&task, outcome, &text);
             return None;
         }
         task.round += 1;
@@ -390,7 +390,7 @@ impl Trading {
                 places.len(),
                 task.text
             );
-            self.end_task(&task, DoneOutcome::Failed, text);
+            self.end_task(&task, DoneOutcome::Failed, &text);
             return None;
         }
         if live.is_empty() {
@@ -404,7 +404,7 @@ impl Trading {
         Some(task)
     }
 
-    fn final_words(&self, task: &Task, is_partial_done: bool) -> (DoneOutcome, String) {
+    fn final_words(task: &Task, is_partial_done: bool) -> (DoneOutcome, String) {
         if !task.text.is_empty() && is_partial_done {
             return (DoneOutcome::Refused, task.text.clone());
         }
@@ -498,15 +498,15 @@ impl Trading {
         }
     }
 
-    fn end_task(&mut self, task: &Task, outcome: DoneOutcome, text: String) {
+    fn end_task(&mut self, task: &Task, outcome: DoneOutcome, text: &str) {
         self.record_step(task, outcome.word());
         if outcome != DoneOutcome::Done {
-            self.notice(NoticeLevel::Alarm, "exit_failed", text.clone());
+            self.notice(NoticeLevel::Alarm, "exit_failed", text.to_owned());
         } else if task.goal == Goal::Flatten {
-            self.notice(NoticeLevel::Info, "flat", text.clone());
+            self.notice(NoticeLevel::Info, "flat", text.to_owned());
         }
         for request in &task.requests {
-            self.done(*request, outcome, text.clone());
+            self.done(*request, outcome, text);
         }
     }
 }

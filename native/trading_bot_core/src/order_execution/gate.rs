@@ -85,11 +85,17 @@ impl Exposure {
 }
 
 /// What the engine knows about the account of a draft.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each named at its rule"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccountFacts {
     pub is_chosen: bool,
     pub is_reconciled: bool,
     pub can_trade: bool,
+    /// The account's kind is known, so that the program may touch it.
+    pub is_recognised: bool,
     pub is_armed: bool,
 }
 
@@ -114,6 +120,10 @@ impl MarketFacts {
 }
 
 /// Everything the gate judges by.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each named at its rule"
+)]
 #[derive(Clone, Debug)]
 pub struct Facts<'a> {
     pub draft: &'a Draft,
@@ -191,7 +201,7 @@ fn check_shape(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
     for (name, is_needed, value) in fields {
         match (is_needed, value) {
             (true, None) => {
-                reasons.push(("price_missing", format!("The order needs a {name} price.")))
+                reasons.push(("price_missing", format!("The order needs a {name} price.")));
             }
             (false, Some(_)) => {
                 reasons.push((
@@ -266,6 +276,12 @@ fn check_identity(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
                 reasons.push((
                     "account_not_chosen",
                     "This account was not chosen in this session.".into(),
+                ));
+            }
+            if !account.is_recognised {
+                reasons.push((
+                    "account_blocked",
+                    "The account's kind cannot be told from its name; it counts as live money and is blocked.".into(),
                 ));
             }
             if !account.can_trade {
@@ -426,6 +442,10 @@ fn check_always(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
 }
 
 /// What the gate judges a modification by.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each named at its rule"
+)]
 #[derive(Clone, Debug)]
 pub struct ChangeFacts {
     pub limits: Limits,
@@ -534,5 +554,234 @@ fn check_change_risk(facts: &ChangeFacts, reasons: &mut Vec<Reason>) {
             "max_position",
             format!("The position could become {worst} lots; the limit is {limit} lots."),
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{AccountId, Mono};
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    fn draft(side: Side, size: i64) -> Draft {
+        Draft {
+            tag: "pabc123-1-1".parse().expect("a tag"),
+            account: AccountId(1),
+            contract_id: "C".into(),
+            side,
+            kind: OrderKind::Limit,
+            size: Lots(size),
+            limit: Some(Ticks(100)),
+            stop: None,
+            trail: None,
+            stop_bracket_ticks: None,
+            target_bracket_ticks: None,
+            is_reduce_only: false,
+            source: "ladder".into(),
+            pressed: Mono(0),
+        }
+    }
+
+    fn contract() -> Contract {
+        use crate::types::{BrokerContract, ContractIndex, Decimal};
+        let row = BrokerContract {
+            id: "C".into(),
+            name: "MNQZ6".into(),
+            tick_size: Decimal::new(25, -2),
+            tick_value: Decimal::new(5, -1),
+            is_active: true,
+            ..BrokerContract::default()
+        };
+        Contract::from_broker(ContractIndex(0), &row).expect("a good contract")
+    }
+
+    /// Facts under which everything passes.
+    fn calm<'a>(draft: &'a Draft, contract: &'a Contract) -> Facts<'a> {
+        Facts {
+            draft,
+            contract: Some(contract),
+            limits: Limits::default(),
+            account: Some(AccountFacts {
+                is_chosen: true,
+                is_reconciled: true,
+                can_trade: true,
+                is_recognised: true,
+                is_armed: true,
+            }),
+            market: MarketFacts {
+                bid: Some(Ticks(99)),
+                ask: Some(Ticks(101)),
+                last: Some(Ticks(100)),
+                is_late: false,
+            },
+            exposure: Exposure::default(),
+            working_on_account: 0,
+            working_on_login: 0,
+            has_unknown: false,
+            is_disputed: false,
+            is_duplicate: false,
+            is_flattening: false,
+            is_halted: false,
+            is_user_hub_live: true,
+            is_journal_writing: true,
+            has_budget: true,
+            is_tag_fresh: true,
+        }
+    }
+
+    fn codes(facts: &Facts<'_>) -> Vec<&'static str> {
+        match admit(facts) {
+            Ok(_) => Vec::new(),
+            Err(reasons) => reasons.into_iter().map(|(code, _)| code).collect(),
+        }
+    }
+
+    fn with(change: impl FnOnce(&mut Facts<'_>)) -> Vec<&'static str> {
+        let (draft, contract) = (draft(Side::Buy, 1), contract());
+        let mut facts = calm(&draft, &contract);
+        change(&mut facts);
+        codes(&facts)
+    }
+
+    #[test]
+    fn a_plain_order_in_a_calm_market_passes() {
+        assert!(with(|_| {}).is_empty());
+    }
+
+    #[test]
+    fn each_fact_alone_denies_with_its_own_code() {
+        let account = |change: fn(&mut AccountFacts)| {
+            with(move |facts| facts.account.iter_mut().for_each(change))
+        };
+        assert_eq!(
+            account(|account| account.is_chosen = false),
+            ["account_not_chosen"]
+        );
+        assert_eq!(
+            account(|account| account.is_reconciled = false),
+            ["not_reconciled"]
+        );
+        assert_eq!(
+            account(|account| account.can_trade = false),
+            ["account_locked"]
+        );
+        assert_eq!(
+            account(|account| account.is_recognised = false),
+            ["account_blocked"]
+        );
+        assert_eq!(account(|account| account.is_armed = false), ["disarmed"]);
+        assert_eq!(with(|facts| facts.account = None), ["account"]);
+        assert_eq!(with(|facts| facts.contract = None), ["contract"]);
+        assert_eq!(with(|facts| facts.has_unknown = true), ["unknown"]);
+        assert_eq!(with(|facts| facts.is_disputed = true), ["disputed"]);
+        assert_eq!(with(|facts| facts.is_duplicate = true), ["duplicate"]);
+        assert_eq!(with(|facts| facts.is_flattening = true), ["flattening"]);
+        assert_eq!(with(|facts| facts.is_halted = true), ["halted"]);
+        assert_eq!(with(|facts| facts.is_user_hub_live = false), ["user_hub"]);
+        assert_eq!(with(|facts| facts.is_journal_writing = false), ["journal"]);
+        assert_eq!(with(|facts| facts.has_budget = false), ["budget"]);
+        assert_eq!(with(|facts| facts.is_tag_fresh = false), ["tag"]);
+        assert_eq!(
+            with(|facts| facts.working_on_login = 60),
+            ["working_orders"]
+        );
+        assert_eq!(with(|facts| facts.market.is_late = true), ["late"]);
+        assert_eq!(
+            with(|facts| facts.market = MarketFacts::default()),
+            ["no_market"]
+        );
+        assert_eq!(
+            with(|facts| facts.limits.max_price_away_ticks = -1),
+            ["limits", "price_away"]
+        );
+    }
+
+    #[test]
+    fn every_reason_is_told_at_once() {
+        let found = with(|facts| {
+            facts.is_halted = true;
+            facts.has_unknown = true;
+            facts.limits.max_order_lots = 0;
+        });
+        assert_eq!(found, ["halted", "unknown", "max_order"]);
+    }
+
+    #[rstest]
+    #[case(OrderKind::Limit, None, None, None, &["price_missing"])]
+    #[case(OrderKind::Market, Some(100), None, None, &["price_extra"])]
+    #[case(OrderKind::Stop, None, Some(105), None, &[])]
+    #[case(OrderKind::TrailingStop, None, None, Some(0), &["trail"])]
+    #[case(OrderKind::TrailingStop, None, None, Some(20), &[])]
+    #[case(OrderKind::JoinBid, None, None, None, &[])]
+    fn each_kind_has_its_own_prices(
+        #[case] kind: OrderKind,
+        #[case] limit: Option<i64>,
+        #[case] stop: Option<i64>,
+        #[case] trail: Option<i64>,
+        #[case] want: &[&str],
+    ) {
+        let mut draft = draft(Side::Buy, 1);
+        draft.kind = kind;
+        (draft.limit, draft.stop, draft.trail) =
+            (limit.map(Ticks), stop.map(Ticks), trail.map(Ticks));
+        assert_eq!(codes(&calm(&draft, &contract())), want);
+    }
+
+    #[test]
+    fn a_market_order_needs_a_fresh_quote_on_both_sides() {
+        let mut draft = draft(Side::Buy, 1);
+        (draft.kind, draft.limit) = (OrderKind::Market, None);
+        let contract = contract();
+        let mut facts = calm(&draft, &contract);
+        facts.market.ask = None;
+        assert_eq!(codes(&facts), ["stale_quote"]);
+    }
+
+    #[test]
+    fn getting_smaller_passes_when_disarmed_halted_and_in_doubt() {
+        let (draft, contract) = (draft(Side::Sell, 2), contract());
+        let mut facts = calm(&draft, &contract);
+        facts.exposure.net = 2;
+        facts.is_halted = true;
+        facts.has_unknown = true;
+        facts.is_user_hub_live = false;
+        facts
+            .account
+            .iter_mut()
+            .for_each(|account| account.is_armed = false);
+        assert!(codes(&facts).is_empty());
+        facts.exposure.open_sells = 1;
+        assert_eq!(codes(&facts), ["halted", "disarmed", "user_hub", "unknown"]);
+    }
+
+    #[test]
+    fn the_worst_case_counts_what_works_and_what_is_unknown() {
+        let (draft, contract) = (draft(Side::Buy, 3), contract());
+        let mut facts = calm(&draft, &contract);
+        facts.exposure = Exposure {
+            net: 4,
+            open_buys: 4,
+            open_sells: 9,
+        };
+        assert_eq!(codes(&facts), ["max_position"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_admitted_order_can_lead_beyond_the_limit(
+            net in -15_i64..15, open_buys in 0_i64..15, open_sells in 0_i64..15, size in 1_i64..6, is_buy: bool, filled in 0_i64..100,
+        ) {
+            let (draft, contract) = (draft(if is_buy { Side::Buy } else { Side::Sell }, size), contract());
+            let mut facts = calm(&draft, &contract);
+            facts.exposure = Exposure { net, open_buys, open_sells };
+            if codes(&facts).is_empty() {
+                let buys = open_buys + if is_buy { size } else { 0 };
+                let sells = open_sells + if is_buy { 0 } else { size };
+                let after = net + buys * filled / 100 - sells * (99 - filled) / 100;
+                let limit = facts.limits.max_position_lots.max(net.abs());
+                prop_assert!(after.abs() <= limit || facts.exposure.only_reduces(draft.side, size));
+            }
+        }
     }
 }

@@ -163,8 +163,10 @@ fn classify_envelope(endpoint: Endpoint, envelope: &Envelope, is_only_attempt: b
     match (endpoint, code) {
         (Endpoint::Place, 1 | 3 | 4 | 5 | 8 | 9 | 10) => refused(),
         (Endpoint::Place, 2) if is_only_attempt => refused(),
-        (Endpoint::Place, _) | (Endpoint::Modify | Endpoint::Cancel, 4 | 5) => unknown(),
-        (Endpoint::CloseContract, 6 | 7) | (Endpoint::PartialCloseContract, 7 | 8) => unknown(),
+        (Endpoint::Place, _)
+        | (Endpoint::Modify | Endpoint::Cancel, 4 | 5)
+        | (Endpoint::CloseContract, 6 | 7)
+        | (Endpoint::PartialCloseContract, 7 | 8) => unknown(),
         _ => refused(),
     }
 }

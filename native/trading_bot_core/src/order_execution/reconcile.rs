@@ -11,11 +11,11 @@ use crate::engine::contract::{
     Attempt, Endpoint, LinkName, LinkState, NoticeLevel, Outcome, Reply, Rows,
 };
 use crate::engine::views::DoneOutcome;
-use crate::order_execution::order::{Fact, Life};
+use crate::order_execution::order::{Change, Fact, Life};
 use crate::order_execution::outcome::classify;
 use crate::order_execution::record::{End, Record, SeenRow, fill_of};
 use crate::order_execution::requests::{self, Held};
-use crate::order_execution::store::Place;
+use crate::order_execution::store::{Applied, Place};
 use crate::order_execution::trading::{AccountState, Pending, Trading};
 use crate::types::{
     AccountId, BrokerAccount, BrokerOrder, BrokerPosition, BrokerTrade, Mono, Nanos, OrderStatus,
@@ -207,7 +207,11 @@ impl Trading {
             Some(at) => at.0 - OVERLAP_NS,
             // The broker's clock may be nowhere near ours; before its first stamp everything is asked for.
             None if now == 0 => 0,
-            None => now - FIRST_LOOK_NS,
+            // After days without the program everything since its last word is asked for.
+            None => match self.store.last_known() {
+                Nanos(0) => now - FIRST_LOOK_NS,
+                Nanos(known) => (known - OVERLAP_NS).min(now - FIRST_LOOK_NS),
+            },
         };
         for (_, order) in self.store.rows() {
             if order.account == account && order.is_live() {
@@ -333,7 +337,7 @@ impl Trading {
             match end {
                 End::Refused | End::NotSent => self.want_full_round(account, self.now),
                 End::Accepted if is_cancel => {
-                    self.want_full_round(account, Mono(self.now.0 + UNSEEN_AFTER_NS))
+                    self.want_full_round(account, Mono(self.now.0 + UNSEEN_AFTER_NS));
                 }
                 End::Accepted | End::Unknown => {}
             }
@@ -401,7 +405,12 @@ impl Trading {
                 .as_ref()
                 .is_some_and(|round| round.number == number)
         };
-        if self.loops.get_mut(&account).filter(is_current).is_none() {
+        if self
+            .loops
+            .get_mut(&account)
+            .as_ref()
+            .is_none_or(|x| !is_current(x))
+        {
             return;
         }
         let mut seen = Vec::new();
@@ -475,7 +484,7 @@ impl Trading {
                     self.record(&Record::Settled { key, at });
                 }
                 (false, None, Some(_)) if is_after_doubt && round.is_full => {
-                    self.weigh_absence(index, round)
+                    self.weigh_absence(index, round);
                 }
                 (false, Some(order_id), _)
                     if order.created < round.started_ns && is_after_doubt =>
@@ -594,7 +603,7 @@ impl Trading {
                 .store
                 .ledgers
                 .get(&place)
-                .map_or(0, |ledger| ledger.net());
+                .map_or(0, super::ledger::Ledger::net);
             if broker.net == known {
                 continue;
             }
@@ -638,7 +647,7 @@ impl Trading {
                 .store
                 .ledgers
                 .get(&place)
-                .map_or(0, |ledger| ledger.net());
+                .map_or(0, super::ledger::Ledger::net);
             let name = self.contract_of(place.1).name.clone();
             self.dirty_positions.insert(place);
             let text = format!(
@@ -680,7 +689,7 @@ impl Trading {
             .store
             .ledgers
             .get(&place)
-            .map_or(0, |ledger| ledger.net());
+            .map_or(0, super::ledger::Ledger::net);
         let Some(broker) = self.broker_net.get_mut(&place) else {
             return;
         };
@@ -752,6 +761,7 @@ impl Trading {
         let (_, applied) = self.record(&Record::Seen { row: seen, read });
         let index = self.store.order_by_id(row.id)?;
         self.unseen.remove(&index);
+        self.settle_by_presence(index, &applied);
         let order = &self.store.orders[index];
         let account = order.account;
         if is_new && order.reason == "own, record lost" {
@@ -775,6 +785,20 @@ impl Trading {
             self.notice(NoticeLevel::Warning, "unrecognised", text);
         }
         Some(index)
+    }
+
+    /// The broker shows an order whose place had no answer: presence settles at once. A doubted change or cancel waits
+    /// for a read that began later.
+    fn settle_by_presence(&mut self, index: usize, applied: &Applied) {
+        let order = &self.store.orders[index];
+        let is_proof = !applied.is_doubted
+            && order.doubt.is_some()
+            && order.change == Change::None
+            && matches!(order.life, Life::Suspended | Life::Working);
+        if is_proof {
+            let (key, at) = (order.key.clone(), self.now_ns.0);
+            self.record(&Record::Settled { key, at });
+        }
     }
 
     pub(super) fn see_trade(&mut self, row: BrokerTrade) {

@@ -23,6 +23,8 @@ pub struct IntentRow {
     pub trail: Option<i64>,
     pub stop_bracket: Option<i64>,
     pub target_bracket: Option<i64>,
+    #[serde(default)]
+    pub is_reduce_only: bool,
     pub source: String,
     pub at: i64,
 }

@@ -9,6 +9,10 @@ use crate::types::{
 };
 
 /// A broker row whose contract is not known yet; it is applied as soon as it is.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a handful of rows, held for one answer"
+)]
 #[derive(Clone, Debug)]
 pub enum Held {
     Order(BrokerOrder, bool),

@@ -68,12 +68,27 @@ impl Store {
         self.by_id.get(&id).copied()
     }
 
+    /// The newest moment of the broker's time that the journal knows; zero when it knows none.
+    pub fn last_known(&self) -> Nanos {
+        let orders = self.orders.iter().map(|order| order.updated);
+        let fills = self
+            .ledgers
+            .values()
+            .flat_map(|ledger| ledger.fills().map(|(fill, _)| Nanos(fill.time)));
+        orders.chain(fills).max().unwrap_or_default()
+    }
+
     /// All orders that are rows of their own.
     pub fn rows(&self) -> impl Iterator<Item = (usize, &Order)> {
         self.orders
             .iter()
             .enumerate()
             .filter(|(index, _)| !self.merged.contains(index))
+    }
+
+    /// Rows that turned out to be another row's order.
+    pub fn merged(&self) -> impl Iterator<Item = usize> {
+        self.merged.iter().copied()
     }
 
     /// Whether a row turned out to be another row's order.
@@ -189,7 +204,7 @@ impl Store {
             broker_filled: Lots(0),
             traded: Lots(0),
             average_1e4: None,
-            role: Role::Entry,
+            role: role_of_intent(row),
             is_foreign: false,
             parent: None,
             linked: None,
@@ -587,6 +602,9 @@ impl Order {
         self.broker_filled = self.broker_filled.max(Lots(row.filled.unwrap_or(0)));
         self.parent = self.parent.or(row.parent.map(OrderId));
         self.linked = self.linked.or(row.linked.map(OrderId));
+        if self.created.0 == 0 {
+            self.created = Nanos(row.created);
+        }
         if self.traded.0 == 0 && row.filled.unwrap_or(0) > 0 {
             self.average_1e4 = row.average_1e4.or(self.average_1e4);
         }
@@ -613,6 +631,18 @@ impl Order {
             && is_met(self.wanted.limit, self.limit.map(|ticks| ticks.0))
             && is_met(self.wanted.stop, self.stop.map(|ticks| ticks.0))
             && is_met(self.wanted.trail, self.trail.map(|ticks| ticks.0))
+    }
+}
+
+/// An order that may only reduce is an exit of the kind that its price makes it.
+fn role_of_intent(row: &IntentRow) -> Role {
+    if !row.is_reduce_only {
+        return Role::Entry;
+    }
+    match OrderKind::from_wire(i64::from(row.kind)) {
+        Some(OrderKind::Stop | OrderKind::StopLimit | OrderKind::TrailingStop) => Role::Stop,
+        Some(OrderKind::Limit) => Role::Target,
+        Some(OrderKind::Market | OrderKind::JoinBid | OrderKind::JoinAsk) | None => Role::Close,
     }
 }
 

@@ -14,7 +14,8 @@ use crate::order_execution::exits::Task;
 use crate::order_execution::gate::{
     AccountFacts, ChangeFacts, Exposure, Facts, Limits, MarketFacts, admit, admit_change,
 };
-use crate::order_execution::order::{Change, Life, Order, Values};
+use crate::order_execution::ledger::Ledger;
+use crate::order_execution::order::{Change, Life, Order, Role, Values};
 use crate::order_execution::reconcile::AccountLoop;
 use crate::order_execution::record::{IntentRow, Record};
 use crate::order_execution::requests;
@@ -25,6 +26,8 @@ use crate::types::{
 };
 
 const SECOND: u64 = 1_000_000_000;
+/// How long after a fill the native stop may take to work.
+const PROTECTED_WITHIN_NS: u64 = 2 * SECOND;
 
 /// Times that test rigs shorten together with the gateway's delays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +156,8 @@ pub struct Trading {
     pub(super) cancels: HashMap<usize, CancelClock>,
     /// Accepted orders whose status has not been seen, and when to ask.
     pub(super) unseen: HashMap<usize, Mono>,
+    /// Entries that were to be protected by a native stop: when to look, once they have filled.
+    pub(super) guarded: HashMap<usize, Option<Mono>>,
     pub(super) loops: BTreeMap<AccountId, AccountLoop>,
     pub(super) tasks: BTreeMap<u64, Task>,
     pub(super) waiting: Vec<(RequestId, BTreeMap<AccountId, Mono>)>,
@@ -194,6 +199,7 @@ impl Trading {
             doubts: HashMap::new(),
             cancels: HashMap::new(),
             unseen: HashMap::new(),
+            guarded: HashMap::new(),
             loops: BTreeMap::new(),
             tasks: BTreeMap::new(),
             waiting: Vec::new(),
@@ -602,7 +608,11 @@ impl Trading {
             }
         };
         self.budget.try_take(Lane::Ordinary, self.now.0 as i64);
-        let (index, _) = self.record(&Record::Intent(intent));
+        let (index, applied) = self.record(&Record::Intent(intent));
+        if draft.stop_bracket_ticks.is_some() {
+            self.guarded
+                .extend(applied.orders.iter().map(|order| (*order, None)));
+        }
         let last = self
             .markets
             .get(&contract.index)
@@ -633,6 +643,7 @@ impl Trading {
             trail: draft.trail.map(|ticks| ticks.0),
             stop_bracket: draft.stop_bracket_ticks,
             target_bracket: draft.target_bracket_ticks,
+            is_reduce_only: draft.is_reduce_only,
             source: draft.source.clone(),
             at: self.now_ns.0,
         }
@@ -648,6 +659,8 @@ impl Trading {
             is_chosen: state.is_chosen,
             is_reconciled: state.is_reconciled,
             can_trade: state.row.can_trade,
+            is_recognised: self.environment != Some(Environment::Live)
+                || is_name_recognised(&state.row.name),
             is_armed: self.armed.contains(&(draft.source.clone(), draft.account)),
         });
         let market = contract.and_then(|contract| self.markets.get(&contract.index));
@@ -724,7 +737,7 @@ impl Trading {
             .store
             .ledgers
             .get(&place)
-            .map_or(0, |ledger| ledger.net());
+            .map_or(0, super::ledger::Ledger::net);
         let mut exposure = Exposure {
             net,
             ..Exposure::default()
@@ -911,6 +924,7 @@ impl Trading {
 
     /// Does what is due now; called after every input.
     pub fn run(&mut self) {
+        self.watch_protection();
         self.run_cancels();
         self.run_loops();
         self.run_tasks();
@@ -924,7 +938,57 @@ impl Trading {
         let loops = self.loops.values().filter_map(AccountLoop::next_moment);
         let tasks = self.tasks.values().filter_map(Task::next_moment);
         let unseen = self.unseen.values().copied();
+        let guarded = self.guarded.values().flatten().copied();
+        let unseen = unseen.chain(guarded);
         cancels.chain(loops).chain(tasks).chain(unseen).min()
+    }
+
+    /// An entry that asked for a stop and filled has one working within 2 s, or the trader hears it (I-15).
+    fn watch_protection(&mut self) {
+        let now = self.now;
+        for index in self.guarded.keys().copied().collect::<Vec<_>>() {
+            let order = &self.store.orders[index];
+            if order.filled().0 == 0 {
+                if !order.is_live() {
+                    self.guarded.remove(&index);
+                }
+                continue;
+            }
+            let place = (order.account, order.contract);
+            let due = self.guarded.get(&index).copied().flatten();
+            let Some(due) = due else {
+                self.guarded
+                    .insert(index, Some(Mono(now.0 + PROTECTED_WITHIN_NS)));
+                continue;
+            };
+            if due > now {
+                continue;
+            }
+            self.guarded.remove(&index);
+            if !self.is_protected(index) && self.net(place) != 0 {
+                let name = self.contract_of(place.1).name.clone();
+                let text = format!(
+                    "UNPROTECTED POSITION in {name}: the stop that was asked for does not work at the broker."
+                );
+                self.notice(NoticeLevel::Alarm, "unprotected", text);
+            }
+        }
+    }
+
+    fn is_protected(&self, entry: usize) -> bool {
+        let entry = &self.store.orders[entry];
+        let mut rows = self.store.rows();
+        rows.any(|(_, order)| {
+            order.role == Role::Stop
+                && order.parent.is_some()
+                && order.parent == entry.order_id
+                && matches!(order.life, Life::Working | Life::Filled)
+        })
+    }
+
+    /// Net lots by the fills.
+    pub(super) fn net(&self, place: Place) -> i64 {
+        self.store.ledgers.get(&place).map_or(0, Ledger::net)
     }
 
     fn run_cancels(&mut self) {
@@ -978,4 +1042,12 @@ impl Trading {
         }
         self.send_cancel(index, "engine", None);
     }
+}
+
+/// Whether an account's name says what kind it is; an unknown kind counts as live money and is blocked (decision 9).
+pub(crate) fn is_name_recognised(name: &str) -> bool {
+    let upper = name.to_uppercase();
+    ["PRAC", "EXPRESS", "TC"]
+        .iter()
+        .any(|part| upper.contains(part))
 }
