@@ -49,11 +49,11 @@ def _offset_s(utc_s: int) -> int:
     return int(offset.total_seconds()) if offset is not None else 0
 
 
-def draw_sessions(painter: QPainter, theme: Theme, view: Viewport, runs: list[tuple[int, int]]) -> None:
-    """Shade what lies outside."""
+def draw_sessions(painter: QPainter, theme: Theme, view: Viewport, runs: list[tuple[int, int]], count: int) -> None:
+    """Shade what lies outside; behind the newest bar too while it lies outside itself."""
     height = int(view.height)
     for begin, end in runs:
-        left, right = view.x_of(begin - 0.5), view.x_of(end - 0.5)
+        left, right = view.x_of(begin - 0.5), view.width if end == count else view.x_of(end - 0.5)
         painter.fillRect(QRectF(round(left), 0, round(right) - round(left), height), theme.color("chart.session_shade"))
 
 

@@ -635,7 +635,7 @@ class ChartView(QWidget):
         prices = grid_prices(view, contract, theme) if contract is not None else []
         first, last = view.visible(self.series.count)
         runs = self._outside_hours(first, last)
-        draw_sessions(painter, theme, view, runs)
+        draw_sessions(painter, theme, view, runs, self.series.count)
         draw_grid(painter, theme, view, prices, [bar for bar, _text in labels])
         closed = self.series.count - 1 if self.series.is_forming else self.series.count
         painter.setClipRect(0, 0, int(view.width), int(view.height))
@@ -677,8 +677,8 @@ class ChartView(QWidget):
             painter.setPen(dash_pen(theme.color("text.muted"), [1.0, 2.0]))
             y = int(view.y_of(last))
             painter.drawLine(0, y, int(view.width), y)
-        draw_handles(painter, theme, self._letters, view, starts)
         self._paint_crosshair(painter)
+        draw_handles(painter, theme, self._letters, view, starts)
 
     def _line_start(self, handle: Handle) -> float:
         """Entries run across the plot; exits and the position begin at the bar where the first exit was placed."""
