@@ -17,6 +17,7 @@ from tests.ui.test_ladder import ASK, BID, ES, frame, order
 from ui.bridge import OrderDraft
 from ui.charting.interval import INTERVALS, Interval
 from ui.charting.overlays import Handle, PlacedHandle, order_handles
+from ui.formatting import chicago
 from ui.painting import AccountView, PanelContext
 from ui.panels.chart import ChartPanel
 from ui.theme import Theme
@@ -305,3 +306,18 @@ def test_another_account_keeps_the_bars_and_forgets_the_orders(hand: Hand, conte
     hand.panel.grab()
     assert hand.view.series.count == 300
     assert hand.view._placed == []
+
+
+def test_following_keeps_the_newest_bar_where_a_hand_has_put_it(hand: Hand) -> None:
+    hand.drag(QPointF(600, 300), QPointF(450, 300))
+    assert hand.view.is_following
+    x = hand.view.view.x_of(299)
+    hand.panel.render(frame(), bars(299, 301), [], None)
+    assert hand.view.view.x_of(300) == pytest.approx(x)
+
+
+def test_a_day_bar_is_named_by_its_trading_day(hand: Hand) -> None:
+    hand.panel.set_interval("day", 1)
+    sunday_evening = np.array([1_795_388_400 * 1_000_000_000], dtype=np.int64)
+    assert chicago(int(sunday_evening[0])).strftime("%a %H") == "Sun 17"
+    assert chicago(int(hand.view._dated(sunday_evening)[0])).strftime("%a") == "Mon"

@@ -99,6 +99,10 @@ class Viewport:
         lane = min(lane_px, self.width / 2)
         return replace(self, right_bar=count - 1 + lane / self.pitch)
 
+    def advanced(self, bars: int) -> Viewport:
+        """Move on by new bars: the newest one stays where the one before stood."""
+        return replace(self, right_bar=self.right_bar + bars)
+
     def shows_bar(self, bar: int) -> bool:
         return self.left_bar - 0.5 <= bar <= self.right_bar + 0.5
 
@@ -143,6 +147,7 @@ def _price_steps(ticks_per_unit: int) -> list[int]:
     return sorted({*below, *above})
 
 
+DAY_S = 86_400
 TIME_STEPS_S = (1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 
 
@@ -152,10 +157,10 @@ def time_step_s(bar_seconds: float, pitch: float, *, min_px: float = 84.0) -> in
     for step in TIME_STEPS_S:
         if step >= least:
             return step
-    days = 1
-    while days * 86400 < least:
-        days *= 2 if days not in (2, 14) else 7 if days == 2 else 2
-    return days * 86400
+    days = 2 if least <= 2 * DAY_S else 7
+    while days * DAY_S < least:
+        days *= 2
+    return days * DAY_S
 
 
 def time_marks(time_ns: I64, first: int, last: int, step_s: int, offset_s: int) -> list[int]:
@@ -166,6 +171,8 @@ def time_marks(time_ns: I64, first: int, last: int, step_s: int, offset_s: int) 
     """
     if last - first < 1:
         return []
+    if step_s % (7 * DAY_S) == 0:
+        offset_s += 3 * DAY_S  # 1 January 1970 was a Thursday; weeks begin on Monday
     step_ns, offset_ns = step_s * 1_000_000_000, offset_s * 1_000_000_000
     begin = int(time_ns[first]) + offset_ns
     end = int(time_ns[last - 1]) + offset_ns

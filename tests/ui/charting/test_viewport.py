@@ -72,7 +72,8 @@ def test_price_lines_of_a_quarter_point_contract_are_round_prices() -> None:
 def test_time_steps_stand_at_least_84_pixels_apart() -> None:
     assert time_step_s(60, 6) == 900
     assert all(time_step_s(60, pitch) / 60 * pitch >= 84 for pitch in (0.01, 0.5, 3, 60))
-    assert time_step_s(86_400, 6) >= 14 * 86_400
+    assert time_step_s(14_400, 6) == 7 * 86_400
+    assert time_step_s(86_400, 6) == 14 * 86_400
     assert 900 in TIME_STEPS_S
 
 
@@ -81,6 +82,11 @@ def test_time_lines_stand_where_local_time_is_round() -> None:
     times = np.arange(100, dtype=np.int64) * minute
     assert time_marks(times, 1, 100, 1_800, -5 * 3_600) == [30, 60, 90]
     assert time_marks(times, 1, 100, 3_600, 1_800) == [30, 90]
+
+
+def test_weeks_begin_on_monday() -> None:
+    days = np.arange(15, dtype=np.int64) * 86_400 * 1_000_000_000
+    assert time_marks(days, 0, 15, 7 * 86_400, 0) == [4, 11]
 
 
 def test_the_scale_changes_only_when_a_price_leaves_the_plot() -> None:

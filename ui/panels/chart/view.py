@@ -32,7 +32,7 @@ from ui.charting.axes import (
     price_labels,
     time_labels,
 )
-from ui.charting.bars import BarSeries
+from ui.charting.bars import I64, BarSeries
 from ui.charting.candles import draw_bars, visible_volume
 from ui.charting.interval import Interval
 from ui.charting.legend import chip_box, draw_chip, draw_legend
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 _DRAG_START_PX = 4
 _ZOOM_STEP = 1.15
 _DRAFT_KEY = "draft"
+_EVENING_NS = 7 * 3_600 * 1_000_000_000
 _DRAGGABLE = ("working", "changing", "part_filled", "ghost")
 
 
@@ -178,8 +179,10 @@ class ChartView(QWidget):
             self._version += 1
         if before and grown > 0 and not self.is_following and first >= before - 1:
             self.new_bars += grown
-        if self.is_following and (grown or before == 0) and self._grip is None:
+        if before == 0:
             self.view = self.view.following(self.series.count)
+        elif self.is_following and self._grip is None:
+            self.view = self.view.advanced(grown)
         if self._grip is None and self.is_auto and (grown or before == 0 or self._price_left_view()):
             self._rescale()
 
@@ -629,7 +632,7 @@ class ChartView(QWidget):
         pixmap.fill(theme.color("chart.background"))
         painter = QPainter(pixmap)
         min_px = float(theme.measure("chart.grid_min_px_x"))
-        times = self.series.bars.time_ns
+        times = self._dated(self.series.bars.time_ns)
         labels = time_labels(times, view, self.interval.seconds, min_px)
         labels += future_labels(times, view, self.interval.seconds, min_px)
         prices = grid_prices(view, contract, theme) if contract is not None else []
@@ -723,8 +726,13 @@ class ChartView(QWidget):
             draw_tags(painter, theme, self._letters, view, grey)
             bar = min(max(0, round(view.bar_at(pointer.x()))), self.series.count - 1)
             if self.series.count:
-                text = chicago(int(self.series.bars.time_ns[bar])).strftime(self._time_format())
+                moment = self._dated(self.series.bars.time_ns[bar : bar + 1])
+                text = chicago(int(moment[0])).strftime(self._time_format())
                 draw_time_tag(painter, theme, self._letters, view, (pointer.x(), text))
+
+    def _dated(self, time_ns: I64) -> I64:
+        """Day bars are stamped with the opening of their session, the evening before; people name them by the day."""
+        return time_ns + _EVENING_NS if self.interval.unit == "day" else time_ns
 
     def _time_format(self) -> str:
         if self.interval.unit == "day":
