@@ -403,3 +403,32 @@ def test_orders_at_one_price_are_listed_and_cancelled_one_by_one(hand: Hand) -> 
     menu.actions()[1].trigger()
     menu.close()
     assert hand.cancels == ["b"]
+
+
+def test_a_book_that_is_rebuilt_gives_way_to_the_last_trade(hand: Hand) -> None:
+    place = hand.point("bid", BID - 2)
+    hand.panel.render(frame(book_state="building"), [], None)
+    hand.panel.grab()
+    assert hand.grid.strip.lead == "Rebuilding the book"
+    hand.press(place)
+    hand.release(place)
+    assert hand.drafts == []
+
+
+@pytest.mark.parametrize("look", ["sending", "working", "changing", "cancelling", "part_filled", "unknown", "done"])
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_every_look_paints_in_both_themes(hand: Hand, context: PanelContext, look: str, theme: str) -> None:
+    context.theme.choose(theme)
+    before = hand.grid.grab().toImage()
+    hand.panel.render(frame(), [order("a", "buy", BID - 5)], None)
+    life = "cancelled" if look == "done" else "working"
+    hand.panel.render(frame(), [order("a", "buy", BID - 5, look=look, life=life, is_foreign=True)], None)
+    assert hand.grid.grab().toImage() != before
+
+
+@pytest.mark.parametrize(
+    ("net", "banked", "even"),
+    [(2, 2_500_000, 90), (2, -2_500_000, 110), (-2, 2_500_000, 110), (2, 0, None), (0, 5, None)],
+)
+def test_the_day_is_even_where_open_result_and_banked_cancel_out(net: int, banked: int, even: int | None) -> None:
+    assert Holding(net, 1_000_000, 125_000, banked).even_ticks == even

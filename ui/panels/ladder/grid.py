@@ -195,7 +195,10 @@ class LadderGrid(QWidget):
         ]
         self._watch.note(self._orders, _now_ms())
         value = contract.tick_value_1e4 if contract is not None else 0
-        self._holding = Holding(position.net_lots, position.average_ticks_1e4, value) if position else Holding()
+        self._holding = Holding()
+        if position is not None:
+            banked = position.realised_1e4 - position.fees_1e4
+            self._holding = Holding(position.net_lots, position.average_ticks_1e4, value, banked)
         self._drop_dead_drag()
         self._refresh()
 
@@ -251,6 +254,9 @@ class LadderGrid(QWidget):
 
     # working out what is shown
 
+    def _is_rebuilding(self) -> bool:
+        return self._frame is not None and self._frame.book_state == "building"
+
     def _row_total(self) -> int:
         return row_count(self.height(), self._row_height)
 
@@ -285,7 +291,7 @@ class LadderGrid(QWidget):
         if quotes != self._quotes:
             self._quotes = quotes
             self.update(0, 0, self.width(), STRIP_HEIGHT)
-        if self._frame is not None and self.tracker.top_ticks is not None:
+        if self._frame is not None and not self._is_rebuilding() and self.tracker.top_ticks is not None:
             self._map = RowMap(self.tracker.top_ticks, self._row_total())
             own = OwnSide(self._marks, self._resting(), self._holding)
             rows = build_rows(self._frame, self._map, own, self._memory, self._sizes())
@@ -777,11 +783,19 @@ class LadderGrid(QWidget):
             stale = bool(self._moods) and self._moods[0].is_stale
             self._paint.totals(painter, totals_top, TOTALS_HEIGHT, self._totals, is_stale=stale)
         if not self._rows:
-            middle = (rows_bottom + totals_top) // 2
-            text = "Waiting for the first quote" if self._context.contract is not None else "No contract chosen"
-            self._paint.letters.centre(
-                painter, self.width() / 2, middle - 10, 20, text, "body", theme.color("text.muted")
-            )
+            self._paint_empty(painter, (rows_bottom + totals_top) // 2)
+
+    def _paint_empty(self, painter: QPainter, middle: int) -> None:
+        """In place of the grid: why there is none, and the last trade while the book is rebuilt."""
+        contract, frame, letters = self._context.contract, self._frame, self._paint.letters
+        muted, x = self._context.theme.color("text.muted"), self.width() / 2
+        if contract is None or frame is None or frame.last_ticks is None:
+            text = "Waiting for the first quote" if contract is not None else "No contract chosen"
+            letters.centre(painter, x, middle - 10, 20, text, "body", muted)
+            return
+        letters.centre(painter, x, middle - 36, 20, f"Last trade, {age_text(frame.age_ms)} ago", "body", muted)
+        letters.centre(painter, x, middle - 14, 26, price_text(frame.last_ticks, contract), "figure_m", muted)
+        letters.centre(painter, x, middle + 14, 20, "market orders wait for both sides", "caption", muted)
 
     def _paint_strip(self, painter: QPainter) -> None:
         theme, letters, strip = self._context.theme, self._paint.letters, self._strip

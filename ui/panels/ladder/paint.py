@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QPainter, QPen, QPixmap, QPolygonF
 from ui.charting.lettering import Lettering
 from ui.charting.standing import half_even
 from ui.formatting import large_count, price_text, signed, split_price
-from ui.painting import Marker, draw_marker, draw_shape, hatch_brush
+from ui.painting import Marker, dash_pen, draw_marker, draw_shape, hatch_brush
 from ui.panels.ladder.columns import HEADS, Column
 from ui.panels.ladder.rows import Mark, Row
 
@@ -66,6 +66,8 @@ class LadderPainter:
             self._hatch(painter, y)
         if row.last_mark:
             self._last_outline(painter, y, row, mood)
+        if row.is_day_even:
+            self._day_even(painter, y)
         if row.average:
             self._average(painter, y, row, mood)
         self._own(painter, y, row, mood)
@@ -231,6 +233,11 @@ class LadderPainter:
             painter.drawRect(other.x, y, other.width - 1, self.row_height - 2)
         box = QRectF(price.right - 10, y + (self.row_height - 8) / 2, 7, 7)
         draw_shape(painter, box, row.last_mark, color)
+
+    def _day_even(self, painter: QPainter, y: int) -> None:
+        width = max(c.right for c in self.columns.values())
+        painter.setPen(dash_pen(self.theme.color("text.secondary"), [5.0, 3.0]))
+        painter.drawLine(0, y + self.row_height - 1, width, y + self.row_height - 1)
 
     def _average(self, painter: QPainter, y: int, row: Row, mood: RowMood) -> None:
         side = "buy" if mood.net_lots > 0 else "sell"

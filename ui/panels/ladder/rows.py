@@ -143,6 +143,7 @@ class Row(NamedTuple):
     is_busiest: bool = False
     pnl_1e4: int | None = None
     average: str = ""
+    is_day_even: bool = False
     buys: Mark | None = None
     sells: Mark | None = None
 
@@ -315,6 +316,15 @@ class Holding:
     net_lots: int = 0
     average_ticks_1e4: int = 0
     tick_value_1e4: int = 0
+    banked_1e4: int = 0
+
+    @property
+    def even_ticks(self) -> int | None:
+        """Price, rounded up to a tick boundary, from which the day is in gain, fees included; None when flat."""
+        value = self.net_lots * self.tick_value_1e4
+        if value == 0 or self.banked_1e4 == 0:
+            return None
+        return -((-(self.average_ticks_1e4 * value - self.banked_1e4 * TICKS_1E4)) // (value * TICKS_1E4))
 
 
 def pnl_at(ticks: int, holding: Holding) -> int:
@@ -392,6 +402,7 @@ def build_rows(frame: MarketFrame, row_map: RowMap, own: OwnSide, memory: PrintM
     largest = max(shown, default=1)
     large_from = LARGE_FACTOR * float(np.median(shown)) if shown else float("inf")
     busiest = max(1, *volume)
+    even = own.holding.even_ticks
     rows = []
     for index in range(row_map.rows):
         ticks = row_map.ticks_at(index)
@@ -420,6 +431,7 @@ def build_rows(frame: MarketFrame, row_map: RowMap, own: OwnSide, memory: PrintM
                 volume_bar=lots * (sizes.volume - 3) // busiest,
                 is_busiest=lots == busiest,
                 pnl_1e4=pnl_at(ticks, own.holding) if own.holding.net_lots else None,
+                is_day_even=ticks == even,
                 average=average_edge(ticks, own.holding),
                 buys=own.marks.get(("buy", ticks)),
                 sells=own.marks.get(("sell", ticks)),
