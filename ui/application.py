@@ -131,8 +131,8 @@ class Application:
         window = self.window
         window.arrange()
         window.fill_view_menu(window.top_bar.menus["View"])
-        if not self.arguments.safe_mode:
-            window.restore_layout(self._layout_file())
+        if self.arguments.safe_mode or not window.restore_layout(self._layout_file()):
+            window.fill_screen()
         self._check_theme_commands()
         self.desk.refresh()
         window.close_requested.connect(self._on_close_requested)
@@ -141,6 +141,7 @@ class Application:
         window.contract_chosen.connect(self.desk.choose_contract)
         window.lock_requested.connect(self.desk.lock_all)
         window.flatten_all_requested.connect(self._on_flatten_all)
+        self.desk.account_changed.connect(self._on_account_changed)
 
     def _pump(self) -> None:
         if self.services is not None:
@@ -209,8 +210,7 @@ class Application:
                 await self.services.connect(Endpoint.of_practice(hello, is_replay=self.arguments.replay is not None))
                 name = self.arguments.account or str(hello.accounts[0]["name"])
             if name:
-                account = await self.services.session.choose(name)
-                self.desk.choose_account(account.id)
+                await self.desk.trade_account(name)
             contract = await self._first_contract(self.services)
             self.desk.choose_contract(contract)
         except PitdeskError as error:
@@ -285,6 +285,10 @@ class Application:
             self._dialog = None
             dialog.deleteLater()
 
+    def _on_account_changed(self) -> None:
+        account = self.desk.account if self.desk is not None else None
+        self.window.setWindowTitle(f"{account.word} {account.nickname} \u2013 Pitdesk" if account else "Pitdesk")
+
     # commands
 
     def _on_command(self, name: str) -> None:
@@ -307,18 +311,24 @@ class Application:
             return
         kind, _, value = name.partition("_")
         if kind == "theme":
-            self.theme.choose(value)
+            self._choose_theme(value)
         elif kind == "pair":
             self.theme.choose(self.theme.name, value)
-        self._check_theme_commands()
+            self._check_theme_commands()
 
     def _check_theme_commands(self) -> None:
         self.window.commands.check(f"theme_{self.theme.name}")
         self.window.commands.check(f"pair_{self.theme.pair}")
 
     def _on_toggle_theme(self) -> None:
-        self.theme.choose("light" if self.theme.name == "dark" else "dark")
+        self._choose_theme("light" if self.theme.name == "dark" else "dark")
+
+    def _choose_theme(self, name: str) -> None:
+        """Switch now and keep the choice in the options file."""
+        self.theme.choose(name)
         self._check_theme_commands()
+        file = self.arguments.config or self.directories.config / config.CONFIG_FILE_NAME
+        self.keeper.spawn(asyncio.to_thread(config.write_option, file, "window.theme", name), "keep theme")
 
     def _on_reconcile(self) -> None:
         if self.services is not None:

@@ -168,13 +168,14 @@ class Desk(QObject):
 
     def choose_account(self, account_id: int) -> None:
         """Trade another account; every surface is disarmed before."""
-        self.disarm_all()
-        self._spawn(self._choose_account(account_id), "choose account")
+        self._spawn(self.trade_account(str(account_id)), "choose account")
 
-    async def _choose_account(self, account_id: int) -> None:
-        account = await self._services.session.choose(str(account_id))
+    async def trade_account(self, wanted: str) -> None:
+        """Trade the account of this name or id. Raises InvalidOption when the login has none such."""
+        self.disarm_all()
+        account = await self._services.session.choose(wanted)
         self.account = account_view(account)
-        limits = self._engine.limits(account_id)
+        limits = self._engine.limits(account.id)
         for context in self.contexts.values():
             context.set_account(self.account)
             context.set_limits(max_order_lots=limits.max_order_lots, max_position_lots=limits.max_position_lots)

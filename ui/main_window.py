@@ -39,7 +39,7 @@ from ui.commands import CommandTable
 from ui.controls import HoldButton, PaintedButton, PanelFrame, paint_account_frame
 from ui.painting import AccountView, draw_runs, draw_shape, draw_text, icon, icon_pixmap
 from ui.status_bar import StatusBar
-from ui.theme import Theme
+from ui.theme import PAIRS, Theme
 
 if TYPE_CHECKING:
     from app.domain import Contract
@@ -101,6 +101,14 @@ class MainWindow(QMainWindow):
             dock.show()
         self._resize_standard()
 
+    def fill_screen(self) -> None:
+        """Take the whole screen, as a first start does; the standard workspace in it."""
+        screen = self.screen()
+        if screen is not None:
+            self.setGeometry(screen.availableGeometry())
+        self.setWindowState(self.windowState() | Qt.WindowState.WindowMaximized)
+        self.arrange()
+
     def dock(self, name: str) -> QDockWidget:
         """The dock of a panel."""
         return self._docks[name]
@@ -116,12 +124,11 @@ class MainWindow(QMainWindow):
             menu.addAction(dock.toggleViewAction())
 
     def save_layout(self, file: Path) -> None:
-        """Write geometry and docks; theme and pair go with them."""
+        """Write geometry, docks and colour pair; the theme is an option and lives in the options file."""
         settings = QSettings(str(file), QSettings.Format.IniFormat)
         settings.setValue("version", LAYOUT_VERSION)
         settings.setValue("geometry", self.saveGeometry())
         settings.setValue("docks", self.saveState(LAYOUT_VERSION))
-        settings.setValue("theme", self.theme.name)
         settings.setValue("pair", self.theme.pair)
         settings.sync()
 
@@ -139,6 +146,9 @@ class MainWindow(QMainWindow):
             return False
         if version != str(LAYOUT_VERSION):
             return False
+        pair = str(settings.value("pair", self.theme.pair))
+        if pair in PAIRS:
+            self.theme.choose(self.theme.name, pair)
         self.restoreGeometry(geometry)
         return self.restoreState(docks, LAYOUT_VERSION)
 

@@ -38,6 +38,7 @@ _WORDS = {
     "unknown": "Unknown",
 }
 _DONE_GLYPH = {"filled": "check", "cancelled": "cross", "expired": "hourglass"}
+_GROUP_WORDS = {"Targets": "\u00d7 Tgts", "All": "Cancel all"}
 _BAD_LIVES = ("refused", "denied", "not_accepted")
 
 
@@ -133,7 +134,7 @@ class OrdersPanel(QWidget):
         row.setSpacing(4)
         self._group_buttons: dict[str, QPushButton] = {}
         for name in ("Buys", "Sells", "Stops", "Targets", "All"):
-            button = QPushButton("Cancel all" if name == "All" else f"\u00d7 {name}", bar)
+            button = QPushButton(_GROUP_WORDS.get(name, f"\u00d7 {name}"), bar)
             button.setProperty("size", "small")
             button.setAccessibleName(f"Cancel {name.lower()}")
             button.clicked.connect(self._on_group_clicked)

@@ -1,0 +1,1 @@
+"""Viewport maths and what draws a chart: bars, axes, tags, overlays. Shared by panels, knows none of them."""
