@@ -537,9 +537,10 @@ mod tests {
 
     #[test]
     fn the_open_of_the_stock_market_is_many_times_busier_than_the_night() {
+        let mnq = index("MNQ");
         let prints = |start| {
             let out = events(&mut model(4, start), start + MINUTE);
-            let of_mnq = out.iter().filter(|tagged| tagged.contract == index("MNQ"));
+            let of_mnq = out.iter().filter(|tagged| tagged.contract == mnq);
             of_mnq
                 .filter(|tagged| matches!(tagged.event, FeedEvent::Print { .. }))
                 .count()
