@@ -1,6 +1,6 @@
 //! The pure engine: one input at a time, effects out, views on demand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::clock::{ClockStep, MarketClock};
@@ -9,7 +9,8 @@ use crate::engine::contract::{
 };
 use crate::engine::market::Market;
 use crate::engine::rows;
-use crate::engine::views::{Board, Event, LinkRow, NoticeLevel, OrderRow, StatusView};
+use crate::engine::views::{Board, Event, LinkRow, NoticeLevel, OrderRow, PositionRow, StatusView};
+use crate::order_execution::store::Place;
 use crate::order_execution::trading::{Settings, Trading};
 use crate::types::{Mono, Nanos};
 use crate::websocket::parse::{MarketEvent, UserEvent};
@@ -48,6 +49,8 @@ pub struct Engine {
     unpublished: Unpublished,
     /// Rows as published, so that one changed order costs one new row.
     order_rows: Vec<Option<OrderRow>>,
+    /// Positions as last told, without what every tick moves.
+    told_positions: BTreeMap<Place, PositionRow>,
 }
 
 /// What `publish` has to rebuild.
@@ -83,6 +86,7 @@ impl Engine {
                 ..Unpublished::default()
             },
             order_rows: Vec::new(),
+            told_positions: BTreeMap::new(),
         }
     }
 
@@ -313,15 +317,27 @@ impl Engine {
             }
         }
         for place in positions {
-            out.event(Event::PositionChanged(rows::position_row(
-                &self.trading,
-                place,
-            )));
+            self.tell_position(place, out);
         }
         for id in accounts {
             let state = &self.trading.accounts[&id];
             let row = rows::account_row(self.trading.environment, state);
             out.event(Event::AccountChanged(row));
+        }
+    }
+
+    /// A position is news when something other than its mark changed.
+    fn tell_position(&mut self, place: Place, out: &mut Outbox) {
+        let row = rows::position_row(&self.trading, place);
+        let lasting = PositionRow {
+            mark_ticks: None,
+            open_pnl_1e4: 0,
+            checked_ns: 0,
+            ..row.clone()
+        };
+        if self.told_positions.get(&place) != Some(&lasting) {
+            self.told_positions.insert(place, lasting);
+            out.event(Event::PositionChanged(row));
         }
     }
 

@@ -88,6 +88,12 @@ impl Trading {
         tasks.any(|task| task.goal != Goal::CancelGroup && task.covers(place))
     }
 
+    /// Whether a market order without a tag is what the broker made of our close (C24).
+    pub(super) fn expects_close(&self, place: Place) -> bool {
+        let mut tasks = self.tasks.values();
+        tasks.any(|task| task.has_closed && task.covers(place))
+    }
+
     pub(super) fn start_cancel_group(
         &mut self,
         request: RequestId,

@@ -96,6 +96,11 @@ impl Ledger {
         if let Some((known, _)) = self.fills.get_mut(&fill.trade_id) {
             let mut wanted = fill.clone();
             wanted.voided |= known.voided;
+            // Hub and REST cut the same stamp to different digits; the first one told stays.
+            wanted.time = known.time;
+            if wanted.order_id == 0 {
+                wanted.order_id = known.order_id;
+            }
             if *known == wanted {
                 return Taken::Known;
             }
@@ -300,6 +305,14 @@ mod tests {
         voided.voided = false;
         assert_eq!(ledger.take(&voided), Taken::Known);
         assert_eq!((ledger.net(), ledger.average_1e4()), (1, 1_000_000));
+    }
+
+    #[test]
+    fn a_stamp_with_other_digits_is_no_correction() {
+        let mut ledger = ledger_of(5_000, &[fill(1, 0, 100, 1)]);
+        let mut again = fill(1, 0, 100, 1);
+        again.time = 900;
+        assert_eq!(ledger.take(&again), Taken::Known);
     }
 
     #[test]

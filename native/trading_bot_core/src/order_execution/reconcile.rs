@@ -18,8 +18,8 @@ use crate::order_execution::requests::{self, Held};
 use crate::order_execution::store::{Applied, Place};
 use crate::order_execution::trading::{AccountState, Pending, Trading};
 use crate::types::{
-    AccountId, BrokerAccount, BrokerOrder, BrokerPosition, BrokerTrade, Mono, Nanos, OrderStatus,
-    RequestId,
+    AccountId, BrokerAccount, BrokerOrder, BrokerPosition, BrokerTrade, Mono, Nanos, OrderKind,
+    OrderStatus, RequestId,
 };
 use crate::websocket::parse::UserEvent;
 
@@ -756,8 +756,12 @@ impl Trading {
             self.held_rows.push(Held::Order(row, read));
             return None;
         };
-        let seen = SeenRow::of(&row, &contract)?;
         let is_new = self.store.order_by_id(row.id).is_none();
+        let mut seen = SeenRow::of(&row, &contract)?;
+        seen.is_own_close = is_new
+            && row.custom_tag.is_none()
+            && row.kind == Some(OrderKind::Market)
+            && self.expects_close((AccountId(seen.account), contract.index));
         let (_, applied) = self.record(&Record::Seen { row: seen, read });
         let index = self.store.order_by_id(row.id)?;
         self.unseen.remove(&index);

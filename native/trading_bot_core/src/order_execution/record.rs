@@ -49,6 +49,9 @@ pub struct SeenRow {
     pub linked: Option<i64>,
     pub created: i64,
     pub updated: i64,
+    /// The market order that the broker made of our close request; it carries no tag.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_own_close: bool,
 }
 
 impl SeenRow {
@@ -77,6 +80,7 @@ impl SeenRow {
             linked: row.linked_id.map(|id| id.0),
             created: row.created.map_or(0, |at| at.0),
             updated: row.updated.or(row.created).map_or(0, |at| at.0),
+            is_own_close: false,
         })
     }
 }

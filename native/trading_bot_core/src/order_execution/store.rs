@@ -428,8 +428,12 @@ impl Store {
             .and_then(|id| self.order_by_id(id))
             .is_some_and(|index| !self.orders[index].is_foreign);
         let has_own_tag = !self.own_prefix.is_empty() && tag_text.starts_with(&self.own_prefix);
-        let is_own = has_own_tag || is_child_of_own;
-        let role = role_of(row, &tag_text);
+        let is_own = has_own_tag || is_child_of_own || row.is_own_close;
+        let role = if row.is_own_close {
+            Role::Close
+        } else {
+            role_of(row, &tag_text)
+        };
         let is_tag_free = has_own_tag && !self.by_key.contains_key(&tag_text);
         let is_lost = has_own_tag && role == Role::Entry;
         let order = Order {
@@ -462,7 +466,9 @@ impl Store {
             created: Nanos(row.created),
             updated: Nanos(0),
             seen: Nanos(0),
-            source: if is_own {
+            source: if row.is_own_close {
+                "close".into()
+            } else if is_own {
                 "broker".into()
             } else {
                 "elsewhere".into()
