@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPointF, Qt
@@ -321,3 +323,19 @@ def test_a_day_bar_is_named_by_its_trading_day(hand: Hand) -> None:
     sunday_evening = np.array([1_795_388_400 * 1_000_000_000], dtype=np.int64)
     assert chicago(int(sunday_evening[0])).strftime("%a %H") == "Sun 17"
     assert chicago(int(hand.view._dated(sunday_evening)[0])).strftime("%a") == "Mon"
+
+
+def test_older_bars_that_come_late_do_not_move_the_view(hand: Hand) -> None:
+    hand.drag(QPointF(300, 300), QPointF(800, 300))
+    shown = hand.view.series.bars.time_ns[round(hand.view.view.bar_at(100))]
+    late = bars(-200, 300)
+    hand.panel.render(frame(), BarFrame(**{**_columns(late), "first_changed": 0, "count": 500}), [], None)
+    assert hand.view.series.count == 500
+    assert hand.view.series.bars.time_ns[round(hand.view.view.bar_at(100))] == shown
+    assert hand.view.new_bars == 0
+
+
+def _columns(bars: BarFrame) -> dict[str, Any]:
+    names = ("contract", "unit", "number", "revision", "time_ns", "open_ticks", "high_ticks", "low_ticks")
+    more = ("close_ticks", "volume_lots", "is_forming", "is_loading")
+    return {name: getattr(bars, name) for name in names + more}

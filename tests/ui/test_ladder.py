@@ -19,7 +19,7 @@ from ui.bridge import OrderDraft
 from ui.painting import AccountView, PanelContext
 from ui.panels.ladder import LadderPanel
 from ui.panels.ladder.columns import lay_out
-from ui.panels.ladder.rows import Holding, RowMap, RowTracker, Tracking, build_marks, intent_at, pnl_at
+from ui.panels.ladder.rows import Holding, PrintMemory, RowMap, RowTracker, Tracking, build_marks, intent_at, pnl_at
 from ui.theme import Theme
 
 BID, ASK = 31448, 31449
@@ -432,3 +432,36 @@ def test_every_look_paints_in_both_themes(hand: Hand, context: PanelContext, loo
 )
 def test_the_day_is_even_where_open_result_and_banked_cancel_out(net: int, banked: int, even: int | None) -> None:
     assert Holding(net, 1_000_000, 125_000, banked).even_ticks == even
+
+
+def test_columns_and_rows_have_the_measures_of_the_picture(hand: Hand) -> None:
+    theme = hand.panel.context.theme
+    widths = theme.measure("ladder.column")
+    assert {name: column.width for name, column in lay_out(478).items()} == {
+        name: widths[name] for name in lay_out(478)
+    }
+    assert hand.grid.width() == 478
+    row_map = hand.grid.row_map
+    assert row_map is not None
+    assert row_map.rows == 29
+    assert hand.grid.mapTo(hand.panel, QPoint(0, 44)).y() == 124
+
+
+def test_recent_trades_age_by_the_market_clock_and_start_anew_when_it_is_set_back() -> None:
+    memory = PrintMemory()
+    second = 1_000_000_000
+    memory.note(
+        frame(
+            broker_time_ns=100 * second,
+            trade_time_ns=np.array([100 * second], dtype=np.int64),
+            trade_ticks=np.array([ASK], dtype=np.int64),
+            trade_lots=np.array([1], dtype=np.int64),
+            trade_is_buy=np.array([True]),
+        )
+    )
+    assert memory.age_step(ASK, is_buy=True) == 0
+    assert memory.age_step(ASK, is_buy=False) == 4
+    memory.note(frame(broker_time_ns=120 * second))
+    assert memory.age_step(ASK, is_buy=True) == 2
+    memory.note(frame(broker_time_ns=10 * second))
+    assert memory.age_step(ASK, is_buy=True) == 4

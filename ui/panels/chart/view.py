@@ -168,23 +168,32 @@ class ChartView(QWidget):
         self.update()
 
     def _take_bars(self, bars: BarFrame) -> None:
-        if (bars.unit, bars.number) != (self.interval.unit, self.interval.number):
-            return
         before = self.series.count
-        if bars.first_changed > before:
+        if (bars.unit, bars.number) != (self.interval.unit, self.interval.number) or bars.first_changed > before:
             return
+        newest_ns = int(self.series.bars.time_ns[-1]) if before else 0
         first = self.series.apply(bars)
         grown = self.series.count - before
         if first < before - 1 or grown != 0 or before == 0:
             self._version += 1
-        if before and grown > 0 and not self.is_following and first >= before - 1:
-            self.new_bars += grown
         if before == 0:
             self.view = self.view.following(self.series.count)
-        elif self.is_following and self._grip is None:
-            self.view = self.view.advanced(grown)
+        elif grown:
+            self._move_on(grown, newest_ns, before)
         if self._grip is None and self.is_auto and (grown or before == 0 or self._price_left_view()):
             self._rescale()
+
+    def _move_on(self, grown: int, newest_ns: int, before: int) -> None:
+        """Older bars that came late push the view along with theirs; newer ones are followed or counted."""
+        inserted = int(self.series.bars.time_ns.searchsorted(newest_ns)) - (before - 1)
+        added = grown - inserted
+        self.view = self.view.advanced(inserted)
+        if self._grip is not None:
+            self._grip.start = self._grip.start.advanced(inserted)
+        if self.is_following and self._grip is None:
+            self.view = self.view.advanced(added)
+        elif not self.is_following and added > 0:
+            self.new_bars += added
 
     def _price_left_view(self) -> bool:
         bars = self.series.bars

@@ -26,6 +26,7 @@ I64 = npt.NDArray[np.int64]
 
 LARGE_FACTOR = 2.5
 AGE_STEPS_NS = (2_000_000_000, 10_000_000_000, 30_000_000_000, 90_000_000_000)
+EPOCH_NS = 5_000_000_000
 REJECTED_LIVES = ("refused", "denied", "not_accepted")
 FADE_MS = 1200
 FADE_STEPS = 8
@@ -267,7 +268,11 @@ class PrintMemory:
     direction: str = ""
 
     def note(self, frame: MarketFrame) -> None:
-        """Take the prints of a frame. Prints already seen do no harm."""
+        """Take the prints of a frame. Prints already seen do no harm; a clock set back begins anew."""
+        if frame.broker_time_ns < self.newest_ns - EPOCH_NS:
+            self.bought_ns.clear()
+            self.sold_ns.clear()
+            self.newest_ns = 0
         for time_ns, ticks, is_buy in zip(
             frame.trade_time_ns.tolist(), frame.trade_ticks.tolist(), frame.trade_is_buy.tolist(), strict=True
         ):
