@@ -92,6 +92,27 @@ async fn what_was_answered_survives_kill() {
     child.wait().expect("ended");
 }
 
+#[tokio::test]
+async fn seek_backwards_is_a_new_identity_with_fresh_accounts() {
+    let rig = Rig::new(&[]).await;
+    let begin = rig.control("state", None).await["clock"]["now"].clone();
+    rig.place(json!({"customTag": "old"})).await;
+    let mut hub = rig.user().await;
+    let ahead = rig.control("clock", Some(json!({"advance_s": 60}))).await;
+    assert_ne!(ahead["now"], begin);
+    let reply = rig.control("replay", Some(json!({ "seek": begin }))).await;
+    assert_ne!(reply["instance"], rig.info["instance"]);
+    while hub.record().await.is_some() {}
+    let accounts = rig
+        .ok("Account/search", json!({"onlyActiveAccounts": true}))
+        .await;
+    assert_eq!(accounts["accounts"][0]["balance"], json!(150_000));
+    assert_eq!(
+        rig.place(json!({"customTag": "old"})).await["success"],
+        true
+    );
+}
+
 #[test]
 fn wrong_arguments_end_with_2() {
     let status = Command::new(env!("CARGO_BIN_EXE_pitdesk-gateway"))

@@ -4,7 +4,7 @@ use jiff::ToSpan;
 
 use crate::contracts::{chicago, timestamp};
 use crate::exchange::Exchange;
-use crate::exchange::model::Kind;
+use crate::exchange::model::{Account, Kind};
 use crate::feed::Side;
 
 impl Exchange {
@@ -157,20 +157,19 @@ impl Exchange {
         let date = i64::from(shifted.year()) * 10_000
             + i64::from(shifted.month()) * 100
             + i64::from(shifted.day());
-        if date == self.trade_date {
-            return;
-        }
-        let first = self.trade_date == 0;
-        self.trade_date = date;
-        if first {
-            return;
-        }
-        let ids: Vec<i32> = self.accounts.keys().copied().collect();
+        let due = |account: &&Account| account.trade_date != date;
+        let ids: Vec<i32> = self
+            .accounts
+            .values()
+            .filter(due)
+            .map(|account| account.rules.id)
+            .collect();
         for id in ids {
             self.edit_account(id, |account| {
                 account.high_1e4 = account.high_1e4.max(account.balance_1e4);
                 account.day_start_1e4 = account.balance_1e4;
                 account.locked_for_day = false;
+                account.trade_date = date;
             });
         }
     }

@@ -94,7 +94,6 @@ pub struct Exchange {
     next_order: i64,
     next_trade: i64,
     next_position: i32,
-    trade_date: i64,
     firm_closed: bool,
 }
 
@@ -123,7 +122,6 @@ impl Exchange {
             next_order: 5_100_000_001,
             next_trade: 4_200_000_001,
             next_position: 880_000_001,
-            trade_date: 0,
             firm_closed: false,
         }
     }

@@ -170,6 +170,9 @@ pub struct Account {
     pub day_start_1e4: i64,
     /// Daily limit hit: refused until the next trading day.
     pub locked_for_day: bool,
+    /// Trading day of `day_start_1e4` as yyyymmdd, 0 before the first one.
+    #[serde(default)]
+    pub trade_date: i64,
 }
 
 impl Account {
@@ -183,6 +186,7 @@ impl Account {
             high_1e4: balance,
             day_start_1e4: balance,
             locked_for_day: false,
+            trade_date: 0,
         }
     }
 

@@ -560,6 +560,38 @@ fn loss_floor_trails_the_end_of_day_high_and_stops_at_the_start() {
 }
 
 #[test]
+fn the_trading_day_turns_at_17_chicago_and_again_after_a_restart() {
+    let limited = AccountRules {
+        max_loss: Some(2_000),
+        daily_loss: Some(100),
+        ..rules(7, true)
+    };
+    let mut scene = Scene::with(vec![limited.clone()]);
+    scene.exchange.advance_day(NOW);
+    scene.market(0, 10);
+    scene.print(BID - 25, 1, None);
+    assert!(
+        scene
+            .exchange
+            .account(ACCOUNT)
+            .expect("known")
+            .locked_for_day
+    );
+    assert_eq!(scene.lots(), 0);
+    let request = scene.request(2, 0, 1);
+    assert_eq!(scene.place(&request).code, 4);
+
+    let mut rebuilt = Exchange::new(ContractTable::at(NOW), vec![limited]);
+    rebuilt.restore(scene.exchange.take_events());
+    rebuilt.advance_day(NOW + 60_000_000_000);
+    assert!(rebuilt.account(ACCOUNT).expect("known").locked_for_day);
+    rebuilt.advance_day(NOW + 86_400_000_000_000);
+    let account = rebuilt.account(ACCOUNT).expect("known");
+    assert!(!account.locked_for_day);
+    assert_eq!(account.day_start_1e4, account.balance_1e4);
+}
+
+#[test]
 fn touching_the_loss_floor_liquidates_and_ends_trading() {
     let limited = AccountRules {
         max_loss: Some(100),

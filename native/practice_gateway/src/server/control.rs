@@ -6,7 +6,7 @@
 //! | `POST /control/fault` | one rule or an array of rules (see `faults`); `{"clear":true}` disarms all |
 //! | `POST /control/market` | `{"flood":{"messages":N}}`, `{"script":[steps]}` timed from now, `{"halt":"ES"}`, `{"resume":"ES"}`, `{"levels":N}` |
 //! | `POST /control/clock` | `{"rate":R}`, `{"to":ISO}` (forwards only), `{"advance_s":N}` |
-//! | `POST /control/replay` | `{"rate":R}`, `{"seek":ISO}`; a seek backwards is refused: start a new run |
+//! | `POST /control/replay` | `{"rate":R}`, `{"seek":ISO}`; a seek backwards is a new `instance` with fresh accounts, and every hub connection ends |
 //! | `POST /control/account` | `{"id":N}` with any of `auto_oco`, `can_trade`, `balance`, `locked`, `flatten` |
 //! | `GET /control/state` | accounts, working orders, positions, clock |
 //! | `GET /control/book?contract=ID` | whole book of one contract |
@@ -22,6 +22,7 @@ use crate::server::Gateway;
 use crate::server::body::parse_time;
 use crate::server::faults::Rule;
 use crate::server::rest::Answer;
+use crate::server::start;
 use crate::server::world::World;
 use crate::wire;
 
@@ -42,7 +43,7 @@ pub fn handle(gateway: &Gateway, method: &Method, path: &str, bytes: &[u8]) -> A
         "fault" => fault(&mut world, &body),
         "market" => market(&mut world, &body),
         "clock" => clock(&mut world, &body),
-        "replay" => replay(&mut world, &body),
+        "replay" => replay(gateway, &mut world, &body),
         "account" => account(&mut world, &body),
         _ => return (404, String::new()),
     };
@@ -142,18 +143,21 @@ fn clock_value(world: &World) -> Value {
     json!({"now": now, "rate": world.clock.rate()})
 }
 
-fn replay(world: &mut World, body: &Value) -> Result<Value, String> {
+fn replay(gateway: &Gateway, world: &mut World, body: &Value) -> Result<Value, String> {
     if let Some(rate) = rate_of(body)? {
         world.clock.set_rate(rate);
     }
     if let Some(text) = body["seek"].as_str() {
         let target = parse_time(text).ok_or_else(|| format!("{text:?} is no ISO time."))?;
         if target < world.clock.now() {
-            return Err("A seek backwards is a new identity: start the replay again.".to_owned());
+            start::renew(gateway, world, target)?;
+        } else {
+            world.seek(target)?;
         }
-        world.seek(target)?;
     }
-    Ok(clock_value(world))
+    let mut value = clock_value(world);
+    value["instance"] = json!(*gateway.instance.lock());
+    Ok(value)
 }
 
 fn account(world: &mut World, body: &Value) -> Result<Value, String> {
@@ -233,7 +237,7 @@ fn state(world: &World, gateway: &Gateway) -> Value {
             })
         })
         .collect();
-    json!({"clock": clock_value(world), "instance": gateway.identity.instance, "accounts": accounts,
+    json!({"clock": clock_value(world), "instance": *gateway.instance.lock(), "accounts": accounts,
         "connections": world.connection_count(), "faults_armed": world.faults.armed_count()})
 }
 

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::server::journal::Identity;
+use crate::server::options::Options;
 use crate::server::token::{Tokens, random_hex};
 use crate::server::world::World;
 
@@ -33,9 +33,11 @@ pub struct Gateway {
     pub world: Mutex<World>,
     pub user: String,
     pub api_key: String,
-    pub identity: Identity,
+    /// Names this run's accounts; another one after a seek backwards.
+    pub instance: Mutex<String>,
     pub control_token: String,
     pub seed: u64,
+    options: Options,
     tokens: Tokens,
     limits: Option<Mutex<Limits>>,
     negotiated: Mutex<HashMap<String, bool>>,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::contracts::{ContractTable, chicago, chicago_date, timestamp};
+use crate::contracts::{ContractTable, chicago, chicago_date};
 use crate::exchange::Exchange;
 use crate::exchange::model::{AccountRules, Event};
 use crate::feed::{MarketSource, SourceConfig};
@@ -181,9 +181,24 @@ fn build(
         limits: (!options.no_rate_limits).then(|| Mutex::new(Limits::default())),
         negotiated: Mutex::default(),
         connections: AtomicU64::new(1),
-        identity,
+        instance: Mutex::new(identity.instance),
+        options: options.clone(),
         world: Mutex::new(world),
     })
+}
+
+/// Starts over at `to` with fresh accounts under a new identity; every hub connection ends.
+pub(super) fn renew(gateway: &Gateway, world: &mut World, to: i64) -> Result<String, String> {
+    let disk = |error: io::Error| format!("State folder: {error}.");
+    let state = gateway.options.state.as_deref();
+    let fresh = exchange(&gateway.options, to, Vec::new())?;
+    let identity = journal::identity(state, true, new_identity).map_err(disk)?;
+    world.restart(fresh, to)?;
+    if let Some(directory) = state {
+        world.compact(directory).map_err(disk)?;
+    }
+    gateway.instance.lock().clone_from(&identity.instance);
+    Ok(identity.instance)
 }
 
 fn new_identity() -> Identity {
@@ -249,7 +264,7 @@ impl Running {
             "seed": gateway.seed.to_string(),
             "control": format!("http://{}", self.control),
             "control_token": gateway.control_token,
-            "instance": gateway.identity.instance,
+            "instance": *gateway.instance.lock(),
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
         })
@@ -271,9 +286,4 @@ impl Running {
         }
         out.flush()
     }
-}
-
-/// Today's trading date in words, for the log.
-pub fn describe(at: i64) -> String {
-    chicago().to_datetime(timestamp(at)).to_string()
 }

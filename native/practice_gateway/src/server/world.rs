@@ -637,6 +637,31 @@ impl World {
         Ok(())
     }
 
+    /// A new run at `to`: fresh accounts, no listeners; whoever is connected is sent away.
+    pub fn restart(&mut self, exchange: Exchange, to: i64) -> Result<(), String> {
+        self.source.seek(to)?;
+        for connection in self.connections.drain(..) {
+            connection
+                .listener
+                .push(Out::Close("Connection closed with an error.".to_owned()));
+        }
+        self.users.clear();
+        self.streams = self.streams.iter().map(|_| Stream::default()).collect();
+        self.exchange = exchange;
+        self.bar_store = None;
+        self.clock.set(to);
+        self.next_event = None;
+        self.begin_streams();
+        self.pump_to(to);
+        Ok(())
+    }
+
+    /// Replaces the journal by the state as it is.
+    pub fn compact(&mut self, directory: &std::path::Path) -> std::io::Result<()> {
+        self.journal
+            .compact(directory, self.clock.now(), &self.exchange.snapshot())
+    }
+
     /// Adds script steps, timed from now.
     pub fn push_steps(&mut self, steps: &str) -> Result<(), String> {
         self.source.push(steps)?;
