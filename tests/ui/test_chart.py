@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt
 from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -63,7 +63,9 @@ class Hand:
 
     def handle(self, key: str) -> PlacedHandle:
         self.panel.grab()
-        return next(item for item in self.view._placed if item.handle.key == key)
+        item = self.view.handle_of(key)
+        assert item is not None
+        return item
 
     def send(self, kind: QEvent.Type, place: QPointF, held: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
         button = Qt.MouseButton.NoButton if kind == QEvent.Type.MouseMove else Qt.MouseButton.LeftButton
@@ -339,3 +341,23 @@ def _columns(bars: BarFrame) -> dict[str, Any]:
     names = ("contract", "unit", "number", "revision", "time_ns", "open_ticks", "high_ticks", "low_ticks")
     more = ("close_ticks", "volume_lots", "is_forming", "is_loading")
     return {name: getattr(bars, name) for name in names + more}
+
+
+def test_a_frame_that_changes_only_the_book_paints_nothing(hand: Hand, qtbot: QtBot) -> None:
+    paints: list[QEvent.Type] = []
+
+    class Watch(QObject):
+        def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+            if event.type() == QEvent.Type.Paint:
+                paints.append(event.type())
+            return False
+
+    watch = Watch()
+    hand.panel.render(frame(), None, [], None)
+    hand.panel.grab()
+    hand.view.installEventFilter(watch)
+    hand.panel.render(frame(bid_lots=np.arange(10, dtype=np.int64) + 90), None, [], None)
+    QApplication.sendPostedEvents()
+    assert paints == []
+    hand.panel.render(frame(last_ticks=ASK + 1), None, [], None)
+    qtbot.waitUntil(lambda: paints != [], timeout=5_000)

@@ -82,10 +82,9 @@ class Hand:
         self.moves.append((key, changes))
 
     def point(self, column: str, ticks: int) -> QPoint:
-        row_map = self.grid.row_map
-        assert row_map is not None
-        cell = lay_out(self.grid.width())[column]
-        return QPoint(cell.x + cell.width // 2, 44 + row_map.row_of(ticks) * 20 + 10)
+        place = self.grid.place_of(column, ticks)
+        assert place is not None
+        return place
 
     def move(self, point: QPoint, button: Qt.MouseButton = Qt.MouseButton.NoButton) -> None:
         self._send(QEvent.Type.MouseMove, point, Qt.MouseButton.NoButton, button)

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPixmap, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -111,6 +111,7 @@ class ChartView(QWidget):
         self._history: QPixmap | None = None
         self._history_key: tuple[object, ...] = ()
         self._top_volume = 1
+        self._seen: tuple[object, ...] = ()
         self._axis_labels: list[tuple[int, str]] = []
         self._frame: MarketFrame | None = None
         self._orders: list[Order] = []
@@ -135,10 +136,6 @@ class ChartView(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(360, 200)
         self.setAccessibleName("Price chart")
-        self._clock = QTimer(self)
-        self._clock.setObjectName("chart countdown")
-        self._clock.setInterval(1_000)
-        self._clock.timeout.connect(self.update)
 
     # data in
 
@@ -165,7 +162,12 @@ class ChartView(QWidget):
         self._note_waiting()
         self._drop_dead_grip()
         self._work_out_handles()
-        self.update()
+        last = frame.last_ticks if frame is not None else None
+        seen = (last, tuple(self._handles), self._countdown())
+        if bars is not None or seen != self._seen:
+            # Most frames change only the book, which a chart does not show.
+            self._seen = seen
+            self.update()
 
     def _take_bars(self, bars: BarFrame) -> None:
         before = self.series.count
@@ -598,6 +600,10 @@ class ChartView(QWidget):
         self._pointer = None
         self.update()
         super().leaveEvent(event)
+
+    def handle_of(self, key: str) -> PlacedHandle | None:
+        """The painted handle of an order, by its key ("" the position, "draft" the draft); None when out of view."""
+        return next((item for item in self._placed if item.handle.key == key), None)
 
     def _handle_at(self, position: QPointF) -> PlacedHandle | None:
         return next((item for item in reversed(self._placed) if item.box.contains(position)), None)

@@ -252,6 +252,14 @@ class LadderGrid(QWidget):
         column = column_at(self._columns, self._pointer.x())
         return self._is_scrolled or (column in _HOLD_COLUMNS and self._is_over_rows(self._pointer))
 
+    def place_of(self, column: str, ticks: int) -> QPoint | None:
+        """Middle of a painted cell in this widget's coordinates; None while that price or column is not shown."""
+        cell = self._columns.get(column)
+        if cell is None or self._painted is None or not self._painted.shows(ticks):
+            return None
+        y = self._rows_top() + self._painted.row_of(ticks) * self._row_height + self._row_height // 2
+        return QPoint(cell.x + cell.width // 2, y)
+
     # working out what is shown
 
     def _is_rebuilding(self) -> bool:
