@@ -319,3 +319,106 @@ async fn flatten(
         "Orders or positions are still open; look at the broker's own platform.".to_owned(),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order_execution::rest;
+    use parking_lot::Mutex;
+    use secrecy::SecretString;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// A broker with one order and one position, which go when they are told to. Remembers the paths it was asked.
+    async fn broker() -> (Arc<Client>, Arc<Mutex<Vec<String>>>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let log = Arc::clone(&log);
+                tokio::spawn(async move {
+                    let mut buffer = [0; 4096];
+                    while let Ok(read @ 1..) = socket.read(&mut buffer).await {
+                        let head = String::from_utf8_lossy(&buffer[..read]);
+                        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+                        let body = answer_of(&path, &log.lock());
+                        log.lock().push(path);
+                        let text = format!(
+                            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+                            body.len()
+                        );
+                        socket
+                            .write_all(text.as_bytes())
+                            .await
+                            .expect("the client reads");
+                    }
+                });
+            }
+        });
+        let endpoint =
+            rest::Endpoint::parse(&format!("http://127.0.0.1:{port}")).expect("an address");
+        (
+            Arc::new(Client::new(
+                endpoint,
+                "trader".into(),
+                SecretString::from("key"),
+            )),
+            asked,
+        )
+    }
+
+    fn answer_of(path: &str, asked: &[String]) -> String {
+        let is_done = |endpoint: Endpoint| asked.iter().any(|path| path == endpoint.path());
+        let order = json!({"id": 7, "contractId": "C", "side": 0, "type": 1});
+        let position = json!({"contractId": "C", "size": 2});
+        let rows = |is_gone: bool, row: Value| if is_gone { json!([]) } else { json!([row]) };
+        match path {
+            "/api/Order/v2/query" => json!({"success": true, "orders": rows(is_done(Endpoint::Cancel), order)}),
+            "/api/Position/searchOpen" => {
+                json!({"success": true, "positions": rows(is_done(Endpoint::CloseContract), position)})
+            }
+            _ => json!({"success": true}),
+        }
+        .to_string()
+    }
+
+    #[tokio::test]
+    async fn flatten_cancels_closes_and_believes_only_what_it_reads_back() {
+        let (client, asked) = broker().await;
+        let text = flatten(&client, AccountId(1), None).await.expect("flat");
+        assert!(text.starts_with("Flat"));
+        let asked = asked.lock();
+        let at = |endpoint: Endpoint| {
+            asked
+                .iter()
+                .position(|path| path == endpoint.path())
+                .expect("asked")
+        };
+        assert!(
+            at(Endpoint::Cancel) < at(Endpoint::CloseContract),
+            "orders go before the position"
+        );
+        assert_eq!(
+            asked.last().map(String::as_str),
+            Some(Endpoint::OrderQuery.path()),
+            "the end is a reading"
+        );
+    }
+
+    #[tokio::test]
+    async fn flatten_of_another_contract_touches_nothing() {
+        let (client, asked) = broker().await;
+        flatten(&client, AccountId(1), Some("OTHER".into()))
+            .await
+            .expect("flat");
+        assert!(
+            !asked
+                .lock()
+                .iter()
+                .any(|path| path == Endpoint::CloseContract.path())
+        );
+    }
+}

@@ -328,62 +328,51 @@ fn limits_of(arguments: &Arguments<'_>) -> Result<Limits, Failure> {
 
 fn command_of(op: &str, arguments: &Arguments<'_>, request: RequestId) -> Result<Command, Failure> {
     let contract = || arguments.text("contract_id").map(str::to_owned);
-    let maybe_contract = || {
-        arguments
-            .optional_text("contract_id")
-            .map(|id| id.map(str::to_owned))
-    };
-    let ticks = |name| arguments.optional(name).map(|value| value.map(Ticks));
-    let size = || arguments.optional("size_lots").map(|value| value.map(Lots));
+    let key = || arguments.text("key").map(str::to_owned);
     let source = arguments.source();
     Ok(match op {
-        "modify" => {
-            let wanted = Wanted {
-                size: size()?,
-                limit: ticks("limit_ticks")?,
-                stop: ticks("stop_ticks")?,
-                trail: ticks("trail_ticks")?,
-            };
-            Command::Modify {
-                request,
-                key: arguments.text("key")?.to_owned(),
-                wanted,
-                source,
-            }
-        }
+        "modify" => Command::Modify {
+            request,
+            key: key()?,
+            wanted: wanted_of(arguments)?,
+            source,
+        },
         "cancel" => Command::Cancel {
             request,
-            key: arguments.text("key")?.to_owned(),
+            key: key()?,
             source,
         },
         "cancel_group" => {
-            let side = arguments.optional_text("side")?.map(side_of).transpose()?;
-            let kind = arguments.optional_text("kind")?.map(kind_of).transpose()?;
-            let group = Group {
-                contract_id: maybe_contract()?,
-                side,
-                kind,
-            };
+            let (account, group) = (arguments.account()?, group_of(arguments)?);
             Command::CancelGroup {
                 request,
-                account: arguments.account()?,
+                account,
                 group,
                 source,
             }
         }
-        "close_position" => Command::ClosePosition {
-            request,
-            account: arguments.account()?,
-            contract_id: contract()?,
-            size: size()?,
-            source,
-        },
-        "flatten" => Command::Flatten {
-            request,
-            account: arguments.account()?,
-            contract_id: maybe_contract()?,
-            source,
-        },
+        "close_position" => {
+            let (account, size) = (
+                arguments.account()?,
+                arguments.optional("size_lots")?.map(Lots),
+            );
+            Command::ClosePosition {
+                request,
+                account,
+                contract_id: contract()?,
+                size,
+                source,
+            }
+        }
+        "flatten" => {
+            let (account, contract_id) = (arguments.account()?, group_of(arguments)?.contract_id);
+            Command::Flatten {
+                request,
+                account,
+                contract_id,
+                source,
+            }
+        }
         "reconcile" => Command::Reconcile { request },
         "subscribe" => Command::Subscribe {
             request,
@@ -397,19 +386,39 @@ fn command_of(op: &str, arguments: &Arguments<'_>, request: RequestId) -> Result
             request,
             text: arguments.text("text")?.to_owned(),
         },
-        "choose_accounts" => {
-            let listed = arguments.0.get("account_ids").and_then(Value::as_array);
-            let listed = listed.ok_or_else(|| invalid("account_ids must be given, as a list."))?;
-            let accounts = listed
-                .iter()
-                .map(|id| account_of(id.as_i64().unwrap_or(i64::MAX)));
-            Command::ChooseAccounts {
-                request,
-                accounts: accounts.collect::<Result<_, _>>()?,
-            }
-        }
+        "choose_accounts" => Command::ChooseAccounts {
+            request,
+            accounts: accounts_of(arguments)?,
+        },
         _ => return Err(invalid(format!("Operation {op:?} is unknown."))),
     })
+}
+
+fn wanted_of(arguments: &Arguments<'_>) -> Result<Wanted, Failure> {
+    let ticks = |name| arguments.optional(name).map(|value| value.map(Ticks));
+    Ok(Wanted {
+        size: arguments.optional("size_lots")?.map(Lots),
+        limit: ticks("limit_ticks")?,
+        stop: ticks("stop_ticks")?,
+        trail: ticks("trail_ticks")?,
+    })
+}
+
+fn group_of(arguments: &Arguments<'_>) -> Result<Group, Failure> {
+    Ok(Group {
+        contract_id: arguments.optional_text("contract_id")?.map(str::to_owned),
+        side: arguments.optional_text("side")?.map(side_of).transpose()?,
+        kind: arguments.optional_text("kind")?.map(kind_of).transpose()?,
+    })
+}
+
+fn accounts_of(arguments: &Arguments<'_>) -> Result<Vec<AccountId>, Failure> {
+    let listed = arguments.0.get("account_ids").and_then(Value::as_array);
+    let listed = listed.ok_or_else(|| invalid("account_ids must be given, as a list."))?;
+    listed
+        .iter()
+        .map(|id| account_of(id.as_i64().unwrap_or(i64::MAX)))
+        .collect()
 }
 
 /// Pushes a command and waits for the end of its request.

@@ -35,7 +35,7 @@ use crate::types::{Mono, RequestId};
 /// Commands and batches taken in one turn, so that publication is never put off for long.
 const TURN_COMMANDS: usize = 64;
 const TURN_BATCHES: usize = 64;
-/// Longest sleep; only a lost wake-up would make it matter.
+/// Longest sleep.
 const NAP: Duration = Duration::from_millis(200);
 
 /// What the driver shares with the threads that talk to it.
@@ -73,6 +73,8 @@ pub struct Driver {
     is_dirty: bool,
     wants_wake: bool,
     is_rest_live: bool,
+    /// The last turn that did something.
+    stepped: Mono,
 }
 
 impl Driver {
@@ -103,6 +105,7 @@ impl Driver {
             is_dirty: true,
             wants_wake: false,
             is_rest_live: false,
+            stepped: mono(),
         }
     }
 
@@ -111,13 +114,14 @@ impl Driver {
         while !self.shared.is_stopping.load(Ordering::Acquire) {
             match catch_unwind(AssertUnwindSafe(|| self.turn())) {
                 Ok(true) => {}
-                Ok(false) => self.rest(),
+                Ok(false) => self.nap(),
                 Err(panic) => self.fail(&panic_text(panic.as_ref())),
             }
         }
     }
 
-    fn rest(&self) {
+    /// Sleeps until something arrives or the timer is due.
+    fn nap(&self) {
         let until_timer = self.timer.map_or(NAP, |at| {
             Duration::from_nanos(at.0.saturating_sub(mono().0))
         });
@@ -140,15 +144,26 @@ impl Driver {
         }
         let received = self.market();
         has_worked |= received.is_some();
-        if self.timer.is_some_and(|at| mono() >= at) {
-            has_worked = true;
-            self.timer = None;
-            self.step(Input::Timer, mono());
-        }
+        has_worked |= self.tick();
         if has_worked || self.is_dirty {
+            self.stepped = mono();
             self.publish(received);
         }
         has_worked
+    }
+
+    /// Tells the engine the time when its timer is due, and after a whole nap, so that ages, budget and market time on the
+    /// board go on while nothing happens. The nap's tick leaves the timer set, since the engine names it only once.
+    fn tick(&mut self) -> bool {
+        let is_due = self.timer.is_some_and(|at| mono() >= at);
+        if !is_due && mono().0.saturating_sub(self.stepped.0) < NAP.as_nanos() as u64 {
+            return false;
+        }
+        if is_due {
+            self.timer = None;
+        }
+        self.step(Input::Timer, mono());
+        true
     }
 
     /// Steps through waiting batches; the receive stamp of the newest.
@@ -313,6 +328,8 @@ impl Driver {
     fn arrive(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Connect(connect) => self.connect(*connect),
+            #[cfg(test)]
+            Arrival::Panic => panic!("planted by a test"),
             Arrival::LoggedIn { session, result } if self.is_current(session) => {
                 self.logged_in(result);
             }

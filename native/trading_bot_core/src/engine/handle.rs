@@ -323,3 +323,121 @@ impl Drop for Handle {
         self.shutdown();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::contract::DoneOutcome;
+    use crate::engine::news::Done;
+    use crate::types::{AccountId, Lots, Mono, OrderKind, Side};
+
+    struct Running(Arc<Handle>, std::path::PathBuf);
+
+    impl Running {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("pitdesk-{name}-{}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&path);
+            Self(Handle::start(&path, -1).expect("a fresh directory"), path)
+        }
+
+        fn halted(name: &str) -> Self {
+            let running = Self::new(name);
+            running
+                .0
+                .arrivals
+                .send(Arrival::Panic)
+                .expect("the engine listens");
+            running.0.engine.unpark();
+            wait_for(|| running.0.is_halted());
+            running
+        }
+
+        fn end_of(&self, make: impl FnOnce(RequestId) -> Command) -> Done {
+            let request = self.0.request();
+            let promise = self.0.news().expect(request.0);
+            self.0.push(make(request)).expect("room in the queue");
+            promise.blocking_recv().expect("an end")
+        }
+    }
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            self.0.shutdown();
+            let _ = std::fs::remove_dir_all(&self.1);
+        }
+    }
+
+    /// Thirty seconds are the limit of a hang, not a measurement.
+    fn wait_for(condition: impl Fn() -> bool) {
+        let limit = std::time::Instant::now() + Duration::from_secs(30);
+        while !condition() {
+            assert!(
+                std::time::Instant::now() < limit,
+                "the condition never came true"
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn draft(tag: ClientTag) -> Draft {
+        Draft {
+            tag,
+            account: AccountId(1),
+            contract_id: "CON.F.US.MNQ.Z26".into(),
+            side: Side::Buy,
+            kind: OrderKind::Market,
+            size: Lots(1),
+            limit: None,
+            stop: None,
+            trail: None,
+            stop_bracket_ticks: None,
+            target_bracket_ticks: None,
+            is_reduce_only: false,
+            source: "test".into(),
+            pressed: Mono(0),
+        }
+    }
+
+    #[test]
+    fn a_panic_halts_the_engine_and_leaves_views_and_exits() {
+        let running = Running::halted("panic");
+        assert_eq!(
+            running.0.submit(draft(running.0.mint())),
+            Err(Refusal::Halted)
+        );
+        let done = running.end_of(|request| Command::Reconcile { request });
+        assert_eq!(done.outcome, DoneOutcome::Failed);
+        assert!(
+            running.0.is_running(),
+            "the thread lives on as the caretaker"
+        );
+        assert!(running.0.board().orders.load().is_empty());
+    }
+
+    #[test]
+    fn shutdown_ends_a_halted_engine_and_frees_the_directory() {
+        let running = Running::halted("halted-shutdown");
+        running.0.shutdown();
+        assert!(!running.0.is_running());
+        assert_eq!(
+            running.0.push(Command::Reconcile {
+                request: RequestId(1)
+            }),
+            Err(Refusal::Closed)
+        );
+        drop(Home::take(&running.1).expect("the lock is free"));
+    }
+
+    #[test]
+    fn the_waits_for_absence_come_from_the_environment_within_reason() {
+        let short = settings_of(&|name| {
+            (name == "PITDESK_ENGINE_ABSENCE_AFTER_S").then(|| "1.5".to_owned())
+        });
+        assert_eq!(short.absence_after_ns, 1_500_000_000);
+        let absurd = settings_of(&|_| Some("-3".to_owned()));
+        assert_eq!(
+            absurd.absence_after_ns,
+            Settings::default().absence_after_ns
+        );
+    }
+}

@@ -66,6 +66,9 @@ pub enum Arrival {
         event: UserEvent,
     },
     SyncFailed(String),
+    /// Stands for an error in the engine's own reasoning.
+    #[cfg(test)]
+    Panic,
 }
 
 /// The engine thread's letter box. Sending also wakes the thread.

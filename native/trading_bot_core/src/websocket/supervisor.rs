@@ -139,10 +139,10 @@ pub enum End {
 
 /// Where frames and news of the connection go. `take` may wait: reading then stops and TCP pushes back.
 pub trait FrameSink: Send {
-    fn take(&mut self, frame: &[u8], received: Mono) -> impl Future<Output = Taken> + Send;
     fn link(&mut self, state: LinkState, text: String) -> impl Future<Output = ()> + Send;
     /// A new connection begins: forget half a record.
     fn reset(&mut self);
+    fn take(&mut self, frame: &[u8], received: Mono) -> impl Future<Output = Taken> + Send;
 }
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
