@@ -118,4 +118,4 @@ def test_an_engine_killed_between_send_and_answer_finds_its_order_by_tag(tmp_pat
         assert order.contract_id == CONTRACT
         rig.until(lambda: rig.net() == 1, "position of 1")
         assert broker_posts(gateway, tag) == 1
-        assert [fill.price_ticks for fill in rig.engine.fills()] == [ASK]
+        rig.until(lambda: [fill.price_ticks for fill in rig.engine.fills()] == [ASK], "its one fill")
