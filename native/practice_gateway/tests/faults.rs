@@ -236,3 +236,71 @@ async fn silent_hub_stays_open_and_says_nothing() {
         "the end is the first thing seen after the silence"
     );
 }
+
+#[tokio::test]
+async fn answer_never_comes_while_other_calls_are_served() {
+    let rig = Rig::new(&[]).await;
+    rig.fault(json!({"fault": "reply_lost", "endpoint": "Order/place"}))
+        .await;
+    let lost = rig.post("Order/place", rig.order(&json!({})));
+    tokio::pin!(lost);
+    let mut known = 0;
+    while known == 0 {
+        tokio::select! {
+            biased;
+            answer = &mut lost => panic!("an answer came: {answer:?}"),
+            count = known_orders(&rig) => known = count,
+        }
+    }
+    assert_eq!(known, 1);
+}
+
+#[tokio::test]
+async fn plan_comes_from_a_file_and_lets_the_first_pass() {
+    let path = rig::folder().join("plan.json");
+    let plan = json!([{"fault": "error", "endpoint": "Order/place", "after": 1, "count": 1, "status": 503}]);
+    std::fs::write(&path, plan.to_string()).expect("a plan");
+    let rig = Rig::new(&["--fault", &path.to_string_lossy()]).await;
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let answer = rig.post("Order/place", rig.order(&json!({}))).await;
+        statuses.push(answer.map(|(status, _)| status));
+    }
+    assert_eq!(statuses, [Some(200), Some(503), Some(200)]);
+}
+
+#[tokio::test]
+async fn slow_hub_still_delivers_everything() {
+    let rig = Rig::new(&[]).await;
+    let mut hub = rig.user().await;
+    rig.fault(json!({"fault": "slow", "hub": "user", "ms": 5}))
+        .await;
+    rig.place(json!({})).await;
+    assert_eq!(hub.orders_until(2).await.len(), 2);
+    hub.event("GatewayUserAccount").await;
+}
+
+#[tokio::test]
+async fn nonsense_on_the_control_port_is_refused_by_name() {
+    let rig = Rig::new(&[]).await;
+    let address = rig.info["control"].as_str().expect("an address");
+    let request = hyper::Request::post(format!("{address}/control/fault"))
+        .header(
+            "authorization",
+            format!(
+                "Bearer {}",
+                rig.info["control_token"].as_str().expect("a token")
+            ),
+        )
+        .body(http_body_util::Full::new(hyper::body::Bytes::from_static(
+            b"{\"fault\":\"gremlin\"}",
+        )))
+        .expect("a request");
+    let (status, body) = rig.send(request).await.expect("an answer");
+    assert_eq!(status, 422);
+    assert!(String::from_utf8_lossy(&body).contains("gremlin"));
+    let open = hyper::Request::get(format!("{address}/control/state"))
+        .body(http_body_util::Full::new(hyper::body::Bytes::new()))
+        .expect("a request");
+    assert_eq!(rig.send(open).await.map(|reply| reply.0), Some(401));
+}

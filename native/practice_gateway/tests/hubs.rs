@@ -257,3 +257,51 @@ async fn flood_sends_exactly_what_was_asked() {
         Value::Null
     );
 }
+
+#[tokio::test]
+async fn hub_closes_with_an_error_when_its_token_ends() {
+    let rig = Rig::new(&["--no-firm-hours"]).await;
+    let mut hub = rig.hub("user").await;
+    hub.invoke("SubscribeAccounts", json!([])).await;
+    rig.control("clock", Some(json!({"advance_s": 90_000})))
+        .await;
+    loop {
+        let record = hub.record().await.expect("a close record");
+        if record["type"] == 7 {
+            assert!(record["error"].is_string());
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn firm_flattens_at_ten_past_three_and_accepts_nothing_until_five() {
+    let rig = Rig::new(&["--clock", "2026-10-06T20:09:00Z"]).await;
+    let mut hub = rig.user().await;
+    assert_eq!(
+        rig.place(json!({"customTag": "held"})).await["success"],
+        true
+    );
+    rig.place(json!({"type": 1, "limitPrice": 24_990, "customTag": "resting"}))
+        .await;
+    rig.control("clock", Some(json!({"advance_s": 120}))).await;
+    hub.orders_until(3).await;
+    let account = json!({"accountId": rig::ACCOUNT});
+    assert_eq!(
+        rig.ok("Position/searchOpen", account).await["positions"],
+        json!([])
+    );
+    let late = rig.place(json!({"customTag": "late"})).await;
+    assert_eq!(late["errorCode"], 2);
+    assert!(
+        late["errorMessage"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("Trading is currently unavailable."))
+    );
+    rig.control("clock", Some(json!({"advance_s": 7_200})))
+        .await;
+    assert_eq!(
+        rig.place(json!({"customTag": "evening"})).await["success"],
+        true
+    );
+}

@@ -45,6 +45,12 @@ pub async fn start(options: &Options) -> Result<Running, String> {
     let config = options.source()?;
     let (source, begin) = open_source(options, &config)?;
     let is_replay = matches!(config, SourceConfig::Replay { .. });
+    let mut options = options.clone();
+    if is_replay {
+        // A replay begins with fresh accounts and must not cost the practice market its own.
+        options.state = options.state.map(|state| state.join("replay"));
+    }
+    let options = &options;
     let gateway = Arc::new(build(options, is_replay, source, begin)?);
     let listen = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     let main = listen(options.port)
