@@ -3,3 +3,4 @@
 pub mod home;
 pub mod journal;
 pub mod log;
+pub mod panic_report;

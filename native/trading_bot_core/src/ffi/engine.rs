@@ -14,6 +14,7 @@ use super::errors::engine_error;
 use super::records;
 use crate::clock::mono;
 use crate::database::home::HomeError;
+use crate::database::panic_report;
 use crate::engine::contract::{
     BarUnit, BarView, Command, Draft, Environment, Group, MarketView, Wanted,
 };
@@ -107,6 +108,7 @@ impl Engine {
                 HomeError::Held { .. } => engine_error("busy", error.to_string()),
                 HomeError::Io { .. } => engine_error("io", error.to_string()),
             })?;
+        panic_report::install(&directory);
         tracing::info!(is_headless, "engine state=started");
         Ok(Self { handle })
     }
