@@ -61,7 +61,16 @@ from ui.panels.ladder.rows import (
     out_of_view,
     totals,
 )
-from ui.panels.ladder.strip import Exposure, StripText, arm_state, distance_text, intent_text, market_condition, refusal
+from ui.panels.ladder.strip import (
+    Exposure,
+    StripText,
+    arm_state,
+    blocked_text,
+    distance_text,
+    intent_text,
+    market_condition,
+    refusal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,6 +151,7 @@ class LadderGrid(QWidget):
         self._drag: Drag | None = None
         self._is_scrolled = False
         self._held_since_ms = 0
+        self._arrived_ms = 0
         self._phase = 0
         self.painted_rows = 0
         self._set_up_widget()
@@ -176,6 +186,10 @@ class LadderGrid(QWidget):
         self._note_timer.setSingleShot(True)
         self._note_timer.setInterval(2500)
         self._note_timer.timeout.connect(self._on_note_over)
+        self._age_timer = QTimer(self)
+        self._age_timer.setObjectName("ladder feed age")
+        self._age_timer.setInterval(500)
+        self._age_timer.timeout.connect(self._say)
 
     # what the panel says
 
@@ -184,6 +198,7 @@ class LadderGrid(QWidget):
         contract, account = self._context.contract, self._context.account
         if frame is not None and frame is not self._frame:
             self._memory.note(frame)
+            self._arrived_ms = _now_ms()
         self._frame = frame
         self._orders = [
             order
@@ -200,6 +215,7 @@ class LadderGrid(QWidget):
             banked = position.realised_1e4 - position.fees_1e4
             self._holding = Holding(position.net_lots, position.average_ticks_1e4, value, banked)
         self._drop_dead_drag()
+        self._run_age(is_late=frame is not None and frame.is_late)
         self._refresh()
 
     def clear(self) -> None:
@@ -211,6 +227,7 @@ class LadderGrid(QWidget):
         self.tracker.top_ticks = None
         self._press, self._drag = None, None
         self._is_scrolled = False
+        self._run_age(is_late=False)
         self._refresh()
         self.update()
 
@@ -241,6 +258,11 @@ class LadderGrid(QWidget):
     def strip(self) -> StripText:
         """What the strip says."""
         return self._strip
+
+    @property
+    def age_ms(self) -> int:
+        """Age of the newest market message, now."""
+        return self._frame.age_ms + _now_ms() - self._arrived_ms if self._frame is not None else 0
 
     @property
     def is_held(self) -> bool:
@@ -391,7 +413,7 @@ class LadderGrid(QWidget):
     def _strip_now(self) -> StripText:
         if self._drag is not None:
             return self._drag_text(self._drag)
-        condition = market_condition(self._frame, self._context.contract)
+        condition = market_condition(self._frame, self._context.contract, self.age_ms)
         cell = self._cell_under_pointer()
         intent = self._intent(cell, self._button(), self._modifiers) if cell is not None else None
         if intent is None:
@@ -413,7 +435,7 @@ class LadderGrid(QWidget):
         if closed is not None:
             return closed
         if context.blocked_reason:
-            return StripText("caution", lead=context.blocked_reason, rest="entries blocked", shape="triangle")
+            return blocked_text(context.blocked_reason)
         assert context.account is not None, "without an account the arm state is closed"
         return StripText("header", rest=f"Armed on {context.account.nickname}: left limit, right stop, Ctrl market")
 
@@ -436,7 +458,9 @@ class LadderGrid(QWidget):
             for order in self._orders
             if order.side == intent.side and order.role == "entry" and order.look in _ALIVE
         )
-        return refusal(self._context, self._frame, intent, Exposure(self.lots, self._holding.net_lots, resting))
+        return refusal(
+            self._context, self._frame, intent, Exposure(self.lots, self._holding.net_lots, resting), self.age_ms
+        )
 
     def _flash(self, note: StripText) -> None:
         """Say something for two and a half seconds, whatever the pointer does."""
@@ -741,6 +765,13 @@ class LadderGrid(QWidget):
             else:
                 self._motion_timer.stop()
 
+    def _run_age(self, is_late: bool) -> None:
+        """A late feed sends no frames, so its age is counted here."""
+        if is_late and not self._age_timer.isActive():
+            self._age_timer.start()
+        elif not is_late:
+            self._age_timer.stop()
+
     def _on_note_over(self) -> None:
         self._note = None
         self._say()
@@ -801,7 +832,7 @@ class LadderGrid(QWidget):
             text = "Waiting for the first quote" if contract is not None else "No contract chosen"
             letters.centre(painter, x, middle - 10, 20, text, "body", muted)
             return
-        letters.centre(painter, x, middle - 36, 20, f"Last trade, {age_text(frame.age_ms)} ago", "body", muted)
+        letters.centre(painter, x, middle - 36, 20, f"Last trade, {age_text(self.age_ms)} ago", "body", muted)
         letters.centre(painter, x, middle - 14, 26, price_text(frame.last_ticks, contract), "figure_m", muted)
         letters.centre(painter, x, middle + 14, 20, "market orders wait for both sides", "caption", muted)
 

@@ -23,15 +23,16 @@ class StripText(NamedTuple):
     shape: str = ""
 
 
-def market_condition(frame: MarketFrame | None, contract: Contract | None) -> StripText | None:
-    """The gravest condition of the market data, or None while it can be trusted."""
+def market_condition(frame: MarketFrame | None, contract: Contract | None, age_ms: int = 0) -> StripText | None:
+    """The gravest condition of the market data, or None while it can be trusted. age_ms: of the newest message, now."""
     if frame is None or contract is None:
         return StripText("header", lead="Waiting for the market", shape="ring")
     if frame.book_state == "building":
         return StripText("header", lead="Rebuilding the book", rest="waiting for the snapshot", shape="ring")
     if frame.is_late or frame.book_state == "stale":
-        age = age_text(frame.age_ms)
-        return StripText("caution", lead=f"Feed {age} old", rest="entries blocked, reducing allowed", shape="triangle")
+        return StripText(
+            "caution", lead=f"Feed {age_text(age_ms)} old", rest="entries blocked, reducing allowed", shape="triangle"
+        )
     bid, ask = frame.best_bid_ticks, frame.best_ask_ticks
     if frame.book_state == "crossed" and bid is not None and ask is not None:
         text = f"Bid {price_text(bid, contract)} is not below ask {price_text(ask, contract)}"
@@ -51,15 +52,17 @@ class Exposure(NamedTuple):
         return self.net_lots * _sign(side) < 0 and self.lots <= abs(self.net_lots)
 
 
-def refusal(context: PanelContext, frame: MarketFrame | None, intent: Intent, exposure: Exposure) -> StripText | None:
+def refusal(
+    context: PanelContext, frame: MarketFrame | None, intent: Intent, exposure: Exposure, age_ms: int
+) -> StripText | None:
     """Why this press would send nothing, or None when it would."""
     closed = arm_state(context)
     if closed is not None:
         return closed
     reduces = exposure.reduces(intent.side)
     if context.blocked_reason and not reduces:
-        return StripText("caution", lead=context.blocked_reason, rest="entries blocked", shape="triangle")
-    condition = market_condition(frame, context.contract)
+        return blocked_text(context.blocked_reason)
+    condition = market_condition(frame, context.contract, age_ms)
     if condition is not None and not (reduces and intent.kind in {"limit", "market"}):
         return condition
     if intent.refusal:
@@ -76,6 +79,11 @@ def arm_state(context: PanelContext) -> StripText | None:
     if not context.is_armed:
         return StripText("header", lead="Disarmed:", rest="click would do nothing")
     return None
+
+
+def blocked_text(reason: str) -> StripText:
+    """A reason of the window, such as "market stream down", as a sentence of the strip."""
+    return StripText("caution", lead=reason[:1].upper() + reason[1:], rest="entries blocked", shape="triangle")
 
 
 def over_limit(context: PanelContext, side: str, exposure: Exposure) -> StripText | None:
