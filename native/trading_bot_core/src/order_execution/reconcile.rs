@@ -298,6 +298,8 @@ impl Trading {
                     format!("The broker refused order {tag}: {text}"),
                 );
             }
+            // The hub may have shown it already: then the missing answer leaves nothing open.
+            End::Unknown if self.store.orders[index].doubt.is_none() => {}
             End::Unknown => {
                 let text = format!(
                     "Order {tag} has no clear answer: {text} It may be live. Checking with the broker; new orders wait."

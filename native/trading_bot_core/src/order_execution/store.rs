@@ -380,6 +380,7 @@ impl Store {
             return Applied::default();
         }
         order.clear_change();
+        order.reason.clear();
         order.updated = order.updated.max(at);
         changed_order(index)
     }
