@@ -33,7 +33,7 @@ from app.errors import CredentialsMissing, EngineBusy, InvalidOption, PitdeskErr
 from app.native import BUILD_HASH, VERSION
 from app.services import credentials
 from app.services.composition import Services
-from app.services.gateway import GatewayProcess, practice_arguments, replay_arguments
+from app.services.gateway import GatewayProcess, Hello, practice_arguments, replay_arguments
 from app.services.session import Endpoint
 from ui.bridge import Bridge
 from ui.desk import Desk
@@ -41,7 +41,7 @@ from ui.dialogs.base import Dialog
 from ui.dialogs.confirm import ConfirmDialog, CrashDialog, QuitDialog
 from ui.dialogs.login import AccountDialog, ConnectDialog
 from ui.frame_clock import FrameClock
-from ui.loop import TaskKeeper, make_loop
+from ui.loop import GarbageTimer, TaskKeeper, make_loop
 from ui.main_window import MainWindow
 from ui.theme import Theme, load_fonts
 
@@ -57,6 +57,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="pitdesk", description="Futures day-trading desktop.")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--replay", metavar="FILE", type=Path, help="replay a recorded session in the practice gateway")
+    source.add_argument(
+        "--attach",
+        metavar="FILE",
+        type=Path,
+        help="use a practice gateway that runs already: FILE holds its first --json line",
+    )
     source.add_argument("--live", action="store_true", help="connect to the real gateway of the options")
     parser.add_argument("--account", metavar="NAME", help="account to trade; without it a live login asks")
     parser.add_argument("--contract", metavar="NAME", default=DEFAULT_ROOT, help="root, name or id shown first")
@@ -103,7 +109,7 @@ class Application:
 
     async def run(self) -> int:
         """Open everything, serve until the window is asked to end, close everything."""
-        gateway = None if self.arguments.live else asyncio.create_task(self._start_gateway(), name="gateway")
+        gateway = None if self.arguments.live else asyncio.create_task(self._open_gateway(), name="gateway")
         try:
             self.services = await Services.open(self.directories, self.options)
         except PitdeskError as error:
@@ -161,20 +167,25 @@ class Application:
         await self._stop_gateway()
         window.close_for_real()
 
-    async def _give_up(self, gateway: asyncio.Task[GatewayProcess] | None, error: PitdeskError) -> None:
+    async def _give_up(self, gateway: asyncio.Task[Hello] | None, error: PitdeskError) -> None:
         """The program cannot start: say why, end with the code that names it."""
         self.exit_code = EXIT_BUSY if isinstance(error, EngineBusy) else EXIT_FAULT
         sys.stderr.write(f"{error.text}\n")
         if gateway is not None:
             await asyncio.wait([gateway])
-            if not gateway.cancelled() and gateway.exception() is None:
-                self._gateway = gateway.result()
         await self._stop_gateway()
 
     def _layout_file(self) -> Path:
         return self.directories.log.parent / _LAYOUT_FILE
 
     # the gateway and the session
+
+    async def _open_gateway(self) -> Hello:
+        """The local market: one that runs already, or a child of ours."""
+        if self.arguments.attach is not None:
+            return Hello.parse(await asyncio.to_thread(self.arguments.attach.read_text, "utf-8"))
+        self._gateway = await self._start_gateway()
+        return self._gateway.hello
 
     async def _start_gateway(self) -> GatewayProcess:
         """Start the practice gateway as our child, on the recorded session when one is named."""
@@ -198,23 +209,22 @@ class Application:
         if self._replay_folder is not None:
             await asyncio.to_thread(shutil.rmtree, self._replay_folder, ignore_errors=True)
 
-    async def _connect(self, gateway: asyncio.Task[GatewayProcess] | None) -> None:
+    async def _connect(self, gateway: asyncio.Task[Hello] | None) -> None:
         """Log in, choose account and contract; what fails is said in the message list."""
         assert self.services is not None and self.desk is not None, "built before"  # noqa: PT018
         try:
             if gateway is None:
                 name = await self._log_in_live(self.services)
             else:
-                self._gateway = await gateway
-                hello = self._gateway.hello
+                hello = await gateway
                 await self.services.connect(Endpoint.of_practice(hello, is_replay=self.arguments.replay is not None))
                 name = self.arguments.account or str(hello.accounts[0]["name"])
             if name:
                 await self.desk.trade_account(name)
             contract = await self._first_contract(self.services)
             self.desk.choose_contract(contract)
-        except PitdeskError as error:
-            self.desk.say("alarm", "connect", error.text)
+        except (PitdeskError, OSError) as error:
+            self.desk.say("alarm", "connect", getattr(error, "text", str(error)))
             self.desk.book.show_page("messages")
 
     async def _first_contract(self, services: Services) -> str:
@@ -495,7 +505,6 @@ def _run_qt(
     application = QApplication.instance() or QApplication([sys.argv[0]])
     assert isinstance(application, QApplication), "nobody made a smaller application before"
     application.setApplicationName(config.PROGRAM)
-    application.setQuitOnLastWindowClosed(False)
     qInstallMessageHandler(_MessageSink(crash))
     load_fonts()
     loop = make_loop(application)
@@ -506,9 +515,11 @@ def _run_qt(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(run.request_end))
         application.commitDataRequest.connect(run.request_end)
+        garbage = GarbageTimer()
         try:
             return loop.run_until_complete(run.run())
         finally:
+            garbage.stop()
             run.remove_hooks()
             qInstallMessageHandler(None)
 

@@ -7,21 +7,56 @@ ever; so tasks are started by `TaskKeeper.spawn` alone, and nothing in `ui` open
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import qasync  # type: ignore[import-untyped] # ships no type information
+from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QApplication
+
+_GARBAGE_EVERY_MS = 10_000
 
 _log = logging.getLogger(__name__)
 
 
 def make_loop(application: QApplication) -> asyncio.AbstractEventLoop:
     """An asyncio loop that runs on this application's Qt loop, and is the current one."""
+    # Else the loop dies with the last window, before the shutdown that the close has started.
+    application.setQuitOnLastWindowClosed(False)
     loop: asyncio.AbstractEventLoop = qasync.QEventLoop(application)
     asyncio.set_event_loop(loop)
     return loop
+
+
+class GarbageTimer(QObject):
+    """Collects cyclic garbage on the window's thread alone.
+
+    An automatic collection runs on whichever thread allocates, and a widget or timer that dies on another thread than
+    its own takes the process with it. It also keeps collections out of the middle of a frame.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._timer = QTimer(self)
+        self._timer.setObjectName("garbage")
+        self._timer.setInterval(_GARBAGE_EVERY_MS)
+        self._timer.timeout.connect(self._on_due)
+        gc.collect()
+        # What the start has built lives to the end; it need not be looked at again.
+        gc.freeze()
+        gc.disable()
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Give collection back to the interpreter."""
+        self._timer.stop()
+        gc.unfreeze()
+        gc.enable()
+
+    def _on_due(self) -> None:
+        gc.collect()
 
 
 class TaskKeeper:
