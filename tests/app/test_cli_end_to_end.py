@@ -94,6 +94,20 @@ def test_a_market_order_fills_makes_a_position_and_is_flattened(ask: Ask, accoun
     store.close()
 
 
+def test_what_happens_is_kept_on_postgresql_when_the_options_say_so(
+    ask: Ask, account: str, base: Path, postgres_url: str
+) -> None:
+    option = f"storage.url={postgres_url}"
+    code, told = ask("buy", "1", "MNQ", "--account", account, "--yes", "-o", option)
+    assert code == 0, told
+    store = AppStore.open(postgres_url, base)
+    (gateway,) = {row["gateway"] for row in store._rows(_every_account())}
+    assert [row["life"] for row in store.orders(gateway)] == ["filled"]
+    assert [row["size_lots"] for row in store.fills(gateway)] == [1]
+    store.close()
+    assert not (base / "app.db").exists()
+
+
 def _every_account() -> Any:
     import sqlalchemy as sa
 
