@@ -354,6 +354,10 @@ fn account() -> BrokerAccount {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a few hundred at once, in a test"
+)]
 enum Happening {
     Arrives {
         id: SendId,
@@ -536,7 +540,7 @@ impl World {
                     self.carry(send.id, send.endpoint, send.body, deadline);
                 }
                 Effect::SetTimer(at) => {
-                    self.schedule(at.0.saturating_sub(self.now), Happening::Timer)
+                    self.schedule(at.0.saturating_sub(self.now), Happening::Timer);
                 }
                 Effect::Event(Event::RequestDone {
                     request_id,
@@ -563,66 +567,32 @@ impl World {
     /// The network: what becomes of a request.
     fn carry(&mut self, id: SendId, endpoint: Endpoint, body: String, deadline: u64) {
         let delay = MILLI * (20 + self.dice.roll(80));
-        let silent = |text: &str| {
-            Happening::Replied(Reply {
-                id,
-                attempt: Attempt::Silent { text: text.into() },
-                rows: Rows::None,
-            })
+        let arrives = |fate| Happening::Arrives {
+            id,
+            endpoint,
+            body,
+            fate,
         };
         if !self.has_faults || self.dice.chance(70) {
-            self.schedule(
-                delay,
-                Happening::Arrives {
-                    id,
-                    endpoint,
-                    body,
-                    fate: Fate::Answered,
-                },
-            );
+            self.schedule(delay, arrives(Fate::Answered));
             return;
         }
         match self.dice.roll(5) {
-            0 => self.schedule(deadline, silent("lost on the way")),
+            0 => self.silence(id, deadline),
             1 => {
-                self.schedule(
-                    delay,
-                    Happening::Arrives {
-                        id,
-                        endpoint,
-                        body,
-                        fate: Fate::AnswerLost,
-                    },
-                );
-                self.schedule(deadline, silent("the answer was lost"));
+                self.schedule(delay, arrives(Fate::AnswerLost));
+                self.silence(id, deadline);
             }
-            2 => self.schedule(
-                delay,
-                Happening::Arrives {
-                    id,
-                    endpoint,
-                    body,
-                    fate: Fate::ServerError,
-                },
-            ),
+            2 => self.schedule(delay, arrives(Fate::ServerError)),
             3 => {
                 // Delayed in the network: it arrives after the connection was given up (A3).
                 let late = deadline + self.dice.roll(15 * SECOND);
-                self.schedule(
-                    late,
-                    Happening::Arrives {
-                        id,
-                        endpoint,
-                        body,
-                        fate: Fate::AnswerLost,
-                    },
-                );
-                self.schedule(deadline, silent("timeout"));
+                self.schedule(late, arrives(Fate::AnswerLost));
+                self.silence(id, deadline);
             }
             _ => {
-                let attempt = Attempt::NotSent {
-                    text: "connection refused".into(),
-                };
+                let text = "connection refused".into();
+                let attempt = Attempt::NotSent { text };
                 self.schedule(
                     delay,
                     Happening::Replied(Reply {
@@ -633,6 +603,20 @@ impl World {
                 );
             }
         }
+    }
+
+    fn silence(&mut self, id: SendId, deadline: u64) {
+        let attempt = Attempt::Silent {
+            text: "no answer".into(),
+        };
+        self.schedule(
+            deadline,
+            Happening::Replied(Reply {
+                id,
+                attempt,
+                rows: Rows::None,
+            }),
+        );
     }
 
     fn run_for(&mut self, time: u64) {
@@ -922,7 +906,7 @@ impl World {
             .store
             .ledgers
             .values()
-            .map(|ledger| ledger.net())
+            .map(crate::order_execution::ledger::Ledger::net)
             .sum();
         assert_eq!(net, self.broker.net, "the position is the sum of the fills");
         assert!(

@@ -396,10 +396,10 @@ mod tests {
             for fact in Fact::ALL {
                 match advance(life, fact) {
                     Ok(Verdict::Enter(next)) => {
-                        assert!(next.rank() > life.rank(), "{life:?} {fact:?}")
+                        assert!(next.rank() > life.rank(), "{life:?} {fact:?}");
                     }
                     Ok(Verdict::Overturn(_) | Verdict::Contradicts(_)) => {
-                        assert!(life.is_end(), "{life:?} {fact:?}")
+                        assert!(life.is_end(), "{life:?} {fact:?}");
                     }
                     Ok(Verdict::Stay | Verdict::Doubt) | Err(_) => {}
                 }

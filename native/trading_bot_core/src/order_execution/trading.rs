@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::engine::contract::{
     Command, Draft, Effect, Endpoint, Environment, Lane, LinkName, LinkState, Outgoing, SendId,
+    Wanted,
 };
 use crate::engine::views::{DeniedRow, DoneOutcome, Event, NoticeLevel, NoticeRow};
 use crate::order_execution::budget::Budget;
@@ -461,14 +462,41 @@ impl Trading {
                 wanted,
                 source,
             } => {
-                let values = Values {
-                    size: wanted.size.map(|lots| lots.0),
-                    limit: wanted.limit.map(|ticks| ticks.0),
-                    stop: wanted.stop.map(|ticks| ticks.0),
-                    trail: wanted.trail.map(|ticks| ticks.0),
-                };
-                self.modify(request, &key, values, &source);
+                self.modify(request, &key, values_of(wanted), &source);
             }
+            Command::Cancel { .. }
+            | Command::CancelGroup { .. }
+            | Command::ClosePosition { .. }
+            | Command::Flatten { .. } => self.exit(command),
+            Command::Arm {
+                source,
+                account,
+                is_armed,
+            } => self.arm(source, account, is_armed),
+            Command::SetLimits { account, limits } => {
+                self.limits.insert(account, limits);
+                self.are_accounts_dirty = true;
+            }
+            Command::Reconcile { request } => self.wait_for_rounds(request),
+            Command::ChooseAccounts { request, accounts } => self.choose(request, &accounts),
+            Command::Halt { reason } => self.halt(reason),
+            Command::Disconnect { request } => {
+                self.disarm_all();
+                self.done(request, DoneOutcome::Done, "Disconnected.");
+            }
+            Command::Subscribe { request, .. }
+            | Command::Unsubscribe { request, .. }
+            | Command::WatchBars { request, .. }
+            | Command::SearchContracts { request, .. } => {
+                debug_assert!(false, "market commands are handled before");
+                self.done(request, DoneOutcome::Failed, "Not a trading command.");
+            }
+        }
+    }
+
+    /// The commands that only make smaller; nothing stands in their way.
+    fn exit(&mut self, command: Command) {
+        match command {
             Command::Cancel {
                 request,
                 key,
@@ -505,29 +533,7 @@ impl Trading {
             } => {
                 self.start_flatten(request, account, contract_id.as_deref(), source);
             }
-            Command::Arm {
-                source,
-                account,
-                is_armed,
-            } => self.arm(source, account, is_armed),
-            Command::SetLimits { account, limits } => {
-                self.limits.insert(account, limits);
-                self.are_accounts_dirty = true;
-            }
-            Command::Reconcile { request } => self.wait_for_rounds(request),
-            Command::ChooseAccounts { request, accounts } => self.choose(request, &accounts),
-            Command::Halt { reason } => self.halt(reason),
-            Command::Disconnect { request } => {
-                self.disarm_all();
-                self.done(request, DoneOutcome::Done, "Disconnected.");
-            }
-            Command::Subscribe { request, .. }
-            | Command::Unsubscribe { request, .. }
-            | Command::WatchBars { request, .. }
-            | Command::SearchContracts { request, .. } => {
-                debug_assert!(false, "market commands are handled before");
-                self.done(request, DoneOutcome::Failed, "Not a trading command.");
-            }
+            other => debug_assert!(false, "{other:?} is no exit"),
         }
     }
 
@@ -1050,4 +1056,13 @@ pub(crate) fn is_name_recognised(name: &str) -> bool {
     ["PRAC", "EXPRESS", "TC"]
         .iter()
         .any(|part| upper.contains(part))
+}
+
+fn values_of(wanted: Wanted) -> Values {
+    Values {
+        size: wanted.size.map(|lots| lots.0),
+        limit: wanted.limit.map(|ticks| ticks.0),
+        stop: wanted.stop.map(|ticks| ticks.0),
+        trail: wanted.trail.map(|ticks| ticks.0),
+    }
 }
