@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import pandas_market_calendars as calendars
+import pandas_market_calendars as calendars  # type: ignore[import-not-found]
 
 FIRST_DAY = "2013-01-01"
 LAST_DAY = "2030-12-31"

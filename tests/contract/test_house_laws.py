@@ -82,7 +82,9 @@ def test_only_the_facade_imports_the_extension() -> None:
     assert importers == ["app/native.py"]
 
 
-@pytest.mark.parametrize("banned", [".exec(", "processEvents(", "QFileDialog.get", "QMessageBox.question", "QMessageBox.warning"])
+@pytest.mark.parametrize(
+    "banned", [".exec(", "processEvents(", "QFileDialog.get", "QMessageBox.question", "QMessageBox.warning"]
+)
 def test_nothing_in_the_window_spins_a_nested_loop(banned: str) -> None:
     """A nested loop inside a coroutine loses another task for ever: asyncio refuses its wake-up."""
     users = [str(p.relative_to(ROOT)) for p in tracked("ui/*.py") if banned in p.read_text(encoding="utf-8")]
@@ -90,7 +92,9 @@ def test_nothing_in_the_window_spins_a_nested_loop(banned: str) -> None:
 
 
 def test_no_python_opens_the_market_store() -> None:
-    users = [str(p.relative_to(ROOT)) for p in tracked("app/*.py", "ui/*.py") if "market.db" in p.read_text(encoding="utf-8")]
+    users = [
+        str(p.relative_to(ROOT)) for p in tracked("app/*.py", "ui/*.py") if "market.db" in p.read_text(encoding="utf-8")
+    ]
     assert users == []
 
 
