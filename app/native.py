@@ -130,11 +130,11 @@ class NativeEngine:
 
     @classmethod
     def open(cls, base: Path, *, is_headless: bool = False) -> NativeEngine:
-        """Take the base directory's lock and start the engine. Raises EngineBusy when another process holds it."""
-        try:
-            check_build()
-        except errors.BuildMismatch as mismatch:
-            _log.warning("build %s", mismatch.text)
+        """Take the base directory's lock and start the engine.
+
+        Raises EngineBusy when another process holds it, BuildMismatch for an extension of another build.
+        """
+        check_build()
         reader, writer = socket.socketpair()
         for end in (reader, writer):
             end.settimeout(0)
