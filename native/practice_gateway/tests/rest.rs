@@ -335,3 +335,42 @@ async fn paths_ignore_case_and_a_repeated_prefix() {
         );
     }
 }
+
+#[tokio::test]
+async fn order_is_carried_out_though_its_sender_dies_at_once() {
+    use tokio::io::AsyncWriteExt;
+    let rig = Rig::new(&["--no-rate-limits"]).await;
+    let address = rig.info["rest"]
+        .as_str()
+        .expect("an address")
+        .trim_start_matches("http://")
+        .to_owned();
+    for serial in 0..40 {
+        let order = rig.order(
+            &json!({"customTag": format!("orphan-{serial}"), "type": 1, "limitPrice": 24_990}),
+        );
+        let (body, token) = (order.to_string(), &rig.token);
+        let length = body.len();
+        let request = format!(
+            "POST /api/Order/place HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+             Authorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        let mut socket = tokio::net::TcpStream::connect(&address)
+            .await
+            .expect("connected");
+        socket.write_all(request.as_bytes()).await.expect("sent");
+    }
+    let all_open = async {
+        loop {
+            let open = rig
+                .ok("Order/searchOpen", json!({"accountId": ACCOUNT}))
+                .await;
+            if open["orders"].as_array().map(Vec::len) == Some(40) {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(rig::LIMIT, all_open)
+        .await
+        .expect("every order is carried out");
+}

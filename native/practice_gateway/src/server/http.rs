@@ -47,6 +47,8 @@ pub async fn serve(gateway: Arc<Gateway>, stream: TcpStream, control: bool) {
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(600))
         .auto_date_header(false)
+        // A request whose sender hung up is carried out all the same, as behind the real gateway.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     if let Err(error) = connection.await {
