@@ -296,7 +296,7 @@ def _check(painter: QPainter, color: QColor) -> None:
 
 
 def _question(painter: QPainter, color: QColor) -> None:
-    font = QFont("Inter")
+    font = QFont(painter.font())
     font.setPixelSize(10)
     font.setWeight(QFont.Weight.Bold)
     painter.setFont(font)

@@ -19,6 +19,8 @@ from PySide6.QtWidgets import QApplication
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 # Tooltips are dark in both themes; this is the one literal of the window.
 _TOOLTIP_TEXT = "#E8ECF2"
+# Our copy of Inter carries its own family name: an installed one with CFF outlines would win and is drawn too dark.
+_BUNDLED_TEXT = "Inter Pitdesk"
 THEMES = ("dark", "light")
 PAIRS = ("blue_orange", "green_red")
 
@@ -142,7 +144,8 @@ class Theme(QObject):
             pixels, own_weight, _line = self._tokens["font"]["role"][role]
             spec = self._tokens["font"]
             is_mono = role == "mono"
-            font = QFont([spec["mono"], *spec["mono_fallback"]] if is_mono else [spec["text"], *spec["text_fallback"]])
+            mono, text = [spec["mono"], *spec["mono_fallback"]], [_BUNDLED_TEXT, spec["text"], *spec["text_fallback"]]
+            font = QFont(mono if is_mono else text)
             font.setPixelSize(round(pixels * scale))
             font.setWeight(QFont.Weight(weight or own_weight))
             font.setHintingPreference(QFont.HintingPreference.PreferNoHinting)

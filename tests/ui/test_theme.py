@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QFontInfo
 
 from ui.theme import PAIRS, THEMES, Theme, load_fonts
 
@@ -67,7 +67,9 @@ def test_switching_the_theme_tells_once_and_changes_values(qapp: Any, qtbot: Any
 
 def test_the_bundled_fonts_load_and_digits_have_equal_width(qapp: Any) -> None:
     families = load_fonts()
-    assert {"Inter", "JetBrains Mono"} <= set(families)
+    assert {"Inter Pitdesk", "JetBrains Mono"} <= set(families)
+    assert QFontInfo(Theme().font("body")).family() == "Inter Pitdesk"
+    assert QFontInfo(Theme().font("body_em")).weight() == 600
     metrics = Theme().metrics("body")
     assert len({metrics.horizontalAdvance(digit) for digit in "0123456789"}) == 1
 

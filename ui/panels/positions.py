@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from app.domain import Contract, Order, Position
 
 COLUMNS = (
-    Column("account", "Account", 92, "left"),
-    Column("symbol", "Symbol", 58, "left"),
+    Column("account", "Account", 90, "left"),
+    Column("symbol", "Symbol", 56, "left"),
     Column("position", "Position", 76, "left"),
     Column("average", "Average", 72),
     Column("last", "Last", 72),
     Column("open", "Open", 96),
-    Column("ticks", "Ticks", 48),
+    Column("ticks", "Ticks", 46),
     Column("net", "Day net", 86),
-    Column("fees", "Fees", 52),
-    Column("stop", "Stop", 92),
-    Column("target", "Targets", 92),
+    Column("fees", "Fees", 50),
+    Column("stop", "Stop", 98),
+    Column("target", "Targets", 98),
     Column("shield", "", 26, "centre"),
     Column("source", "Source", 60),
 )
