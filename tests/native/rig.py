@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 import trading_bot_core as core
 
-from app.services.gateway import GatewayProcess
+from app.services.gateway import GatewayProcess, Hello
 
 T = TypeVar("T")
 DEADLINE_S = 30.0
@@ -31,6 +31,13 @@ class Gateway:
         arguments = ["--state", str(folder / "gateway"), "--market", "script", str(script), "--no-rate-limits"]
         self.process = GatewayProcess.start(arguments)
         self.hello = self.process.hello
+
+    @classmethod
+    def known(cls, hello: Hello) -> Self:
+        """A gateway that somebody else started; only its ports are used."""
+        gateway = cls.__new__(cls)
+        gateway.hello = hello
+        return gateway
 
     def fault(self, **rule: Any) -> None:
         self._control("POST", "fault", rule)

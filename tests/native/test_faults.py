@@ -85,15 +85,16 @@ def test_a_logout_by_the_gateway_is_answered_by_one_login(rig: Rig) -> None:
 
 
 CHILD = """
-import os, signal, sys, types
+import os, signal, sys
 from pathlib import Path
 from app.services.gateway import Hello
-from tests.native.rig import Rig
-rig = Rig(Path(sys.argv[1]), types.SimpleNamespace(hello=Hello.parse(sys.argv[2])))
+from tests.native.rig import Gateway, Rig
+gateway = Gateway.known(Hello.parse(sys.argv[2]))
+rig = Rig(Path(sys.argv[1]), gateway)
 rig.connect()
 rig.subscribe()
 tag = rig.submit("buy", "market")
-rig.until(lambda: rig.order(tag) and rig.order(tag).life != "intent", "sending")
+rig.until(lambda: tag in gateway.counters()["posts_by_tag"], "the request at the gateway")
 print(tag, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
