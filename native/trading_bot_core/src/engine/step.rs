@@ -81,9 +81,15 @@ impl Engine {
             links: [off.clone(), off.clone(), off],
             epoch: setup.epoch,
             timer: None,
+            // Everything: the journal may hold a past, and the board may still show that of another gateway.
             unpublished: Unpublished {
+                orders: true,
+                positions: true,
+                fills: true,
+                accounts: true,
                 links: true,
-                ..Unpublished::default()
+                armed: true,
+                contracts: usize::MAX,
             },
             order_rows: Vec::new(),
             told_positions: BTreeMap::new(),
