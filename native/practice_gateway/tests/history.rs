@@ -95,3 +95,18 @@ async fn faults_cap_the_history_and_leak_the_forming_bar() {
     assert!(whole.len() > 1_000);
     assert_ne!(whole[0]["t"], "2026-10-06T15:00:00+00:00");
 }
+
+#[tokio::test]
+async fn jump_of_the_clock_makes_no_frame_beyond_one_mebibyte() {
+    let rig = model().await;
+    let mut hub = rig.market("MarketDepth").await;
+    hub.event("GatewayDepth").await;
+    rig.control("clock", Some(json!({"advance_s": 3_600})))
+        .await;
+    let mut records = 0;
+    while records < 10_000 {
+        let batch = hub.event("GatewayDepth").await;
+        assert!(batch[1].to_string().len() < 1 << 20);
+        records += batch[1].as_array().map_or(0, Vec::len);
+    }
+}

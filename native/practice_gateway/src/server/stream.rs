@@ -13,6 +13,9 @@ use crate::wire::{FEED_DIGITS, Fields, HUB_DIGITS, push_string};
 /// The end of every `SignalR` record.
 pub const END: char = '\u{1e}';
 
+/// Collected text at which a frame is sent though more has happened: after a jump of the clock.
+const FRAME_BYTES: usize = 256 << 10;
+
 /// Fields of a quote; `None` has not been known yet.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 struct Quote {
@@ -251,6 +254,11 @@ impl Stream {
             self.quote.ask = ask.or(self.quote.ask);
             self.quote_at = at;
         }
+    }
+
+    /// True when what is collected would make a frame that a client with the documented limit of 1 MiB refuses.
+    pub fn is_full(&self) -> bool {
+        self.depth.len().max(self.trades.len()) > FRAME_BYTES
     }
 
     /// Prints collected since the last call, as one frame.

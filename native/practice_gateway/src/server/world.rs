@@ -170,6 +170,13 @@ impl World {
             self.counters.feed_events += inbox.len() as u64;
             for tagged in &inbox {
                 self.absorb(tagged);
+                if self
+                    .streams
+                    .get(tagged.contract)
+                    .is_some_and(Stream::is_full)
+                {
+                    self.flush_market(now);
+                }
             }
             self.inbox = inbox;
             self.flush_market(now);
