@@ -5,9 +5,18 @@ A style sheet cannot hold two text sizes in one button, dashes or a hatch; these
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QEnterEvent, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QEnterEvent, QFocusEvent, QGuiApplication, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ui.formatting import masked_id
 from ui.painting import (
@@ -659,6 +668,49 @@ class ElidedLabel(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         draw_elided(painter, QRectF(self.rect()), self._text, self._theme.font("body"), self._theme.color(self._token))
+
+
+class FocusRing(QWidget):
+    """One transparent overlay per window that follows the focused widget, so that no control changes its size.
+
+    Shows only for focus that came without the mouse; painted buttons and inputs show theirs themselves.
+    """
+
+    def __init__(self, theme: Theme, window: QWidget) -> None:
+        super().__init__(window)
+        self._theme = theme
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
+        self.setProperty("ground", "none")
+        self.hide()
+        application = QApplication.instance()
+        assert isinstance(application, QApplication), "a ring needs widgets, and widgets an application"
+        application.focusChanged.connect(self._on_focus_changed)
+        theme.changed.connect(self.update)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(self._theme.color("line.focus"), 2))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 4, 4)
+
+    def _on_focus_changed(self, _old: QWidget | None, now: QWidget | None) -> None:
+        own = self.parentWidget()
+        is_wanted = (
+            now is not None
+            and own is not None
+            and now.window() is own
+            and not isinstance(now, PaintedButton | QLineEdit)
+            and QGuiApplication.mouseButtons() == Qt.MouseButton.NoButton
+            and now.focusPolicy() != Qt.FocusPolicy.NoFocus
+        )
+        if not is_wanted or now is None or own is None:
+            self.hide()
+            return
+        corner = now.mapTo(own, QPoint(0, 0))
+        self.setGeometry(QRect(corner, now.size()).adjusted(-3, -3, 3, 3))
+        self.raise_()
+        self.show()
 
 
 def caption(text: str, parent: QWidget | None = None, role: str = "caption") -> QLabel:

@@ -81,6 +81,7 @@ class Desk(QObject):
         self._orders: list[Order] = []
         self._positions: list[Position] = []
         self._seen_lives: dict[str, str] = {}
+        self._link_states: dict[str, str] = {}
         self._is_state_dirty = True
         self._tables_at = 0.0
         self._noted_ns = 0
@@ -358,6 +359,10 @@ class Desk(QObject):
         self.ticket.show_result(fill.time_ns, "done", f"{fill.side.capitalize()} {fill.size_lots} filled {price}")
 
     def _on_link(self, link: Link) -> None:
+        # A stream that stays lost is tried again and again; one message says it.
+        if self._link_states.get(link.name) == link.state:
+            return
+        self._link_states[link.name] = link.state
         level = (
             "info" if link.state in ("live", "connecting", "off") else "warning" if link.state == "late" else "alarm"
         )

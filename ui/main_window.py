@@ -36,7 +36,7 @@ from PySide6.QtWidgets import (
 
 from ui import formatting
 from ui.commands import CommandTable
-from ui.controls import HoldButton, PaintedButton, PanelFrame, paint_account_frame
+from ui.controls import FocusRing, HoldButton, PaintedButton, PanelFrame, paint_account_frame
 from ui.painting import AccountView, draw_runs, draw_shape, draw_text, icon, icon_pixmap
 from ui.status_bar import StatusBar
 from ui.theme import PAIRS, Theme
@@ -76,6 +76,7 @@ class MainWindow(QMainWindow):
         self.setMenuWidget(self.top_bar)
         self.status = StatusBar(theme, self)
         self.setStatusBar(self.status)
+        self.focus_ring = FocusRing(theme, self)
         self.resize(1600, 950)
 
     def add_trading_panel(self, name: str, title: str, panel: PanelFrame) -> None:

@@ -164,6 +164,12 @@ def test_a_stream_that_is_not_live_blocks_entries_with_its_reason(rig: Rig, stat
     assert rig.desk.ticket.buy_button.mode == "disarmed"
 
 
+def test_a_stream_that_stays_lost_is_said_once(rig: Rig) -> None:
+    for state in ("live", "dead", "dead", "dead", "live"):
+        rig.bridge.link_changed.emit(link("market", state))
+    assert rig.desk.messages.texts() == ["Market: live.", "Market: dead.", "Market: live."]
+
+
 def test_an_unresolved_order_and_a_halt_block_entries(rig: Rig) -> None:
     rig.choose()
     rig.services.engine.status_values["unknown_orders"] = 1

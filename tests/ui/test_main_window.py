@@ -90,6 +90,19 @@ def test_choosing_an_account_from_the_menu_tells_its_id(qtbot: Any) -> None:
     assert chosen.args == [3_000_000_000]
 
 
+def test_the_ring_follows_the_keyboard_and_changes_no_size(qtbot: Any) -> None:
+    window = make_window(qtbot)
+    window.activateWindow()
+    button = window.top_bar.lock_button
+    before = button.geometry()
+    button.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.waitUntil(window.focus_ring.isVisible)
+    assert window.focus_ring.geometry().contains(button.mapTo(window, button.rect().center()))
+    assert button.geometry() == before
+    window.top_bar.flatten_button.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.waitUntil(window.focus_ring.isHidden)
+
+
 def test_no_two_commands_share_keys() -> None:
     assert commands.conflicts() == []
 
