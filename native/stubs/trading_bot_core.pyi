@@ -589,7 +589,8 @@ class Engine:
     def is_armed(self, source: str, account_id: int) -> bool: ...
     def status(self) -> dict[str, int | str | bool]:
         """state (idle connecting live halted), unknown_orders, budget_used, budget_limit, exits_kept, market_now_ns,
-        messages, messages_unrecognised, journal_records, wire_to_view_us_p50/p99 and press_to_bytes_us_p50/p99."""
+        messages, messages_unrecognised, journal_records, and _p50/_p99 of wire_to_view_us,
+        press_to_bytes_us and receive_to_painted_us."""
 
     # wake
     def clear_wake(self) -> None:

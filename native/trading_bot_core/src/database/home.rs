@@ -5,6 +5,7 @@
 //! install          six characters, made once; part of every tag
 //! epoch            number of starts, synced before the first connection (decision 10)
 //! journals/<id>/   the order journal of one gateway login (decision 3)
+//! caretaker-N.jsonl  what the caretaker of start N did after the engine had failed (decision 4)
 //! control.sock     the control socket; control.token its password (decision 2)
 //! ```
 
@@ -89,6 +90,12 @@ impl Home {
     pub fn release(&self) {
         // The lock ends with the file at the latest.
         let _ = FileExt::unlock(&self.lock);
+    }
+
+    /// Where the caretaker of this start notes what it does.
+    pub fn segment_path(&self) -> PathBuf {
+        self.directory
+            .join(format!("caretaker-{}.jsonl", self.epoch))
     }
 
     /// The journal's file for a gateway identity, its folder made.

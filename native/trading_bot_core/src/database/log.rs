@@ -3,11 +3,14 @@
 //! *Written* takes microseconds and happens on the engine's thread, so that an order never waits for another thread's
 //! wake-up. *Durable* takes milliseconds and happens on `store`: whatever was written meanwhile shares one sync.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
+use parking_lot::Mutex;
 
 use super::journal::{Identity, JournalError, JournalWriter, Opened, open};
 
@@ -77,6 +80,32 @@ impl Log {
 
     pub fn written(&self) -> u64 {
         self.writer.written()
+    }
+}
+
+/// What the caretaker did: JSON lines beside the journal, whose own state is no longer trusted. Each is durable before the
+/// request it announces leaves.
+pub struct Segment {
+    file: Mutex<Option<File>>,
+}
+
+impl Segment {
+    /// A segment at `path`. Without a file nothing is kept, and the exits still go out.
+    pub fn create(path: &Path) -> Self {
+        Self {
+            file: Mutex::new(File::options().create(true).append(true).open(path).ok()),
+        }
+    }
+
+    /// Adds one line; a failure closes the segment.
+    pub fn note(&self, line: &serde_json::Value) {
+        let mut file = self.file.lock();
+        let result = file
+            .as_mut()
+            .map(|file| writeln!(file, "{line}").and_then(|()| file.sync_data()));
+        if matches!(result, Some(Err(_))) {
+            *file = None;
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What acts after the engine has failed (decision 4): it reads orders and positions by REST, cancels, closes, reads
-//! back, and can do nothing else. It keeps no state and believes only what the broker answers.
+//! back, and can do nothing else. It keeps no state, believes only what the broker answers, and notes what it does in a
+//! journal segment of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use tokio::runtime::Handle as Runtime;
 use super::contract::{Command, DoneOutcome, Endpoint, Group};
 use super::news::News;
 use super::views::{Board, DeniedRow, Event};
+use crate::clock::wall;
+use crate::database::log::Segment;
 use crate::order_execution::rest::{Client, Outcome, Pool};
 use crate::types::{AccountId, Lots, RequestId};
 
@@ -23,6 +26,7 @@ const READ_BACKS: u32 = 10;
 pub struct Caretaker {
     client: Option<Arc<Client>>,
     board: Arc<Board>,
+    segment: Arc<Segment>,
 }
 
 type Verdict = (DoneOutcome, String);
@@ -46,8 +50,12 @@ struct OpenPosition {
 }
 
 impl Caretaker {
-    pub fn new(client: Option<Arc<Client>>, board: Arc<Board>) -> Self {
-        Self { client, board }
+    pub fn new(client: Option<Arc<Client>>, board: Arc<Board>, segment: Segment) -> Self {
+        Self {
+            client,
+            board,
+            segment: Arc::new(segment),
+        }
     }
 
     /// Carries out a cancel or a close, and refuses everything else.
@@ -78,9 +86,11 @@ impl Caretaker {
             Command::Cancel { key, .. } => self.find(key),
             _ => None,
         };
-        let news = Arc::clone(news);
+        let (news, segment) = (Arc::clone(news), Arc::clone(&self.segment));
         runtime.spawn(async move {
+            segment.note(&json!({"request": request.0, "command": format!("{command:?}"), "wall_ns": wall().0}));
             let verdict = carry_out(&client, command, target).await;
+            segment.note(&json!({"request": request.0, "outcome": verdict.0.word(), "text": verdict.1}));
             answer(&news, request, verdict);
         });
     }

@@ -26,7 +26,7 @@ use super::{Engine, Setup};
 use crate::clock::{mono, wall};
 use crate::database::home::Home;
 use crate::database::journal::Identity;
-use crate::database::log::Log;
+use crate::database::log::{Log, Segment};
 use crate::order_execution::rest::LoginFailure;
 use crate::order_execution::tag::TagMint;
 use crate::order_execution::trading::Settings;
@@ -556,7 +556,13 @@ impl Driver {
             .session
             .as_ref()
             .map(|session| Arc::clone(&session.client));
-        self.caretaker = Some(Caretaker::new(client, Arc::clone(&self.shared.board)));
+        self.log = None;
+        let segment = Segment::create(&self.shared.home.segment_path());
+        self.caretaker = Some(Caretaker::new(
+            client,
+            Arc::clone(&self.shared.board),
+            segment,
+        ));
         let sentence = "The engine has stopped after an error of its own. Orders may still work at the broker; \
                         cancel and flatten are available.";
         self.notice(NoticeLevel::Alarm, "engine_halted", sentence.to_owned());

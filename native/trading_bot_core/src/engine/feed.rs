@@ -349,7 +349,7 @@ mod tests {
         let mut seen = Vec::new();
         batch.each(|event| match event {
             MarketEvent::Trades(contract, prints) => {
-                seen.push((contract.0, prints.iter().map(|p| p.price.0).collect()))
+                seen.push((contract.0, prints.iter().map(|p| p.price.0).collect()));
             }
             MarketEvent::Quote(contract, _) => seen.push((contract.0, vec![])),
             MarketEvent::Depth(..) => {}

@@ -412,6 +412,10 @@ mod tests {
             "the thread lives on as the caretaker"
         );
         assert!(running.0.board().orders.load().is_empty());
+        assert!(
+            running.0.home().segment_path().exists(),
+            "the caretaker has a journal of its own"
+        );
     }
 
     #[test]
