@@ -1,0 +1,1 @@
+"""Acceptance runs: the promises, shown on the real programs. `./dev accept NAME [--json FILE]`."""
