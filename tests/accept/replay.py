@@ -1,0 +1,221 @@
+"""The recorded hour through gateway, socket, engine and window, with a session traded in it.
+
+The book is compared with the recorded ten best levels after every depth event, the prints with an observer of the wire
+that shares no code with us, the bars with the trades file, and the money of the session as the exchange, the order
+journal and the positions table each say it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import websockets
+from PySide6.QtWidgets import QApplication
+
+from app import config
+from app.crash import CrashFolder
+from app.domain import Position
+from app.native import Contract, NativeEngine
+from app.services.trading import OrderDraft
+from tests.accept import recorded
+from tests.accept.control import Control
+from ui.application import Application, parse
+from ui.loop import make_loop
+
+SEPARATOR = "\x1e"
+SOURCE = "accept"
+OPEN_NS = 1_703_545_200_000_000_000
+END_NS = 1_703_548_799_000_000_000
+ROUNDS = 4
+
+
+class Observer:
+    """Counts what the market hub sends to somebody else, with another WebSocket library."""
+
+    def __init__(self) -> None:
+        self.trades = 0
+
+    async def watch(self, url: str, token: str, contract_id: str) -> None:
+        async with websockets.connect(f"{url}?access_token={token}", max_size=None) as socket:
+            await socket.send('{"protocol":"json","version":1}' + SEPARATOR)
+            call = {"type": 1, "target": "SubscribeContractTrades", "arguments": [contract_id]}
+            await socket.send(json.dumps(call) + SEPARATOR)
+            async for frame in socket:
+                for record in str(frame).split(SEPARATOR):
+                    message = json.loads(record or "{}")
+                    if message.get("target") == "GatewayTrade":
+                        self.trades += len(message["arguments"][1])
+
+
+class Tape:
+    """Every print the engine applied, pulled like a panel pulls it."""
+
+    def __init__(self, engine: NativeEngine, contract: Contract) -> None:
+        self._engine, self._contract = engine, contract
+        self._revision = 0
+        self.count = 0
+        self.lots = 0
+        self.skipped = 0
+
+    def pull(self) -> int:
+        """Take what is new; returns the broker's time in ns."""
+        frame = self._engine.frame(self._contract.index, self._revision, 100_000)
+        if frame is None:
+            return 0
+        self._revision = frame.revision
+        self.count += len(frame.trade_ticks)
+        self.lots += int(frame.trade_lots.sum())
+        self.skipped += frame.trades_skipped
+        return frame.broker_time_ns
+
+
+async def until(condition: Any, deadline_s: float, what: str) -> Any:
+    """Poll a condition that any thread may make true."""
+    async with asyncio.timeout(deadline_s):
+        while not (value := condition()):
+            await asyncio.sleep(0.02)
+    assert value, what
+    return value
+
+
+async def trade_a_round(application: Application, account: int, contract: Contract) -> None:
+    """Buy two at the bid, let them queue, take the offer when the market leaves them; then sell at the market."""
+    services = application.services
+    assert services is not None
+    trading, engine = services.trading, services.engine
+    frame = engine.frame(contract.index, 0)
+    assert frame is not None
+    assert frame.best_bid_ticks is not None
+    trading.arm(SOURCE, account, is_armed=True)
+    tag = trading.submit(
+        OrderDraft(account, contract.id, "buy", "limit", 2, source=SOURCE, limit_ticks=frame.best_bid_ticks)
+    )
+    await asyncio.sleep(1.0)
+    order = next((o for o in engine.orders() if o.tag == tag), None)
+    if order is not None and order.life == "working":
+        await trading.cancel(order.key, source=SOURCE)
+        trading.submit(OrderDraft(account, contract.id, "buy", "market", 2, source=SOURCE))
+    await until(lambda: net_lots(engine, account) > 0, 10, "the round is long")
+    await asyncio.sleep(1.0)
+    trading.submit(OrderDraft(account, contract.id, "sell", "market", net_lots(engine, account), source=SOURCE))
+    await until(lambda: net_lots(engine, account) == 0, 10, "the round is flat")
+
+
+def net_lots(engine: NativeEngine, account: int) -> int:
+    return sum(p.net_lots for p in engine.positions() if p.account_id == account)
+
+
+def engine_net_1e4(positions: list[Position], account: int) -> int:
+    return sum(p.realised_1e4 - p.fees_1e4 for p in positions if p.account_id == account)
+
+
+def compare_books(trace: recorded.I64, expected: dict[int, recorded.I64]) -> tuple[int, int]:
+    """(events checked, events that differ or are missing). The last state of a depth time is the one that counts."""
+    seen = {int(row[0]) // 100: row[1:] for row in trace}
+    wrong = sum(1 for time, row in expected.items() if time not in seen or not np.array_equal(seen[time], row))
+    return len(expected), wrong
+
+
+def compare_bars(engine: NativeEngine, contract: Contract, trades: list[recorded.Print]) -> int:
+    frame = engine.bars(contract.index, "minute", 1, 0)
+    assert frame is not None
+    columns = (frame.open_ticks, frame.high_ticks, frame.low_ticks, frame.close_ticks, frame.volume_lots)
+    ours = {
+        int(time): tuple(int(column[i]) for column in columns)
+        for i, time in enumerate(frame.time_ns)
+        if int(time) >= OPEN_NS
+    }
+    expected = recorded.minute_bars(trades)
+    return sum(1 for time in ours.keys() | expected.keys() if ours.get(time) != expected.get(time))
+
+
+async def drive(application: Application, levels: Path) -> dict[str, Any]:
+    services = await until(lambda: application.services, 20, "services are open")
+    await until(lambda: services.session.chosen, 40, "an account is chosen")
+    engine = services.engine
+    contract = await services.market.find("ES")
+    engine.trace_book(contract.id)
+    await services.market.watch_bars(contract, "minute", 1, 500)
+    account = services.session.chosen.id
+    hello = application.gateway_hello()
+    control = await asyncio.to_thread(Control, hello)
+    token = httpx.post(
+        f"{hello.rest}/api/Auth/loginKey", json={"userName": hello.user_name, "apiKey": hello.api_key}
+    ).json()["token"]
+    observer, tape = Observer(), Tape(engine, contract)
+    watching = asyncio.create_task(observer.watch(hello.market_hub, token, contract.id))
+    now, rounds = 0, 0
+    while now < END_NS:
+        now = max(now, tape.pull())
+        if now > OPEN_NS + (rounds + 1) * 300_000_000_000 and rounds < ROUNDS:
+            await trade_a_round(application, account, contract)
+            rounds += 1
+        if tape.count >= len(recorded.prints(levels)) and now > END_NS - 60_000_000_000:
+            break
+        await asyncio.sleep(0.05)
+    await services.trading.flatten(account, source=SOURCE)
+    await asyncio.sleep(1.0)
+    tape.pull()
+    trades = recorded.prints(levels)
+    checked, wrong = compare_books(engine.take_book_trace(), recorded.top_ten(levels))
+    state = await asyncio.to_thread(control.state)
+    ours = next(row for row in state["accounts"] if row["id"] == account)
+    report = {
+        "trades_sent": observer.trades,
+        "trades_applied": tape.count,
+        "lots": tape.lots,
+        "depth_checked": checked,
+        "depth_mismatches": wrong,
+        "bars_mismatches": compare_bars(engine, contract, trades),
+        "orders": len([o for o in engine.orders() if o.account_id == account]),
+        "position_end": net_lots(engine, account),
+        "net_1e4": {
+            "gateway": ours["net_1e4"],
+            "journal": await journal_net_1e4(services),
+            "screen": application.shown_net_1e4(account),
+        },
+    }
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    await asyncio.to_thread(control.close)
+    return report
+
+
+async def journal_net_1e4(services: Any) -> int:
+    raise NotImplementedError
+
+
+def run(levels: Path, rate: float) -> tuple[dict[str, Any], bool]:
+    """Returns the answer of the contracts table and whether everything agrees."""
+    qt = QApplication.instance() or QApplication([])
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        arguments = parse(["--replay", str(levels), "--rate", str(rate), "--basedir", str(base), "--contract", "ES"])
+        directories = config.Directories.under(base)
+        directories.create()
+        loop = make_loop(qt)
+        with loop:
+            application = Application(arguments, config.Options(), directories, CrashFolder(directories.crash))
+            report: dict[str, Any] = loop.run_until_complete(both(application, levels))
+    net = report["net_1e4"]
+    report["agree"] = (
+        len(set(net.values())) == 1
+        and report["trades_sent"] == report["trades_applied"]
+        and report["depth_mismatches"] == report["bars_mismatches"] == report["position_end"] == 0
+    )
+    return report, bool(report["agree"])
+
+
+async def both(application: Application, levels: Path) -> dict[str, Any]:
+    running = asyncio.create_task(application.run())
+    try:
+        return await drive(application, levels)
+    finally:
+        application.request_end()
+        await running
