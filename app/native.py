@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import numpy as np
+import numpy.typing as npt
 import trading_bot_core as core
 from trading_bot_core import (
     Account,
@@ -302,6 +304,14 @@ class NativeEngine:
     def bars(self, contract: int, unit: str, number: int, since_revision: int) -> BarFrame | None:
         with _translated():
             return self._engine.bars(contract, unit, number, since_revision)
+
+    def trace_book(self, contract_id: str) -> None:
+        with _translated():
+            self._engine.trace_book(contract_id)
+
+    def take_book_trace(self) -> npt.NDArray[np.int64]:
+        with _translated():
+            return self._engine.take_book_trace()
 
     def search_contracts(self, text: str) -> int:
         with _translated():

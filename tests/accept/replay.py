@@ -23,7 +23,7 @@ from app.crash import CrashFolder
 from app.domain import Position
 from app.native import Contract, NativeEngine
 from app.services.trading import OrderDraft
-from tests.accept import recorded
+from tests.accept import journal, recorded
 from tests.accept.control import Control
 from ui.application import Application, parse
 from ui.loop import make_loop
@@ -177,7 +177,7 @@ async def drive(application: Application, levels: Path) -> dict[str, Any]:
         "position_end": net_lots(engine, account),
         "net_1e4": {
             "gateway": ours["net_1e4"],
-            "journal": await journal_net_1e4(services),
+            "journal": journal.net_1e4(application.directories.base, account),
             "screen": application.shown_net_1e4(account),
         },
     }
@@ -185,10 +185,6 @@ async def drive(application: Application, levels: Path) -> dict[str, Any]:
     await asyncio.gather(watching, return_exceptions=True)
     await asyncio.to_thread(control.close)
     return report
-
-
-async def journal_net_1e4(services: Any) -> int:
-    raise NotImplementedError
 
 
 def run(levels: Path, rate: float) -> tuple[dict[str, Any], bool]:

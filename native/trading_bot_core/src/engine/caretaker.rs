@@ -130,6 +130,7 @@ fn request_of(command: &Command) -> Option<RequestId> {
         Command::Submit(_)
         | Command::Arm { .. }
         | Command::SetLimits { .. }
+        | Command::TraceBook { .. }
         | Command::Halt { .. } => None,
     }
 }

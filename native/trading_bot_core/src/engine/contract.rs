@@ -16,6 +16,7 @@
 
 use std::sync::Arc;
 
+use crate::market_data::BookTrace;
 use crate::order_execution::gate::Limits;
 use crate::types::{
     AccountId, BrokerAccount, BrokerBar, BrokerContract, BrokerOrder, BrokerPosition, BrokerTrade,
@@ -315,6 +316,11 @@ pub enum Command {
     },
     Halt {
         reason: String,
+    },
+    /// Records the best levels of a watched contract after every depth time.
+    TraceBook {
+        contract_id: String,
+        trace: BookTrace,
     },
     /// The session ends; the driver closes the sockets.
     Disconnect {

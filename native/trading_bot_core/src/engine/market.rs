@@ -14,8 +14,8 @@ use crate::engine::views::{
     BarRow, BarView, Board, DoneOutcome, MarketView, NoticeLevel, PrintRow, TradedRow,
 };
 use crate::market_data::{
-    Bar, BarChange, BarSeries, BookState, DepthBook, Freshness, Quote, RecentRules, RecentTrades,
-    SessionStats, Span, Traded,
+    Bar, BarChange, BarSeries, BookState, BookTrace, DepthBook, Freshness, Quote, RecentRules,
+    RecentTrades, SessionStats, Span, Traded,
 };
 use crate::order_execution::gate::MarketFacts;
 use crate::order_execution::outcome::classify;
@@ -23,7 +23,7 @@ use crate::order_execution::record::{ContractRow, Record};
 use crate::order_execution::requests::json_text;
 use crate::order_execution::trading::Trading;
 use crate::types::{BrokerContract, Contract, ContractIndex, Lots, Mono, Nanos, RequestId, Ticks};
-use crate::websocket::parse::{MarketEvent, TradePrint};
+use crate::websocket::parse::{DepthRecord, MarketEvent, TradePrint};
 
 const SECOND: u64 = 1_000_000_000;
 /// Prints kept for readers.
@@ -57,6 +57,7 @@ struct Instrument {
     prints_total: u64,
     last_print: Option<TradePrint>,
     series: BTreeMap<SeriesKey, Series>,
+    trace: Option<BookTrace>,
     is_subscribed: bool,
     is_late: bool,
     resubscribed: Mono,
@@ -140,13 +141,21 @@ impl Market {
                 }
             }
             MarketEvent::Depth(_, records) => {
-                instrument.book.apply(records, stamp.mono);
+                instrument.depth(records, stamp.mono);
                 instrument.broker_time = instrument.broker_time.max(instrument.book.time());
             }
         }
         let facts = instrument.facts();
         let before = trading.markets.insert(index, facts);
         before != Some(facts) && trading.has_position(index)
+    }
+
+    /// Records the book of a watched contract from now on; of one that is not watched, nothing.
+    pub fn trace_book(&mut self, contract_id: &str, trace: BookTrace) {
+        let mut watched = self.instruments.values_mut();
+        if let Some(instrument) = watched.find(|i| i.id == contract_id) {
+            instrument.trace = Some(trace);
+        }
     }
 
     /// Takes the answers of this half; gives back those that are not.
@@ -591,6 +600,18 @@ impl Asked {
 }
 
 impl Instrument {
+    /// Applies one message; a traced book goes time by time, so that each state the exchange stamped is seen.
+    fn depth(&mut self, records: &[DepthRecord], at: Mono) {
+        let Some(trace) = &self.trace else {
+            self.book.apply(records, at);
+            return;
+        };
+        for group in records.chunk_by(|one, next| one.time == next.time) {
+            self.book.apply(group, at);
+            trace.note(&self.book, group);
+        }
+    }
+
     fn new(contract: &Contract) -> Self {
         let calendar = Product::of_root(&contract.root).calendar();
         Self {
@@ -605,6 +626,7 @@ impl Instrument {
             prints_total: 0,
             last_print: None,
             series: BTreeMap::new(),
+            trace: None,
             is_subscribed: false,
             is_late: false,
             resubscribed: Mono(0),

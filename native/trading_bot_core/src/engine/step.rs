@@ -225,6 +225,9 @@ impl Engine {
             Command::SearchContracts { request, text } => {
                 self.market.search(request, &text, &mut self.trading);
             }
+            Command::TraceBook { contract_id, trace } => {
+                self.market.trace_book(&contract_id, trace);
+            }
             Command::Disconnect { .. } => {
                 self.trading.command(command);
                 self.trading.environment = None;

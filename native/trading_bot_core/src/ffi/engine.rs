@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use numpy::{IntoPyArray, PyArray1};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use secrecy::SecretString;
@@ -21,6 +21,7 @@ use crate::engine::contract::{
 use crate::engine::handle::{Handle, Refusal};
 use crate::engine::news::Latency;
 use crate::engine::session::Connect;
+use crate::market_data::{BookTrace, TRACE_WIDTH};
 use crate::order_execution::gate::Limits;
 use crate::types::{AccountId, Lots, Mono, OrderKind, RequestId, Side, Ticks};
 
@@ -80,6 +81,7 @@ fn unit(word: &str) -> PyResult<BarUnit> {
 #[pyclass(module = "trading_bot_core", frozen)]
 pub struct Engine {
     handle: Arc<Handle>,
+    trace: BookTrace,
 }
 
 impl Engine {
@@ -110,7 +112,10 @@ impl Engine {
             })?;
         panic_report::install(&directory);
         tracing::info!(is_headless, "engine state=started");
-        Ok(Self { handle })
+        Ok(Self {
+            handle,
+            trace: BookTrace::default(),
+        })
     }
 
     #[expect(
@@ -234,6 +239,17 @@ impl Engine {
             (view.revision > since_revision).then(|| BarColumns::of(view, since_revision))
         })?;
         Ok(columns.map(|columns| columns.into_frame(py)))
+    }
+
+    fn trace_book(&self, py: Python<'_>, contract_id: String) -> PyResult<()> {
+        let trace = self.trace.clone();
+        self.push(py, Command::TraceBook { contract_id, trace })
+    }
+
+    fn take_book_trace<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i64>>> {
+        let rows = gate(py, || self.trace.take())?;
+        let count = rows.len() / TRACE_WIDTH;
+        rows.into_pyarray(py).reshape([count, TRACE_WIDTH])
     }
 
     fn search_contracts(&self, py: Python<'_>, text: String) -> PyResult<u64> {

@@ -5,9 +5,11 @@ mod book;
 mod freshness;
 mod quote;
 mod session;
+mod trace;
 
 pub use bars::{Bar, BarChange, BarSeries, Span};
 pub use book::{BookState, DepthBook};
 pub use freshness::Freshness;
 pub use quote::Quote;
 pub use session::{RecentRules, RecentTrades, SessionStats, Traded};
+pub use trace::{BookTrace, TRACE_WIDTH};

@@ -491,6 +491,7 @@ impl Trading {
                 debug_assert!(false, "market commands are handled before");
                 self.done(request, DoneOutcome::Failed, "Not a trading command.");
             }
+            Command::TraceBook { .. } => debug_assert!(false, "market commands are handled before"),
         }
     }
 
