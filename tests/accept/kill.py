@@ -67,7 +67,7 @@ def run(kills: int) -> tuple[dict[str, Any], bool]:
     rng = random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "base"
-        with GatewayProcess.start(["--state", str(Path(folder) / "exchange"), "--seed", "7", "--no-limits"]) as gateway:
+        with GatewayProcess.start(["--state", str(Path(folder) / "exchange"), "--seed", "7", "--no-rate-limits"]) as gateway:
             control = Control(gateway.hello)
             tags, resolved_s, states = [], [], []
             for _ in range(kills):

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from app import logs
 from app.config import Directories, Options
 from app.services.composition import Services
 from app.services.gateway import Hello
@@ -28,6 +29,9 @@ def tell(**facts: object) -> None:
 
 
 async def open_services(base: Path, hello: Hello) -> Services:
+    # Standard output is the answer; what the services log goes to the folder.
+    Directories.under(base).create()
+    logs.start(Directories.under(base).log)
     services = await Services.open(Directories.under(base), Options(), is_headless=True)
     await services.connect(Endpoint.of_practice(hello))
     await services.session.choose(str(hello.accounts[0]["name"]))

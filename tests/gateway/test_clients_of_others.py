@@ -102,7 +102,9 @@ async def listen_with_pysignalr(gateway: Hello) -> None:
     rest, seen = Rest(gateway), Seen()
 
     def hub(url: str, events: set[str], subscriptions: list[tuple[str, list[Any]]]) -> Any:
-        client = SignalRClient(url.replace("ws://", "http://"), access_token_factory=lambda: rest.token)
+        # It negotiates before it asks its factory for a token, so the first connection carries the token in the query.
+        address = f"{url.replace('ws://', 'http://')}?access_token={rest.token}"
+        client = SignalRClient(address, access_token_factory=lambda: rest.token)
 
         async def opened() -> None:
             for method, arguments in subscriptions:
