@@ -137,14 +137,6 @@ pub enum End {
     LoggedOut,
 }
 
-/// Where frames and news of the connection go. `take` may wait: reading then stops and TCP pushes back.
-pub trait FrameSink: Send {
-    fn link(&mut self, state: LinkState, text: String) -> impl Future<Output = ()> + Send;
-    /// A new connection begins: forget half a record.
-    fn reset(&mut self);
-    fn take(&mut self, frame: &[u8], received: Mono) -> impl Future<Output = Taken> + Send;
-}
-
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// One hub's task.
@@ -335,6 +327,14 @@ impl<S: FrameSink> Supervisor<S> {
         }
         Err(lost("refused the handshake"))
     }
+}
+
+/// Where frames and news of the connection go. `take` may wait: reading then stops and TCP pushes back.
+pub trait FrameSink: Send {
+    fn link(&mut self, state: LinkState, text: String) -> impl Future<Output = ()> + Send;
+    /// A new connection begins: forget half a record.
+    fn reset(&mut self);
+    fn take(&mut self, frame: &[u8], received: Mono) -> impl Future<Output = Taken> + Send;
 }
 
 /// A live connection: what it is subscribed to and when it was last heard.
