@@ -89,8 +89,8 @@ def test_a_market_order_fills_and_moves_the_position(rig: Rig) -> None:
     order = rig.life(rig.submit("buy", "market", 2, pressed_mono_ns=rig.engine.mono_ns()), "filled")
     assert order.filled_lots == 2
     rig.until(lambda: rig.net() == 2, "position of 2")
-    assert [fill.price_ticks for fill in rig.engine.fills()][:1] == [ASK]
-    assert int(rig.engine.status()["press_to_bytes_us_p50"]) > 0
+    rig.until(lambda: [fill.price_ticks for fill in rig.engine.fills()][:1] == [ASK], "the fill at the ask")
+    rig.until(lambda: int(rig.engine.status()["press_to_bytes_us_p50"]) > 0, "a measured press")
 
 
 def test_a_resting_order_is_modified_and_cancelled(rig: Rig) -> None:
