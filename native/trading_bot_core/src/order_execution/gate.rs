@@ -159,7 +159,9 @@ pub type Reason = (&'static str, String);
 pub fn admit(facts: &Facts<'_>) -> Result<Admitted, Vec<Reason>> {
     let mut reasons = Vec::new();
     let size = facts.draft.size.0;
-    let reduces = size > 0 && facts.exposure.only_reduces(facts.draft.side, size);
+    // While broker and fills disagree nobody knows which side would be smaller.
+    let reduces =
+        size > 0 && !facts.is_disputed && facts.exposure.only_reduces(facts.draft.side, size);
     check_shape(facts, &mut reasons);
     check_identity(facts, &mut reasons);
     if !reduces {
@@ -336,13 +338,6 @@ fn check_new_risk(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
             "The broker states another position than the fills give.".into(),
         ));
     }
-    if facts.is_duplicate {
-        let window = facts.limits.duplicate_window_ms;
-        reasons.push((
-            "duplicate",
-            format!("The same order was given less than {window} ms ago."),
-        ));
-    }
 }
 
 fn check_limits(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
@@ -421,6 +416,14 @@ fn check_price(facts: &Facts<'_>, reduces: bool, reasons: &mut Vec<Reason>) {
 }
 
 fn check_always(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
+    // Also for what reduces: one gesture is one order, and a second exit would be a decision nobody made (D2).
+    if facts.is_duplicate {
+        let window = facts.limits.duplicate_window_ms;
+        reasons.push((
+            "duplicate",
+            format!("The same order was given less than {window} ms ago."),
+        ));
+    }
     if !facts.is_tag_fresh {
         reasons.push((
             "tag",
@@ -462,6 +465,11 @@ pub struct ChangeFacts {
     pub is_changeable: bool,
     pub is_armed: bool,
     pub is_halted: bool,
+    /// Another order of this account and contract is in doubt.
+    pub has_unknown: bool,
+    pub is_disputed: bool,
+    pub is_flattening: bool,
+    pub is_user_hub_live: bool,
     pub is_journal_writing: bool,
     pub has_budget: bool,
 }
@@ -534,6 +542,7 @@ fn check_change_risk(facts: &ChangeFacts, reasons: &mut Vec<Reason>) {
             "Trading from here is not armed on this account.".into(),
         ));
     }
+    check_change_state(facts, reasons);
     if facts.size_wanted.0 > facts.limits.max_order_lots {
         let (size, limit) = (facts.size_wanted.0, facts.limits.max_order_lots);
         reasons.push((
@@ -555,6 +564,39 @@ fn check_change_risk(facts: &ChangeFacts, reasons: &mut Vec<Reason>) {
             format!("The position could become {worst} lots; the limit is {limit} lots."),
         ));
     }
+}
+
+/// More lots are new risk: what forbids a new order forbids them too.
+fn check_change_state(facts: &ChangeFacts, reasons: &mut Vec<Reason>) {
+    let rules = [
+        (
+            facts.is_flattening,
+            "flattening",
+            "The position is being flattened; entries wait until that ends.",
+        ),
+        (
+            !facts.is_user_hub_live,
+            "user_hub",
+            "The order connection is down; the broker's answers would not be seen.",
+        ),
+        (
+            facts.has_unknown,
+            "unknown",
+            "An earlier order is unresolved.",
+        ),
+        (
+            facts.is_disputed,
+            "disputed",
+            "The broker states another position than the fills give.",
+        ),
+        (
+            !facts.limits.are_sane(),
+            "limits",
+            "The account's limits cannot be meant; nothing new is admitted.",
+        ),
+    ];
+    let told = rules.into_iter().filter(|(applies, ..)| *applies);
+    reasons.extend(told.map(|(_, code, text)| (code, text.to_owned())));
 }
 
 #[cfg(test)]
@@ -753,6 +795,71 @@ mod tests {
         assert!(codes(&facts).is_empty());
         facts.exposure.open_sells = 1;
         assert_eq!(codes(&facts), ["halted", "disarmed", "user_hub", "unknown"]);
+    }
+
+    #[test]
+    fn a_double_click_on_an_exit_is_one_order() {
+        let (draft, contract) = (draft(Side::Sell, 1), contract());
+        let mut facts = calm(&draft, &contract);
+        facts.exposure.net = 2;
+        facts.is_duplicate = true;
+        assert_eq!(codes(&facts), ["duplicate"]);
+    }
+
+    #[test]
+    fn nothing_counts_as_smaller_while_the_broker_states_another_position() {
+        let (draft, contract) = (draft(Side::Sell, 2), contract());
+        let mut facts = calm(&draft, &contract);
+        facts.exposure.net = 2;
+        facts.is_disputed = true;
+        assert_eq!(codes(&facts), ["disputed"]);
+    }
+
+    fn growth() -> ChangeFacts {
+        ChangeFacts {
+            limits: Limits::default(),
+            market: MarketFacts::default(),
+            exposure_without: Exposure::default(),
+            side: Side::Buy,
+            open_now: Lots(1),
+            open_wanted: Lots(3),
+            size_wanted: Lots(3),
+            filled: Lots(0),
+            prices: [None, None],
+            is_changeable: true,
+            is_armed: true,
+            is_halted: false,
+            has_unknown: false,
+            is_disputed: false,
+            is_flattening: false,
+            is_user_hub_live: true,
+            is_journal_writing: true,
+            has_budget: true,
+        }
+    }
+
+    #[rstest]
+    #[case(|facts: &mut ChangeFacts| facts.is_armed = false, "disarmed")]
+    #[case(|facts: &mut ChangeFacts| facts.is_halted = true, "halted")]
+    #[case(|facts: &mut ChangeFacts| facts.has_unknown = true, "unknown")]
+    #[case(|facts: &mut ChangeFacts| facts.is_disputed = true, "disputed")]
+    #[case(|facts: &mut ChangeFacts| facts.is_flattening = true, "flattening")]
+    #[case(|facts: &mut ChangeFacts| facts.is_user_hub_live = false, "user_hub")]
+    #[case(|facts: &mut ChangeFacts| facts.limits.max_price_away_ticks = -1, "limits")]
+    fn what_forbids_a_new_order_forbids_more_lots_on_an_old_one(
+        #[case] change: fn(&mut ChangeFacts),
+        #[case] code: &str,
+    ) {
+        assert!(admit_change(&growth()).is_ok());
+        let mut facts = growth();
+        change(&mut facts);
+        let reasons = admit_change(&facts).expect_err("new risk");
+        assert_eq!(
+            reasons.iter().map(|(code, _)| *code).collect::<Vec<_>>(),
+            [code]
+        );
+        facts.open_wanted = facts.open_now;
+        assert!(admit_change(&facts).is_ok(), "a mere move passes");
     }
 
     #[test]

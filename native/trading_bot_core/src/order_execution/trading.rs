@@ -683,13 +683,11 @@ impl Trading {
             working_on_account: self.live_orders(|order| order.account == draft.account),
             working_on_login: self.live_orders(|_| true),
             has_unknown: place.is_some_and(|place| self.has_unknown(place)),
-            is_disputed: place
-                .and_then(|place| self.broker_net.get(&place))
-                .is_some_and(|net| net.is_disputed),
+            is_disputed: place.is_some_and(|place| self.is_disputed(place)),
             is_duplicate,
             is_flattening: place.is_some_and(|place| self.is_flattening(place)),
             is_halted: self.halted.is_some(),
-            is_user_hub_live: self.links.get(&LinkName::User) == Some(&LinkState::Live),
+            is_user_hub_live: self.is_user_hub_live(),
             is_journal_writing: self.is_journal_writing,
             has_budget,
             is_tag_fresh: self.is_tag_fresh(&draft.tag),
@@ -840,9 +838,23 @@ impl Trading {
                 && order.kind != OrderKind::Market,
             is_armed: self.armed.contains(&(source.to_owned(), order.account)),
             is_halted: self.halted.is_some(),
+            has_unknown: self.has_unknown(place),
+            is_disputed: self.is_disputed(place),
+            is_flattening: self.is_flattening(place),
+            is_user_hub_live: self.is_user_hub_live(),
             is_journal_writing: self.is_journal_writing,
             has_budget,
         }
+    }
+
+    fn is_disputed(&self, place: Place) -> bool {
+        self.broker_net
+            .get(&place)
+            .is_some_and(|net| net.is_disputed)
+    }
+
+    fn is_user_hub_live(&self) -> bool {
+        self.links.get(&LinkName::User) == Some(&LinkState::Live)
     }
 
     fn cancel(&mut self, request: RequestId, key: &str, source: &str) {
