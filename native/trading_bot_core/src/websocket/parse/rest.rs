@@ -113,6 +113,8 @@ fn rows<T>(
         unreadable: 0,
     };
     let Some(Value::Nested(text)) = answer.get(list).or_else(|| answer.get(single)) else {
+        // Silence is not an empty list: absence would be proven by an answer that says nothing.
+        found.unreadable = usize::from(found.envelope.success);
         return Ok(found);
     };
     let mut counters = Counters::default();

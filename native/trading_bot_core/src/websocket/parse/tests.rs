@@ -485,3 +485,17 @@ proptest! {
         prop_assert_eq!(seen, [Seen::Quote(0, QuoteDelta { best_bid: Some(Ticks(ticks)), ..QuoteDelta::default() })]);
     }
 }
+
+#[test]
+fn an_answer_without_its_list_is_not_an_empty_list() {
+    for body in [
+        r#"{"success":true,"errorCode":0}"#,
+        r#"{"orders":null,"success":true,"errorCode":0}"#,
+        r#"{"orders":"none","success":true,"errorCode":0}"#,
+    ] {
+        let read = rest_orders(body.as_bytes()).expect("an envelope");
+        assert_eq!((read.rows.len(), read.unreadable), (0, 1), "{body}");
+    }
+    let empty = rest_orders(br#"{"orders":[],"success":true,"errorCode":0}"#).expect("readable");
+    assert_eq!(empty.unreadable, 0);
+}
