@@ -104,6 +104,9 @@ class Application:
         self._ended = asyncio.Event()
         self._dialog: Dialog | None = None
         self._is_crash_shown = False
+        self._crash_sentence = ""
+        self._reporting_hook = sys.excepthook
+        self._reported: set[tuple[type[BaseException], tuple[str, int]]] = set()
 
     # life
 
@@ -437,6 +440,11 @@ class Application:
         sys.excepthook = self._reporting_hook
 
     def _on_uncaught(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        place = _place_of(trace)
+        if (kind, place) in self._reported:
+            # A fault in a paint handler comes sixty times a second; one report says it.
+            return
+        self._reported.add((kind, place))
         self._reporting_hook(kind, error, trace)
         if not issubclass(kind, KeyboardInterrupt):
             self._show_crash(f"{kind.__name__}: {error}")
@@ -470,6 +478,15 @@ class Application:
                 f"{len(reports)} crash report{'s' if len(reports) > 1 else ''} of earlier runs in {self.crash.folder}"
             )
             self.desk.say("warning", "crash", text)
+
+
+def _place_of(trace: TracebackType | None) -> tuple[str, int]:
+    """File and line where an exception was raised."""
+    if trace is None:
+        return "", 0
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code.co_filename, trace.tb_lineno
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

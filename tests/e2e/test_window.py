@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
@@ -292,3 +293,35 @@ def test_a_second_window_on_the_same_directory_is_refused_as_busy(play: Callable
 def links(person: Person) -> list[Any]:
     services = person.run.services
     return services.engine.links() if services is not None else []
+
+
+def test_a_fault_that_repeats_is_reported_once_and_offers_to_flatten(
+    play: Callable[[Scene], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("sys.excepthook", lambda kind, *_rest: written.append(kind.__name__))
+
+    async def scene(person: Person) -> None:
+        await is_ready(person)
+        person.run.install_hooks()
+        for _ in range(5):
+            fail_in_one_place()
+        await person.sees(lambda: person.run._dialog is not None, "the crash dialog")
+        dialog = person.run._dialog
+        assert dialog is not None
+        button = dialog.findChild(QPushButton, "flatten")
+        assert button is not None
+        assert button.isEnabled()
+        QTest.keyClick(dialog, Qt.Key.Key_Escape)
+        person.run.remove_hooks()
+
+    assert play(scene) == 0
+    assert written == ["ValueError"]
+
+
+def fail_in_one_place() -> None:
+    """As an exception in a slot arrives: through the interpreter's hook."""
+    try:
+        int("planted")
+    except ValueError:
+        sys.excepthook(*sys.exc_info())
