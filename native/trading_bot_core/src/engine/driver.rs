@@ -64,6 +64,8 @@ pub struct Driver {
     outbox: Outbox,
     session: Option<Session>,
     sessions: u64,
+    /// The login with which the present engine began; answers to requests of earlier engines mean nothing to it.
+    engine_since: u64,
     log: Option<Log>,
     identity: String,
     /// Replies made here, for requests that never left.
@@ -97,6 +99,7 @@ impl Driver {
             outbox: Outbox::default(),
             session: None,
             sessions: 0,
+            engine_since: 0,
             log: None,
             identity: String::new(),
             returned: VecDeque::new(),
@@ -333,15 +336,18 @@ impl Driver {
             Arrival::LoggedIn { session, result } if self.is_current(session) => {
                 self.logged_in(result);
             }
+            // Also of a login that has ended: the order it speaks of has not.
             Arrival::Reply {
                 session,
                 reply,
                 server_time,
-            } if self.is_current(session) => {
+            } if session >= self.engine_since => {
                 if let Some(time) = server_time {
                     self.step(Input::ServerTime(time), mono());
                 }
-                self.note_rest(&reply);
+                if self.is_current(session) {
+                    self.note_rest(&reply);
+                }
                 self.step(Input::Reply(reply), mono());
             }
             Arrival::Link { session, change } if self.is_current(session) => {
@@ -507,6 +513,7 @@ impl Driver {
         self.shared.board.markets.write().clear();
         self.shared.board.bars.write().clear();
         self.engine = Some(engine);
+        self.engine_since = self.sessions;
         self.log = Some(log);
         self.identity = gateway;
         if unreadable > 0 {

@@ -183,6 +183,9 @@ impl Market {
             Asked::ById { contract_id, then } => {
                 self.asked_ids.remove(&contract_id);
                 let rows = contracts_of(reply.rows).filter(|_| is_good);
+                if rows.is_none() && !matches!(outcome, Outcome::Refused { code: 1, .. }) {
+                    trading.definition_failed(&contract_id);
+                }
                 self.found(&contract_id, then, rows, &failure, trading);
             }
             Asked::Bars { contract, key } => {

@@ -70,6 +70,10 @@ struct Model {
     last: i64,
     /// Hub messages that the last act caused.
     news: Vec<UserEvent>,
+    /// A position in a contract that is not [`CONTRACT`].
+    stranger: Option<BrokerPosition>,
+    /// What a look-up of any other contract answers.
+    strange_code: i64,
 }
 
 impl Model {
@@ -87,6 +91,13 @@ impl Model {
         let is_recent = |at: Option<Nanos>| at.is_some_and(|at| at >= since);
         let rows = match endpoint {
             Endpoint::AccountSearch => Rows::Accounts(vec![account()]),
+            Endpoint::ContractById if json["contractId"] != CONTRACT => {
+                let envelope = Envelope {
+                    error_code: self.strange_code,
+                    ..Envelope::default()
+                };
+                return (envelope, Rows::None);
+            }
             Endpoint::ContractAvailable | Endpoint::ContractById | Endpoint::ContractSearch => {
                 Rows::Contracts(vec![contract_row()])
             }
@@ -116,7 +127,10 @@ impl Model {
                 let recent = self.trades.iter().filter(|trade| is_recent(trade.created));
                 Rows::Trades(recent.cloned().collect())
             }
-            Endpoint::PositionSearch => Rows::Positions(self.position_row().into_iter().collect()),
+            Endpoint::PositionSearch => {
+                let rows = self.position_row().into_iter();
+                Rows::Positions(rows.chain(self.stranger.clone()).collect())
+            }
             Endpoint::Place => return self.place(&json, now),
             Endpoint::Cancel => return (self.cancel(number("orderId"), now), Rows::None),
             Endpoint::Modify => return (self.modify(&json, now), Rows::None),
@@ -331,7 +345,7 @@ impl Model {
         let living: Vec<i64> = self
             .orders
             .iter()
-            .filter(|order| !order.status.is_terminal())
+            .filter(|o| !o.status.is_terminal() && !matches!(o.status, OrderStatus::Other(_)))
             .map(|o| o.id.0)
             .collect();
         for id in living {
@@ -1058,4 +1072,145 @@ fn a_request_that_never_arrived_is_not_accepted_only_after_the_proof() {
         world.journal.iter().filter(|bytes| is_proof(bytes)).count(),
         1
     );
+}
+
+#[test]
+fn an_account_whose_rows_cannot_be_read_yet_is_not_reconciled() {
+    let mut world = World::new(4);
+    world.broker.stranger = Some(BrokerPosition {
+        contract_id: "CON.F.US.XYZ.Z26".into(),
+        net: Lots(3),
+        ..world.broker.position()
+    });
+    world.broker.strange_code = 9;
+    world.kill();
+    world.run_for(20 * SECOND);
+    let is_reconciled = |world: &World| world.engine.trading.accounts[&ACCOUNT].is_reconciled;
+    assert!(!is_reconciled(&world), "the position is not known");
+    let used = world.engine.trading.budget.used(world.now as i64);
+    assert!(used < 60, "patience costs few requests, not {used}");
+    world.broker.strange_code = 1;
+    world.run_for(20 * SECOND);
+    assert!(is_reconciled(&world), "the broker defines no such contract");
+}
+
+/// A working order that the hub shows in a status nobody knows.
+fn with_a_strange_status() -> (World, String) {
+    let mut world = World::new(5);
+    while !world
+        .broker
+        .orders
+        .iter()
+        .any(|order| order.status == OrderStatus::Open)
+    {
+        world.submit();
+        world.run_for(SECOND / 5);
+    }
+    let row = world
+        .broker
+        .orders
+        .iter_mut()
+        .find(|order| order.status == OrderStatus::Open)
+        .expect("one works");
+    row.status = OrderStatus::Other(42);
+    let row = row.clone();
+    let key = row.custom_tag.clone().expect("ours");
+    world.step(Input::User(UserEvent::Order(row)));
+    (world, key)
+}
+
+#[test]
+fn a_read_that_shows_a_status_nobody_knows_settles_nothing() {
+    let (mut world, key) = with_a_strange_status();
+    world.run_for(5 * SECOND);
+    let doubt = |world: &World| {
+        let index = world.engine.trading.store.order(&key).expect("known");
+        world.engine.trading.store.orders[index].doubt
+    };
+    assert!(doubt(&world).is_some(), "it says nothing about the order");
+    for order in &mut world.broker.orders {
+        if order.status == OrderStatus::Other(42) {
+            order.status = OrderStatus::Open;
+        }
+    }
+    world.run_for(15 * SECOND);
+    assert!(doubt(&world).is_none(), "a status that is known settles");
+}
+
+#[test]
+fn a_new_login_trades_nothing_before_an_account_is_chosen() {
+    let mut world = World::new(6);
+    world.submit();
+    assert_eq!(world.places_sent.len(), 1, "before it trades");
+    let request = world.request();
+    world.step(Input::LoggedIn {
+        request,
+        environment: Environment::Demo,
+    });
+    world.run_for(SECOND);
+    world.arm();
+    world.submit();
+    assert_eq!(world.places_sent.len(), 1, "the new hub follows no account");
+}
+
+#[test]
+fn arming_while_the_hub_is_down_does_not_outlive_the_reconnect() {
+    let mut world = World::new(7);
+    world.link(LinkName::User, LinkState::Dead);
+    world.arm();
+    world.link(LinkName::User, LinkState::Live);
+    world.submit();
+    assert!(world.places_sent.is_empty(), "a reconnect disarms");
+}
+
+#[test]
+fn two_orders_with_one_tag_raise_an_alarm() {
+    let mut world = World::new(8);
+    world.submit();
+    world.run_for(SECOND);
+    let first = world.broker.orders[0].clone();
+    let second = BrokerOrder {
+        id: OrderId(first.id.0 + 1_000),
+        ..first
+    };
+    world.step(Input::User(UserEvent::Order(second)));
+    let is_told = |text: &String| text.contains("Two orders carry the tag");
+    assert!(world.alarms.iter().any(is_told), "{:?}", world.alarms);
+}
+
+#[test]
+fn a_partial_close_without_an_answer_ends_unknown_and_is_not_repeated() {
+    let mut world = World::new(9);
+    world.broker.net = 3;
+    world.kill();
+    world.run_for(2 * SECOND);
+    let request = world.request();
+    world.step(Input::Command(Command::ClosePosition {
+        request,
+        account: ACCOUNT,
+        contract_id: CONTRACT.into(),
+        size: Some(Lots(1)),
+        source: "ladder".into(),
+    }));
+    let is_close = |what: &Happening| {
+        matches!(
+            what,
+            Happening::Arrives {
+                endpoint: Endpoint::PartialCloseContract,
+                ..
+            }
+        )
+    };
+    while !world.happenings.values().any(is_close) {
+        world.run_for(MILLI);
+    }
+    let closes = world.happenings.values_mut().filter(|what| is_close(what));
+    for close in closes {
+        if let Happening::Arrives { fate, .. } = close {
+            *fate = Fate::ServerError;
+        }
+    }
+    world.run_for(30 * SECOND);
+    assert_eq!(world.done.get(&request.0), Some(&"unknown"));
+    assert_eq!(world.broker.net, 2, "one close for one decision");
 }

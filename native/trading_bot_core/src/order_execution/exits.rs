@@ -65,6 +65,8 @@ pub struct Task {
     orders: Vec<usize>,
     has_closed: bool,
     text: String,
+    /// What became of the last close that was not accepted.
+    trouble: Option<DoneOutcome>,
     source: String,
 }
 
@@ -253,6 +255,7 @@ impl Trading {
             orders,
             has_closed: false,
             text: String::new(),
+            trouble: None,
             source,
         };
         self.record_step(&task, "started");
@@ -411,8 +414,8 @@ impl Trading {
     }
 
     fn final_words(task: &Task, is_partial_done: bool) -> (DoneOutcome, String) {
-        if !task.text.is_empty() && is_partial_done {
-            return (DoneOutcome::Refused, task.text.clone());
+        if let Some(trouble) = task.trouble.filter(|_| is_partial_done) {
+            return (trouble, task.text.clone());
         }
         match task.goal {
             Goal::CancelGroup => (DoneOutcome::Done, "All cancelled.".into()),
@@ -442,6 +445,7 @@ impl Trading {
 
     fn close_places(&mut self, number: u64, task: &mut Task, places: &[(ContractIndex, i64)]) {
         task.text.clear();
+        task.trouble = None;
         for (index, net) in places {
             let part = match task.goal {
                 Goal::Close { size: Some(size) } if size < net.abs() => Some(size),
@@ -494,14 +498,14 @@ impl Trading {
         if let Phase::Closing { open } = &mut task.phase {
             *open = open.saturating_sub(1);
         }
-        match outcome {
-            Outcome::Accepted { .. } => {}
-            Outcome::NotSent { text }
-            | Outcome::Refused { text, .. }
-            | Outcome::Unknown { text } => {
-                task.text = format!("{name}: {text}");
-            }
-        }
+        let (trouble, text) = match outcome {
+            Outcome::Accepted { .. } => return,
+            Outcome::NotSent { text } => (DoneOutcome::Failed, text),
+            Outcome::Refused { text, .. } => (DoneOutcome::Refused, text),
+            Outcome::Unknown { text } => (DoneOutcome::Unknown, text),
+        };
+        task.trouble = Some(trouble);
+        task.text = format!("{name}: {text}");
     }
 
     fn end_task(&mut self, task: &Task, outcome: DoneOutcome, text: &str) {

@@ -34,6 +34,8 @@ const FIRST_LOOK_NS: i64 = 24 * 3_600 * SECOND as i64;
 const INTENT_MARGIN_NS: i64 = 300 * SECOND as i64;
 /// How long fills and the broker's position may disagree before it is a dispute.
 const DISPUTE_AFTER_NS: u64 = 2 * SECOND;
+/// How long after a failed look-up a contract's definition is asked for again.
+const DEFINITION_AFTER_NS: u64 = 5 * SECOND;
 /// How long an accepted order may stay without a status before it is asked for.
 const UNSEEN_AFTER_NS: u64 = 2 * SECOND;
 
@@ -250,7 +252,9 @@ impl Trading {
                 };
                 self.read_ended(account, round, rows);
             }
-            Pending::ById { key } => self.by_id_replied(&key, &reply.attempt, reply.rows),
+            Pending::ById { key, asked } => {
+                self.by_id_replied(&key, asked, &reply.attempt, reply.rows);
+            }
             Pending::Accounts { request } => self.accounts_replied(request, &outcome, reply.rows),
         }
     }
@@ -362,16 +366,26 @@ impl Trading {
         }
     }
 
-    fn by_id_replied(&mut self, key: &str, attempt: &Attempt, rows: Rows) {
+    /// Settles by a read of one order, if it shows the order in a status that says something and began after the doubt.
+    fn by_id_replied(&mut self, key: &str, asked: Mono, attempt: &Attempt, rows: Rows) {
         if let Rows::Orders(orders) = rows {
+            let mut is_shown = false;
             for row in orders {
-                self.see_order(row, true);
+                let is_known = !matches!(row.status, OrderStatus::None | OrderStatus::Other(_));
+                let seen = self.see_order(row, true);
+                is_shown |= is_known && seen.is_some() && seen == self.store.order(key);
             }
-            let at = self.now_ns.0;
-            self.record(&Record::Settled {
-                key: key.to_owned(),
-                at,
-            });
+            let clock = self
+                .store
+                .order(key)
+                .and_then(|index| self.doubts.get(&index));
+            if is_shown && clock.is_none_or(|clock| clock.since <= asked) {
+                let at = self.now_ns.0;
+                self.record(&Record::Settled {
+                    key: key.to_owned(),
+                    at,
+                });
+            }
         } else if let Attempt::Answered { status: 200, .. } = attempt {
             let text =
                 format!("The broker does not find order {key} any more. Check with the broker.");
@@ -456,9 +470,12 @@ impl Trading {
             }
             return;
         }
-        self.judge_orders(account, round);
+        // The position is part of the proof of absence, so it is compared first.
         if round.is_full {
             self.compare_positions(account, round);
+        }
+        self.judge_orders(account, round);
+        if round.is_full {
             let state = self.loops.entry(account).or_default();
             state.last_full_started = Some(round.started);
             state.last_ok_ns = Some(round.started_ns).filter(|at| at.0 != 0);
@@ -492,7 +509,8 @@ impl Trading {
                     if order.created < round.started_ns && is_after_doubt =>
                 {
                     let body = requests::order_ref(account, order_id);
-                    self.read(Endpoint::OrderById, body, Pending::ById { key });
+                    let asked = self.now;
+                    self.read(Endpoint::OrderById, body, Pending::ById { key, asked });
                 }
                 _ => {}
             }
@@ -555,7 +573,7 @@ impl Trading {
         let mut stated: BTreeSet<Place> = BTreeSet::new();
         for row in &round.positions {
             let Some(contract) = self.store.contract(&row.contract_id).cloned() else {
-                self.unknown_contracts.insert(row.contract_id.clone());
+                self.name_contract(&row.contract_id);
                 continue;
             };
             let place = (account, contract.index);
@@ -575,21 +593,23 @@ impl Trading {
         }
         if !self.unknown_contracts.is_empty() {
             // The rows of an unknown contract are not applied yet; the comparison waits for its definition.
-            self.want_full_round(account, Mono(self.now.0 + SECOND));
-        } else if !self.store.is_compared(account) {
-            self.take_openings(account);
-            self.record(&Record::Compared {
-                account: account.0,
-                at: at.0,
-            });
+            self.want_full_round(account, Mono(self.now.0 + DEFINITION_AFTER_NS));
+        } else {
+            if !self.store.is_compared(account) {
+                self.take_openings(account);
+                self.record(&Record::Compared {
+                    account: account.0,
+                    at: at.0,
+                });
+            }
+            if let Some(state) = self.accounts.get_mut(&account)
+                && !state.is_reconciled
+            {
+                state.is_reconciled = true;
+                self.are_accounts_dirty = true;
+            }
         }
         self.raise_disputes(account);
-        if let Some(state) = self.accounts.get_mut(&account)
-            && !state.is_reconciled
-        {
-            state.is_reconciled = true;
-            self.are_accounts_dirty = true;
-        }
     }
 
     /// The first comparison of an account: what the fills do not explain was there before.
@@ -754,7 +774,7 @@ impl Trading {
     /// Takes one order of the broker; the order it is about, when it could be applied.
     pub(super) fn see_order(&mut self, row: BrokerOrder, read: bool) -> Option<usize> {
         let Some(contract) = self.store.contract(&row.contract_id).cloned() else {
-            self.unknown_contracts.insert(row.contract_id.clone());
+            self.name_contract(&row.contract_id);
             self.held_rows.push(Held::Order(row, read));
             return None;
         };
@@ -767,7 +787,10 @@ impl Trading {
         let (_, applied) = self.record(&Record::Seen { row: seen, read });
         let index = self.store.order_by_id(row.id)?;
         self.unseen.remove(&index);
-        self.settle_by_presence(index, &applied);
+        // A status that nobody knows shows the order and says nothing about it.
+        if Fact::of_status(row.status) != Fact::Unrecognised {
+            self.settle_by_presence(index, &applied);
+        }
         let order = &self.store.orders[index];
         let account = order.account;
         if is_new && order.reason == "own, record lost" {
@@ -809,7 +832,7 @@ impl Trading {
 
     pub(super) fn see_trade(&mut self, row: BrokerTrade) {
         let Some(contract) = self.store.contract(&row.contract_id).cloned() else {
-            self.unknown_contracts.insert(row.contract_id.clone());
+            self.name_contract(&row.contract_id);
             self.held_rows.push(Held::Trade(row));
             return;
         };
@@ -837,7 +860,14 @@ impl Trading {
             .iter()
             .map(|contract| contract.id.clone())
             .collect();
+        let had_unknown = !self.unknown_contracts.is_empty();
         self.unknown_contracts.retain(|id| !known.contains(id));
+        if had_unknown && self.unknown_contracts.is_empty() {
+            let accounts: Vec<AccountId> = self.loops.keys().copied().collect();
+            for account in accounts {
+                self.want_full_round(account, self.now);
+            }
+        }
         for held in std::mem::take(&mut self.held_rows) {
             match held {
                 Held::Order(row, read) => {
@@ -848,14 +878,36 @@ impl Trading {
         }
     }
 
-    /// Contracts that rows named and nobody defined.
+    /// Notes a contract that a row named and nobody defined, unless the broker has said that it defines none.
+    fn name_contract(&mut self, id: &str) {
+        if !self.undefined.contains(id) {
+            self.unknown_contracts.insert(id.to_owned());
+        }
+    }
+
+    /// Contracts that rows named and nobody defined, as far as it is time to ask.
     pub(crate) fn unknown_contract_ids(&self) -> Vec<String> {
-        self.unknown_contracts.iter().cloned().collect()
+        let is_due = |id: &&String| self.ask_after.get(*id).is_none_or(|at| *at <= self.now);
+        self.unknown_contracts
+            .iter()
+            .filter(is_due)
+            .cloned()
+            .collect()
+    }
+
+    /// A definition could not be read: the rows that wait for it are kept, and it is asked for again.
+    pub(crate) fn definition_failed(&mut self, id: &str) {
+        let again = Mono(self.now.0 + DEFINITION_AFTER_NS);
+        self.ask_after.insert(id.to_owned(), again);
     }
 
     /// The broker does not know a contract either: rows that name it cannot be shown.
     pub fn contract_missing(&mut self, id: &str) {
+        if self.ask_after.get(id).is_some_and(|at| *at > self.now) {
+            return;
+        }
         self.unknown_contracts.remove(id);
+        self.undefined.insert(id.to_owned());
         self.held_rows.retain(|held| match held {
             Held::Order(row, _) => row.contract_id != id,
             Held::Trade(row) => row.contract_id != id,
@@ -903,7 +955,7 @@ impl Trading {
 
     fn see_position(&mut self, row: &BrokerPosition) {
         let Some(contract) = self.store.contract(&row.contract_id).cloned() else {
-            self.unknown_contracts.insert(row.contract_id.clone());
+            self.name_contract(&row.contract_id);
             self.want_full_round(row.account_id, Mono(self.now.0 + SECOND));
             return;
         };
@@ -919,7 +971,10 @@ impl Trading {
     /// A login: every account is read again before it may trade.
     pub fn logged_in(&mut self, request: RequestId) {
         self.disarm_all();
+        self.undefined.clear();
+        // The new session's hub follows no account yet; without a choice nothing is traded (decision 9).
         for state in self.accounts.values_mut() {
+            state.is_chosen = false;
             state.is_reconciled = false;
         }
         self.are_accounts_dirty = true;
@@ -945,6 +1000,10 @@ impl Trading {
         let before = self.links.insert(name, state);
         if name != LinkName::User || before == Some(state) {
             return;
+        }
+        if state == LinkState::Live {
+            // Armed while it was down is armed blindly: a reconnect clears it (decision 19).
+            self.disarm_all();
         }
         if before == Some(LinkState::Live) {
             self.disarm_all();

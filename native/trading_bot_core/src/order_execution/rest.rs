@@ -180,6 +180,8 @@ impl AsyncWrite for Stamped {
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
     first_write: Arc<AtomicU64>,
+    /// The task that reads and writes the socket.
+    driver: tokio::task::JoinHandle<()>,
     /// Last use by a request that was not a ping.
     used: Instant,
     pinged: Instant,
@@ -187,6 +189,13 @@ struct Connection {
 }
 
 impl Connection {
+    /// Closes the socket now and waits for that: afterwards no byte of a given-up request can leave.
+    async fn cut(&mut self) {
+        self.driver.abort();
+        // Aborted or ended, it writes no more.
+        let _ = (&mut self.driver).await;
+    }
+
     async fn send(&mut self, request: Request<Full<Bytes>>) -> Outcome {
         self.first_write.store(0, Ordering::Release);
         let response = match self.sender.try_send_request(request).await {
@@ -368,7 +377,11 @@ impl Client {
         deadline: Duration,
     ) -> Answer {
         let pool = &self.idle[pool as usize];
-        let mut connection = match self.check_out(pool).await {
+        // Opening a connection is part of the time: an order must not leave long after its press.
+        let until = tokio::time::Instant::now() + deadline;
+        let opened = tokio::time::timeout_at(until, self.check_out(pool)).await;
+        let late = || Err("no connection was opened in time".to_owned());
+        let mut connection = match opened.unwrap_or_else(|_| late()) {
             Ok(connection) => connection,
             Err(text) => {
                 return Answer {
@@ -380,14 +393,18 @@ impl Client {
         };
         let request = self.request(Method::POST, path, body, authorization);
         let first_write = Arc::clone(&connection.first_write);
-        // The timer starts with the first byte's journey; a connection that times out is dropped, never reused, since
-        // the late reply would be read as the answer of the next request.
-        let outcome = match tokio::time::timeout(deadline, connection.send(request)).await {
+        // A connection that times out is cut, never reused, since the late reply would be read as the answer of the next
+        // request.
+        let outcome = match tokio::time::timeout_at(until, connection.send(request)).await {
             Ok(outcome) => outcome,
-            Err(_) if first_write.load(Ordering::Acquire) == 0 => {
-                Outcome::NotSent("the socket took no byte".into())
+            Err(_) => {
+                connection.cut().await;
+                if first_write.load(Ordering::Acquire) == 0 {
+                    Outcome::NotSent("the socket took no byte".into())
+                } else {
+                    Outcome::Timeout
+                }
             }
-            Err(_) => Outcome::Timeout,
         };
         let server_time = connection.server_time.take();
         if matches!(outcome, Outcome::Reply { .. }) && !connection.sender.is_closed() {
@@ -446,7 +463,7 @@ impl Client {
                 first_write: Arc::clone(&first_write),
             });
             let (sender, driver) = handshake(io).await.map_err(|e| e.to_string())?;
-            tokio::spawn(async move {
+            let driver = tokio::spawn(async move {
                 // Its error reaches the request that was under way; an idle connection's end needs no word.
                 let _ = driver.await;
             });
@@ -454,6 +471,7 @@ impl Client {
             Ok(Connection {
                 sender,
                 first_write,
+                driver,
                 used: now,
                 pinged: now,
                 server_time: None,

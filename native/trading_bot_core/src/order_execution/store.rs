@@ -387,10 +387,10 @@ impl Store {
 
     fn apply_seen(&mut self, row: &SeenRow, read: bool) -> Applied {
         let (index, is_new, mut alarm) = match self.find_seen(row) {
-            Some(found) => (found.0, false, found.1),
-            None => match self.adopt(row) {
-                Some(index) => (index, true, None),
-                None => return Applied::default(),
+            Some(index) => (index, false, None),
+            None => match (self.second_of_tag(row), self.adopt(row)) {
+                (alarm, Some(index)) => (index, true, alarm),
+                (_, None) => return Applied::default(),
             },
         };
         let before = self.orders[index].clone();
@@ -408,16 +408,24 @@ impl Store {
         }
     }
 
-    /// The order a row speaks of, and an alarm when its tag belongs to another id already (B19).
-    fn find_seen(&self, row: &SeenRow) -> Option<(usize, Option<String>)> {
+    /// The order a row speaks of.
+    fn find_seen(&self, row: &SeenRow) -> Option<usize> {
         if let Some(index) = self.order_by_id(OrderId(row.id)) {
-            return Some((index, None));
+            return Some(index);
         }
         let index = self.order(row.tag.as_deref()?)?;
-        match self.orders[index].order_id {
-            Some(id) if id.0 != row.id => None,
-            Some(_) | None => Some((index, None)),
-        }
+        let known = self.orders[index].order_id;
+        known.is_none_or(|id| id.0 == row.id).then_some(index)
+    }
+
+    /// The alarm about a new row whose tag belongs to another order already: one decision would be two orders (B19).
+    fn second_of_tag(&self, row: &SeenRow) -> Option<String> {
+        let tag = row.tag.as_deref()?;
+        let known = self.orders[self.order(tag)?].order_id?;
+        Some(format!(
+            "Two orders carry the tag {tag}: #{} and #{}. Check with the broker before anything else.",
+            known.0, row.id
+        ))
     }
 
     /// Takes over an order that this journal did not send.
@@ -436,7 +444,7 @@ impl Store {
             role_of(row, &tag_text)
         };
         let is_tag_free = has_own_tag && !self.by_key.contains_key(&tag_text);
-        let is_lost = has_own_tag && role == Role::Entry;
+        let is_lost = is_tag_free && role == Role::Entry;
         let order = Order {
             key: if is_tag_free {
                 tag_text.clone()

@@ -83,6 +83,7 @@ pub(super) enum Pending {
     },
     ById {
         key: String,
+        asked: Mono,
     },
     Accounts {
         request: Option<RequestId>,
@@ -165,6 +166,10 @@ pub struct Trading {
     pub(super) next_number: u64,
     pub(super) held_rows: Vec<requests::Held>,
     pub(super) unknown_contracts: BTreeSet<String>,
+    /// Contracts that the broker was asked for in this session and does not define.
+    pub(super) undefined: BTreeSet<String>,
+    /// When a definition that could not be read is asked for again.
+    pub(super) ask_after: HashMap<String, Mono>,
     tag_prefix: String,
     next_send: u64,
     recent: Vec<(Mono, Draft)>,
@@ -207,6 +212,8 @@ impl Trading {
             next_number: 1,
             held_rows: Vec::new(),
             unknown_contracts: BTreeSet::new(),
+            undefined: BTreeSet::new(),
+            ask_after: HashMap::new(),
             tag_prefix: tag_prefix.to_owned(),
             next_send: 1,
             recent: Vec::new(),
