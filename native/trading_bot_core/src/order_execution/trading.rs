@@ -10,7 +10,7 @@ use crate::engine::contract::{
     Wanted,
 };
 use crate::engine::views::{DeniedRow, DoneOutcome, Event, NoticeLevel, NoticeRow};
-use crate::order_execution::budget::Budget;
+use crate::order_execution::budget::{Budget, BudgetLimits};
 use crate::order_execution::exits::Task;
 use crate::order_execution::gate::{
     AccountFacts, ChangeFacts, Exposure, Facts, Limits, MarketFacts, admit, admit_change,
@@ -45,6 +45,8 @@ pub struct Settings {
     pub cancel_wait_ns: u64,
     /// After how long a cancel without effect is repeated.
     pub cancel_repeat_ns: u64,
+    /// No budget of requests: for measurements, and only ever true for a gateway on loopback (decision 37).
+    pub is_budget_lifted: bool,
 }
 
 impl Default for Settings {
@@ -57,6 +59,7 @@ impl Default for Settings {
             poll_every_ns: 5 * SECOND,
             cancel_wait_ns: SECOND,
             cancel_repeat_ns: 5 * SECOND,
+            is_budget_lifted: false,
         }
     }
 }
@@ -181,7 +184,11 @@ impl Trading {
         Self {
             store: Store::new(tag_prefix),
             settings,
-            budget: Budget::default(),
+            budget: if settings.is_budget_lifted {
+                Budget::with_limits(BudgetLimits::LIFTED)
+            } else {
+                Budget::default()
+            },
             accounts: BTreeMap::new(),
             limits: BTreeMap::new(),
             armed: BTreeSet::new(),
