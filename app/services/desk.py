@@ -6,6 +6,7 @@ one and a person the other.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from app.services.trading import OrderDraft
 
 SOURCE = "cli"
 _MARK_DEADLINE_S = 3.0
+_POLL_S = 0.02
 
 Row = dict[str, Any]
 
@@ -105,11 +107,22 @@ class HeadlessDesk:
         # The gate measures the distance from the market: it needs a price before it is asked.
         await self._services.market.watch(contract)
         await self._services.market.first_quote(contract, self._services.options.trading.request_deadline_s)
+        await self._order_connection()
         self._services.trading.arm(SOURCE, account.id, is_armed=True)
         try:
             return self._order_row(await self._services.trading.place(draft))
         finally:
             self._services.trading.arm(SOURCE, account.id, is_armed=False)
+
+    async def _order_connection(self) -> None:
+        """Wait until the broker's answers would be seen: before that every order is denied, and arming is cleared."""
+        deadline_s = self._services.options.trading.request_deadline_s
+        try:
+            async with asyncio.timeout(deadline_s):
+                while all(link.name != "user" or link.state != "live" for link in self._engine.links()):
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            raise NotConnected(f"The order connection is not open after {deadline_s:g} s.") from None
 
     async def cancel(self, key: str) -> Row:
         await self._follow(None)

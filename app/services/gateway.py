@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from app import logs
-from app.errors import GatewayUnavailable
+from app.errors import GatewayUnavailable, InvalidOption
 
 PROGRAM = "pitdesk-gateway.exe" if sys.platform == "win32" else "pitdesk-gateway"
 PROGRAM_VARIABLE = "PITDESK_GATEWAY"
@@ -130,9 +130,9 @@ def practice_arguments(state: Path, *, seed: int, rate: float = 1.0) -> list[str
 
 
 def replay_arguments(state: Path, recording: Path, *, rate: float = 1.0) -> list[str]:
-    """Arguments to replay a recorded session. Raises GatewayUnavailable when there is no such file."""
+    """Arguments to replay a recorded session. Raises InvalidOption when there is no such file."""
     if not recording.is_file():
-        raise GatewayUnavailable(f"There is no recording {str(recording)!r}; give a levels, bar or tick file.")
+        raise InvalidOption("--replay", str(recording), "a recording that exists: a levels, bar or tick file")
     return ["--state", str(state), "--market", "replay", str(recording.resolve()), "--rate", f"{rate:g}"]
 
 

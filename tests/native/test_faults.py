@@ -85,6 +85,18 @@ def test_a_logout_by_the_gateway_is_answered_by_one_login(rig: Rig) -> None:
     rig.life(rig.submit("buy", "market"), "filled")
 
 
+def test_an_order_under_way_at_a_reconnect_is_still_answered(rig: Rig) -> None:
+    rig.connect()
+    rig.subscribe()
+    rig.gateway.fault(fault="request_lost", endpoint="Order/place")
+    tag = rig.submit("buy", "limit", limit_ticks=BID - 40)
+    rig.until(lambda: (o := rig.order(tag)) and o.life == "sent", "sending")
+    assert rig.done(rig.engine.disconnect()).outcome == "done"
+    rig.connect()
+    rig.until(lambda: was_in_doubt(rig, tag), "doubt after the silence")
+    assert broker_posts(rig.gateway, tag) <= 1
+
+
 CHILD = """
 import os, signal, sys
 from pathlib import Path

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import GatewayUnavailable
+from app.errors import GatewayUnavailable, InvalidOption
 from app.services import gateway
 from app.services.gateway import GatewayProcess, find_program
 
@@ -106,5 +106,5 @@ def test_the_program_is_found_in_the_documented_order(tmp_path: Path) -> None:
 
 
 def test_a_recording_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(GatewayUnavailable, match=r"absent\.csv"):
+    with pytest.raises(InvalidOption, match=r"absent\.csv"):
         gateway.replay_arguments(tmp_path, tmp_path / "absent.csv")

@@ -22,6 +22,7 @@
 //! | `modify cancel cancel_group close_position flatten reconcile subscribe unsubscribe search_contracts choose_accounts` | `{"outcome", "text", "payload"}` once the request has ended, or an error of kind `unknown` after 30 s |
 //! | `arm halt set_limits` | `null` |
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -93,6 +94,7 @@ async fn converse(stream: UnixStream, engine: Weak<Handle>, token: Arc<String>) 
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader);
     let mut is_known = false;
+    let mut armed = Armed::new(engine.clone());
     loop {
         let mut line = Vec::new();
         let read = tokio::io::AsyncReadExt::take(&mut lines, LINE_MAX)
@@ -109,7 +111,10 @@ async fn converse(stream: UnixStream, engine: Weak<Handle>, token: Arc<String>) 
                 "denied token",
                 "The token does not match control.token.".to_owned(),
             )),
-            Some(engine) => perform(&engine, &request).await,
+            Some(engine) => {
+                armed.note(&request);
+                perform(&engine, &request).await
+            }
             None => Err(("closed", "The engine has been shut down.".to_owned())),
         };
         let mut answer = match result {
@@ -122,6 +127,46 @@ async fn converse(stream: UnixStream, engine: Weak<Handle>, token: Arc<String>) 
         answer.push('\n');
         if writer.write_all(answer.as_bytes()).await.is_err() || !is_known {
             return;
+        }
+    }
+}
+
+/// What one connection armed. It ends with the connection: a caller that died must leave nothing armed.
+struct Armed {
+    engine: Weak<Handle>,
+    pairs: BTreeSet<(String, AccountId)>,
+}
+
+impl Armed {
+    fn new(engine: Weak<Handle>) -> Self {
+        Self {
+            engine,
+            pairs: BTreeSet::new(),
+        }
+    }
+
+    fn note(&mut self, request: &Value) {
+        if let (Some("arm"), Some(arguments)) =
+            (request["op"].as_str(), request["args"].as_object())
+            && let Ok(account) = Arguments(arguments).account()
+        {
+            self.pairs.insert((Arguments(arguments).source(), account));
+        }
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        let Some(engine) = self.engine.upgrade() else {
+            return;
+        };
+        for (source, account) in std::mem::take(&mut self.pairs) {
+            // Refused only by an engine that is ending.
+            let _ = engine.push(Command::Arm {
+                source,
+                account,
+                is_armed: false,
+            });
         }
     }
 }

@@ -972,6 +972,7 @@ impl Trading {
     pub fn logged_in(&mut self, request: RequestId) {
         self.disarm_all();
         self.undefined.clear();
+        self.was_user_hub_live = false;
         // The new session's hub follows no account yet; without a choice nothing is traded (decision 9).
         for state in self.accounts.values_mut() {
             state.is_chosen = false;
@@ -1001,7 +1002,7 @@ impl Trading {
         if name != LinkName::User || before == Some(state) {
             return;
         }
-        if state == LinkState::Live {
+        if state == LinkState::Live && std::mem::replace(&mut self.was_user_hub_live, true) {
             // Armed while it was down is armed blindly: a reconnect clears it (decision 19).
             self.disarm_all();
         }

@@ -171,6 +171,8 @@ pub struct Trading {
     pub(super) unknown_contracts: BTreeSet<String>,
     /// Contracts that the broker was asked for in this session and does not define.
     pub(super) undefined: BTreeSet<String>,
+    /// The user hub was live in this session: the next time is a reconnect.
+    pub(super) was_user_hub_live: bool,
     /// When a definition that could not be read is asked for again.
     pub(super) ask_after: HashMap<String, Mono>,
     tag_prefix: String,
@@ -220,6 +222,7 @@ impl Trading {
             held_rows: Vec::new(),
             unknown_contracts: BTreeSet::new(),
             undefined: BTreeSet::new(),
+            was_user_hub_live: false,
             ask_after: HashMap::new(),
             tag_prefix: tag_prefix.to_owned(),
             next_send: 1,
@@ -890,10 +893,11 @@ impl Trading {
             return;
         }
         if !self.send_cancel(index, source, Some(request)) {
+            // Not done: a program that ended now would leave the order live.
             self.done(
                 request,
-                DoneOutcome::Done,
-                "The cancel goes out as soon as the broker names the order.",
+                DoneOutcome::Unknown,
+                "The broker has not named the order yet; its cancel goes out as soon as that is known.",
             );
         }
     }
