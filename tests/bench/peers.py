@@ -117,3 +117,15 @@ def blaster() -> Iterator[int]:
             yield int(process.stdout.readline())
         finally:
             process.kill()
+
+
+@contextmanager
+def shared_server(python: str, scripts: Path) -> Iterator[int]:
+    """The peers' own feed server; its port."""
+    command = [python, "b1_ws_ingest.py", "--serve"]
+    with subprocess.Popen(command, cwd=scripts, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None, "the pipe was asked for"
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
