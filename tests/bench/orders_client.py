@@ -40,11 +40,14 @@ def measure_engine(count: int) -> dict[str, float]:
     os.environ["PITDESK_ENGINE_BENCH_LIMITS_OFF"] = "1"
     import trading_bot_core as core
 
-    from tests.native.rig import BID, Gateway, Rig
+    from tests.native.rig import BID, QUOTE, Gateway, Rig
 
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        gateway = Gateway(folder)
+        # Quotes go on, or the gate would rightly call the market late.
+        gateway = Gateway(
+            folder, [{"ms": 500 * step, "quote": QUOTE | {"bid_lots": 50 + step % 2}} for step in range(600)]
+        )
         try:
             with Rig(folder / "base", gateway) as rig:
                 rig.connect()
