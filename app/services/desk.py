@@ -22,7 +22,6 @@ from app.services.trading import OrderDraft
 
 SOURCE = "cli"
 _MARK_DEADLINE_S = 3.0
-_POLL_S = 0.02
 
 Row = dict[str, Any]
 
@@ -117,12 +116,17 @@ class HeadlessDesk:
     async def _order_connection(self) -> None:
         """Wait until the broker's answers would be seen: before that every order is denied, and arming is cleared."""
         deadline_s = self._services.options.trading.request_deadline_s
+        changed = asyncio.Event()
+        stop = self._engine.listen(domain.LinkChanged, lambda _: changed.set())
         try:
             async with asyncio.timeout(deadline_s):
                 while all(link.name != "user" or link.state != "live" for link in self._engine.links()):
-                    await asyncio.sleep(_POLL_S)
+                    await changed.wait()
+                    changed.clear()
         except TimeoutError:
             raise NotConnected(f"The order connection is not open after {deadline_s:g} s.") from None
+        finally:
+            stop()
 
     async def cancel(self, key: str) -> Row:
         await self._follow(None)

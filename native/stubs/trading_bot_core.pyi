@@ -537,7 +537,7 @@ class Engine:
     def bars(self, contract: int, unit: str, number: int, since_revision: int) -> BarFrame | None: ...
     def trace_book(self, contract_id: str) -> None:
         """From now on record the ten best levels of a watched contract after every depth time."""
-    def take_book_trace(self) -> I64:
+    def take_book_trace(self) -> _I64:
         """Take out what was recorded: shape (rows, 41), each time_ns, 10 bid ticks, 10 bid lots, 10 ask ticks, 10 ask lots."""
     def search_contracts(self, text: str) -> int:
         """RequestDone.payload_json = list of contract ids, now known to `contracts()`."""

@@ -1214,3 +1214,38 @@ fn a_partial_close_without_an_answer_ends_unknown_and_is_not_repeated() {
     assert_eq!(world.done.get(&request.0), Some(&"unknown"));
     assert_eq!(world.broker.net, 2, "one close for one decision");
 }
+
+#[test]
+fn a_group_cancel_of_an_account_never_read_asks_the_broker_first() {
+    let (mut world, _) = with_a_strange_status();
+    let row = &mut world.broker.orders[0];
+    (row.status, row.custom_tag) = (OrderStatus::Open, None);
+    for other in &mut world.broker.orders[1..] {
+        other.status = OrderStatus::Cancelled;
+    }
+    let (engine, _) = fresh(&[], 99);
+    world.engine = engine;
+    world.journal.clear();
+    world.happenings.clear();
+    let mut out = Outbox::default();
+    let stamp = world.stamp();
+    world.engine.start(stamp, &mut out);
+    world.perform(&mut out);
+    world.step(Input::ServerTime(world.broker_now()));
+    let request = world.request();
+    world.step(Input::LoggedIn {
+        request,
+        environment: Environment::Demo,
+    });
+    world.run_for(SECOND);
+    let request = world.request();
+    world.step(Input::Command(Command::CancelGroup {
+        request,
+        account: ACCOUNT,
+        group: Group::default(),
+        source: "cli".into(),
+    }));
+    world.run_for(10 * SECOND);
+    assert_eq!(world.done.get(&request.0), Some(&"done"));
+    assert_eq!(world.broker.orders[0].status, OrderStatus::Cancelled);
+}

@@ -67,6 +67,8 @@ pub struct Task {
     text: String,
     /// What became of the last close that was not accepted.
     trouble: Option<DoneOutcome>,
+    /// What a group cancel means, for one that has to read the account first.
+    group: Group,
     source: String,
 }
 
@@ -112,25 +114,40 @@ impl Trading {
             self.done(request, DoneOutcome::Done, "There is nothing to cancel.");
             return;
         }
-        let matches = |order: &Order| {
+        let orders = self.living_of_group(account, contract, group);
+        let is_read = self
+            .accounts
+            .get(&account)
+            .is_some_and(|state| state.is_reconciled);
+        if orders.is_empty() && is_read {
+            self.done(request, DoneOutcome::Done, "There is nothing to cancel.");
+            return;
+        }
+        let must_read = orders.is_empty();
+        let goal = Goal::CancelGroup;
+        let number = self.start_task(request, account, contract, goal, orders, source);
+        if let Some(mut task) = self.tasks.remove(&number) {
+            task.group = group.clone();
+            if must_read {
+                // Nothing is known of this account; only the broker can say that there is nothing.
+                self.begin_read(&mut task, 0);
+            }
+            self.tasks.insert(number, task);
+        }
+    }
+
+    fn living_of_group(
+        &self,
+        account: AccountId,
+        contract: Option<ContractIndex>,
+        group: &Group,
+    ) -> Vec<usize> {
+        self.living(|order| {
             order.account == account
                 && contract.is_none_or(|contract| order.contract == contract)
                 && group.side.is_none_or(|side| order.side == side)
                 && group.kind.is_none_or(|kind| order.kind == kind)
-        };
-        let orders = self.living(matches);
-        if orders.is_empty() {
-            self.done(request, DoneOutcome::Done, "There is nothing to cancel.");
-            return;
-        }
-        self.start_task(
-            request,
-            account,
-            contract,
-            Goal::CancelGroup,
-            orders,
-            source,
-        );
+        })
     }
 
     pub(super) fn start_close(
@@ -241,7 +258,7 @@ impl Trading {
         goal: Goal,
         orders: Vec<usize>,
         source: String,
-    ) {
+    ) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
         let until = Mono(self.now.0 + self.settings.cancel_wait_ns);
@@ -256,6 +273,7 @@ impl Trading {
             has_closed: false,
             text: String::new(),
             trouble: None,
+            group: Group::default(),
             source,
         };
         self.record_step(&task, "started");
@@ -268,6 +286,7 @@ impl Trading {
         }
         self.cancel_all(&task.orders, &task.source);
         self.tasks.insert(number, task);
+        number
     }
 
     fn record_step(&mut self, task: &Task, step: &str) {
@@ -375,6 +394,9 @@ impl Trading {
     fn judge(&mut self, number: u64, mut task: Task) -> Option<Task> {
         let live: Vec<usize> = match task.goal {
             Goal::Flatten => self.living(|order| task.covers((order.account, order.contract))),
+            Goal::CancelGroup if task.orders.is_empty() => {
+                self.living_of_group(task.account, task.contract, &task.group)
+            }
             Goal::CancelGroup | Goal::Close { .. } => {
                 let orders = task.orders.iter().copied();
                 orders
