@@ -79,8 +79,10 @@ def run_json(
     command: Sequence[str], *, cwd: Path = ROOT, deadline_s: float = 60.0, extra: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """The last line a contender prints, as JSON. Raises Absent with what it said instead."""
+    # As ./dev run starts the window: with compiled modules kept, and no proxy between two ends of loopback.
     variables = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    variables |= {"PYTHONDONTWRITEBYTECODE": "1", **(extra or {})}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
+    variables |= extra or {}
     try:
         done = subprocess.run(
             list(command), cwd=cwd, capture_output=True, text=True, timeout=deadline_s, check=False, env=variables
