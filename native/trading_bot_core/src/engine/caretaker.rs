@@ -224,9 +224,9 @@ async fn cancel(client: &Client, account: i64, order: i64) -> Result<String, Ver
 }
 
 async fn open_orders(client: &Client, account: AccountId) -> Result<Vec<OpenOrder>, Verdict> {
-    // Working, pending and suspended: the plain search hides the legs of a bracket.
+    // Working, pending, about to be cancelled and suspended: the plain search hides the legs of a bracket.
     let body =
-        json!({"filter": {"accountId": account.0, "statuses": [1, 6, 8]}, "pageSize": 1_000});
+        json!({"filter": {"accountId": account.0, "statuses": [1, 6, 7, 8]}, "pageSize": 1_000});
     rows(call(client, Endpoint::OrderQuery, body).await?["orders"].take())
 }
 
@@ -251,13 +251,33 @@ fn rows<T: for<'de> Deserialize<'de>>(value: Value) -> Result<Vec<T>, Verdict> {
     })
 }
 
+/// Cancels a group and reads back that it is gone.
 async fn cancel_group(
     client: &Client,
     account: AccountId,
     group: &Group,
 ) -> Result<String, Verdict> {
+    let mut count = 0;
+    for attempt in 0..READ_BACKS {
+        let (found, cancelled) = cancel_each(client, account, group).await?;
+        count += cancelled;
+        if found == 0 {
+            return Ok(format!("{count} orders are cancelled."));
+        }
+        tokio::time::sleep(Duration::from_millis(200 * u64::from(attempt + 1))).await;
+    }
+    let text = "Orders are still open; look at the broker's own platform.";
+    Err((DoneOutcome::Unknown, text.to_owned()))
+}
+
+/// Asks for the cancel of every living order of a group; how many there were, and how many the broker took.
+async fn cancel_each(
+    client: &Client,
+    account: AccountId,
+    group: &Group,
+) -> Result<(usize, usize), Verdict> {
     let orders = open_orders(client, account).await?;
-    let is_meant = |order: &OpenOrder| {
+    let is_meant = |order: &&OpenOrder| {
         group
             .contract_id
             .as_ref()
@@ -269,14 +289,14 @@ async fn cancel_group(
                 .kind
                 .is_none_or(|kind| i64::from(kind.to_wire()) == order.kind)
     };
-    let mut count = 0;
-    for order in orders.iter().filter(|order| is_meant(order)) {
+    let (mut found, mut cancelled) = (0, 0);
+    for order in orders.iter().filter(is_meant) {
+        found += 1;
         // An order that filled meanwhile refuses its cancel; the rest must still be cancelled.
-        if cancel(client, i64::from(account.0), order.id).await.is_ok() {
-            count += 1;
-        }
+        let result = cancel(client, i64::from(account.0), order.id).await;
+        cancelled += usize::from(result.is_ok());
     }
-    Ok(format!("{count} orders are cancelled."))
+    Ok((found, cancelled))
 }
 
 async fn close(
@@ -297,38 +317,50 @@ async fn close(
     Ok(format!("The position in {contract} is closed."))
 }
 
-/// Cancels, closes, and reads back until both lists are empty.
+/// Cancels, closes, and reads back until both lists are empty. One answer that got lost ends nothing.
 async fn flatten(
     client: &Client,
     account: AccountId,
     contract: Option<String>,
 ) -> Result<String, Verdict> {
     let group = Group {
-        contract_id: contract.clone(),
+        contract_id: contract,
         ..Group::default()
     };
-    let is_meant = |id: &String| contract.as_ref().is_none_or(|wanted| wanted == id);
+    let mut last = String::new();
     for attempt in 0..READ_BACKS {
-        cancel_group(client, account, &group).await?;
-        let positions = open_positions(client, account).await?;
-        let open: Vec<_> = positions
-            .iter()
-            .filter(|p| p.size != 0 && is_meant(&p.contract_id))
-            .collect();
-        let orders = open_orders(client, account).await?;
-        if open.is_empty() && !orders.iter().any(|order| is_meant(&order.contract_id)) {
-            return Ok("Flat: no order and no position is left.".to_owned());
-        }
-        for position in open {
-            // Refused when the last close has just filled; the next reading tells.
-            let _ = close(client, account, &position.contract_id, None).await;
+        match flatten_once(client, account, &group).await {
+            Ok(true) => return Ok("Flat: no order and no position is left.".to_owned()),
+            Ok(false) => {}
+            Err((_, text)) => last = text,
         }
         tokio::time::sleep(Duration::from_millis(200 * u64::from(attempt + 1))).await;
     }
+    let text = "Orders or positions may still be open; look at the broker's own platform.";
     Err((
         DoneOutcome::Unknown,
-        "Orders or positions are still open; look at the broker's own platform.".to_owned(),
+        format!("{text} {last}").trim_end().to_owned(),
     ))
+}
+
+/// One pass; true when nothing was left.
+async fn flatten_once(client: &Client, account: AccountId, group: &Group) -> Result<bool, Verdict> {
+    let is_meant = |id: &String| group.contract_id.as_ref().is_none_or(|wanted| wanted == id);
+    cancel_each(client, account, group).await?;
+    let positions = open_positions(client, account).await?;
+    let open: Vec<_> = positions
+        .iter()
+        .filter(|p| p.size != 0 && is_meant(&p.contract_id))
+        .collect();
+    let orders = open_orders(client, account).await?;
+    if open.is_empty() && !orders.iter().any(|order| is_meant(&order.contract_id)) {
+        return Ok(true);
+    }
+    for position in open {
+        // Refused when the last close has just filled; the next reading tells.
+        let _ = close(client, account, &position.contract_id, None).await;
+    }
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -339,7 +371,8 @@ mod tests {
     use secrecy::SecretString;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    /// A broker with one order and one position, which go when they are told to. Remembers the paths it was asked.
+    /// A broker with one order and one position, which go when they are told to, and whose first answer is cut short.
+    /// Remembers the paths it was asked.
     async fn broker() -> (Arc<Client>, Arc<Mutex<Vec<String>>>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -382,6 +415,10 @@ mod tests {
     }
 
     fn answer_of(path: &str, asked: &[String]) -> String {
+        if asked.is_empty() {
+            // The first answer is cut short; nothing must end by that.
+            return "{\"succ".to_owned();
+        }
         let is_done = |endpoint: Endpoint| asked.iter().any(|path| path == endpoint.path());
         let order = json!({"id": 7, "contractId": "C", "side": 0, "type": 1});
         let position = json!({"contractId": "C", "size": 2});
