@@ -591,10 +591,7 @@ impl Trading {
         for place in silent {
             self.set_broker_net(place, 0, None, Some(round.started));
         }
-        if !self.unknown_contracts.is_empty() {
-            // The rows of an unknown contract are not applied yet; the comparison waits for its definition.
-            self.want_full_round(account, Mono(self.now.0 + DEFINITION_AFTER_NS));
-        } else {
+        if self.unknown_contracts.is_empty() {
             if !self.store.is_compared(account) {
                 self.take_openings(account);
                 self.record(&Record::Compared {
@@ -608,6 +605,9 @@ impl Trading {
                 state.is_reconciled = true;
                 self.are_accounts_dirty = true;
             }
+        } else {
+            // The rows of an unknown contract are not applied yet; the comparison waits for its definition.
+            self.want_full_round(account, Mono(self.now.0 + DEFINITION_AFTER_NS));
         }
         self.raise_disputes(account);
     }
@@ -972,7 +972,7 @@ impl Trading {
     pub fn logged_in(&mut self, request: RequestId) {
         self.disarm_all();
         self.undefined.clear();
-        self.was_user_hub_live = false;
+        self.user_hub_openings = 0;
         // The new session's hub follows no account yet; without a choice nothing is traded (decision 9).
         for state in self.accounts.values_mut() {
             state.is_chosen = false;
@@ -1002,9 +1002,12 @@ impl Trading {
         if name != LinkName::User || before == Some(state) {
             return;
         }
-        if state == LinkState::Live && std::mem::replace(&mut self.was_user_hub_live, true) {
-            // Armed while it was down is armed blindly: a reconnect clears it (decision 19).
-            self.disarm_all();
+        if state == LinkState::Live {
+            self.user_hub_openings += 1;
+            if self.user_hub_openings > 1 {
+                // Armed while it was down is armed blindly: a reconnect clears it (decision 19).
+                self.disarm_all();
+            }
         }
         if before == Some(LinkState::Live) {
             self.disarm_all();

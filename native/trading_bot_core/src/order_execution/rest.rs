@@ -395,15 +395,15 @@ impl Client {
         let first_write = Arc::clone(&connection.first_write);
         // A connection that times out is cut, never reused, since the late reply would be read as the answer of the next
         // request.
-        let outcome = match tokio::time::timeout_at(until, connection.send(request)).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                connection.cut().await;
-                if first_write.load(Ordering::Acquire) == 0 {
-                    Outcome::NotSent("the socket took no byte".into())
-                } else {
-                    Outcome::Timeout
-                }
+        let ended = tokio::time::timeout_at(until, connection.send(request)).await;
+        let outcome = if let Ok(outcome) = ended {
+            outcome
+        } else {
+            connection.cut().await;
+            if first_write.load(Ordering::Acquire) == 0 {
+                Outcome::NotSent("the socket took no byte".into())
+            } else {
+                Outcome::Timeout
             }
         };
         let server_time = connection.server_time.take();

@@ -171,8 +171,8 @@ pub struct Trading {
     pub(super) unknown_contracts: BTreeSet<String>,
     /// Contracts that the broker was asked for in this session and does not define.
     pub(super) undefined: BTreeSet<String>,
-    /// The user hub was live in this session: the next time is a reconnect.
-    pub(super) was_user_hub_live: bool,
+    /// How often the user hub became live in this session; each time after the first is a reconnect.
+    pub(super) user_hub_openings: u32,
     /// When a definition that could not be read is asked for again.
     pub(super) ask_after: HashMap<String, Mono>,
     tag_prefix: String,
@@ -222,7 +222,7 @@ impl Trading {
             held_rows: Vec::new(),
             unknown_contracts: BTreeSet::new(),
             undefined: BTreeSet::new(),
-            was_user_hub_live: false,
+            user_hub_openings: 0,
             ask_after: HashMap::new(),
             tag_prefix: tag_prefix.to_owned(),
             next_send: 1,
