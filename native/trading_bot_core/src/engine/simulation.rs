@@ -74,6 +74,8 @@ struct Model {
     stranger: Option<BrokerPosition>,
     /// What a look-up of any other contract answers.
     strange_code: i64,
+    /// Nothing fills by itself.
+    is_still: bool,
 }
 
 impl Model {
@@ -349,7 +351,7 @@ impl Model {
             .map(|o| o.id.0)
             .collect();
         for id in living {
-            if dice.chance(8) {
+            if dice.chance(8) && !self.is_still {
                 self.fill(id, 1 + dice.roll(2) as i64, now);
             }
         }
@@ -1248,4 +1250,71 @@ fn a_group_cancel_of_an_account_never_read_asks_the_broker_first() {
     world.run_for(10 * SECOND);
     assert_eq!(world.done.get(&request.0), Some(&"done"));
     assert_eq!(world.broker.orders[0].status, OrderStatus::Cancelled);
+}
+
+#[test]
+fn a_change_without_an_answer_stays_in_doubt_while_it_may_still_arrive() {
+    let mut world = World::new(10);
+    world.broker.is_still = true;
+    let draft_key = loop {
+        world.submit();
+        world.run_for(SECOND / 5);
+        let open = |order: &&BrokerOrder| order.status == OrderStatus::Open;
+        if let Some(row) = world.broker.orders.iter().find(open) {
+            break row.custom_tag.clone().expect("ours");
+        }
+    };
+    let index = world.engine.trading.store.order(&draft_key).expect("known");
+    let size = world.engine.trading.store.orders[index].size.0 + 2;
+    let request = world.request();
+    world.step(Input::Command(Command::Modify {
+        request,
+        key: draft_key,
+        wanted: Wanted {
+            size: Some(Lots(size)),
+            ..Wanted::default()
+        },
+        source: "ladder".into(),
+    }));
+    let is_modify = |what: &Happening| {
+        matches!(
+            what,
+            Happening::Arrives {
+                endpoint: Endpoint::Modify,
+                ..
+            }
+        )
+    };
+    let number = world
+        .happenings
+        .iter()
+        .find(|(_, what)| is_modify(what))
+        .map(|(number, _)| *number)
+        .expect("a change is on its way");
+    let Some(Happening::Arrives {
+        id, endpoint, body, ..
+    }) = world.happenings.remove(&number)
+    else {
+        unreachable!("it was found as one");
+    };
+    let late = Happening::Arrives {
+        id,
+        endpoint,
+        body,
+        fate: Fate::AnswerLost,
+    };
+    world.schedule(15 * SECOND, late);
+    world.silence(id, 5 * SECOND);
+    world.run_for(12 * SECOND);
+    let order = |world: &World| world.engine.trading.store.orders[index].clone();
+    assert!(
+        order(&world).doubt.is_some(),
+        "reads of old values prove nothing"
+    );
+    assert!(
+        order(&world).open().0 >= size - order(&world).filled().0,
+        "the larger size counts"
+    );
+    world.run_for(5 * SECOND);
+    assert!(order(&world).doubt.is_none(), "its arrival settles");
 }

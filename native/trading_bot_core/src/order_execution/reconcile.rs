@@ -379,7 +379,8 @@ impl Trading {
                 .store
                 .order(key)
                 .and_then(|index| self.doubts.get(&index));
-            if is_shown && clock.is_none_or(|clock| clock.since <= asked) {
+            let is_over = clock.is_none_or(|clock| self.is_change_over(key, clock.since, asked));
+            if is_shown && is_over && clock.is_none_or(|clock| clock.since <= asked) {
                 let at = self.now_ns.0;
                 self.record(&Record::Settled {
                     key: key.to_owned(),
@@ -497,8 +498,10 @@ impl Trading {
             let key = order.key.clone();
             let clock = self.doubts.get(&index).copied();
             let is_after_doubt = clock.is_none_or(|clock| clock.since <= round.started);
+            let is_change_over =
+                clock.is_none_or(|clock| self.is_change_over(&key, clock.since, round.started));
             match (round.seen.contains(&index), order.order_id, clock) {
-                (true, _, Some(_)) if is_after_doubt => {
+                (true, _, Some(_)) if is_after_doubt && is_change_over => {
                     let at = self.now_ns.0;
                     self.record(&Record::Settled { key, at });
                 }
@@ -515,6 +518,14 @@ impl Trading {
                 _ => {}
             }
         }
+    }
+
+    /// Whether a read can settle a doubted order: a change without an answer may still be on its way (A3), and its old
+    /// values prove nothing before the time of the proof of absence is over.
+    fn is_change_over(&self, key: &str, doubted: Mono, read: Mono) -> bool {
+        let order = self.store.order(key).map(|index| &self.store.orders[index]);
+        order.is_none_or(|order| order.change != Change::Modify)
+            || read.since(doubted) >= self.settings.absence_after_ns
     }
 
     /// Collects the proof that the broker never took an order.
