@@ -105,7 +105,7 @@ def measure_memory(_rounds: int) -> Iterator[Row]:
         with tempfile.TemporaryDirectory(prefix="bench-") as base:
             bare = _start("bare", base)
         with peers.blaster() as port:
-            told = peers.module("window_client", "memory", port, FLOOD, deadline_s=300.0)
+            told = peers.module("window_client", "memory", port, FLOOD, deadline_s=600.0)
     except Absent as error:
         yield Row("memory", goal="start <= 1.6x an empty window", skipped=str(error))
         return

@@ -24,6 +24,7 @@ from typing import Any
 
 _SETTLE_S = 3.0
 _DEADLINE_S = 120.0
+_FLOOD_S = 300.0
 
 
 def say(told: dict[str, Any]) -> None:
@@ -74,8 +75,8 @@ def _price(hello: Any) -> float:
     return float((book["bids"] or [[book["last"]]])[0][0]) * TICK
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + _DEADLINE_S
+async def _until(condition: Callable[[], bool], deadline_s: float = _DEADLINE_S) -> None:
+    limit = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > limit:
             raise TimeoutError("the window never came so far")
@@ -170,9 +171,9 @@ def measure_memory(port: int, messages: int) -> None:
             await asyncio.sleep(_SETTLE_S)
             start, before = resident_mib(), int(engine.status()["messages"])
             bell.touch()
-            await _until(lambda: int(engine.status()["messages"]) >= before + messages // 4)
+            await _until(lambda: int(engine.status()["messages"]) >= before + messages // 4, _FLOOD_S)
             quarter = resident_mib()
-            await _until(lambda: int(engine.status()["messages"]) >= before + messages)
+            await _until(lambda: int(engine.status()["messages"]) >= before + messages, _FLOOD_S)
             await asyncio.sleep(_SETTLE_S)
             say({"n": messages, "start": start, "quarter": quarter, "end": resident_mib()})
 
