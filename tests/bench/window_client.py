@@ -24,7 +24,7 @@ from typing import Any
 
 _SETTLE_S = 3.0
 _DEADLINE_S = 120.0
-_FLOOD_S = 300.0
+_FLOOD_S = 150.0
 
 
 def say(told: dict[str, Any]) -> None:
@@ -110,6 +110,11 @@ def run_window(probe: Callable[[Any, Any], Any]) -> None:
         async def _probe(self, clock: Any) -> None:
             try:
                 await probe(self, clock)
+            except TimeoutError as error:
+                engine = self.services.engine if self.services is not None else None
+                seen = engine.status()["messages"] if engine is not None else 0
+                links = [(link.name, link.state, link.text) for link in engine.links()] if engine is not None else []
+                sys.stderr.write(f"{error}; {seen} messages so far, {links=}\n")
             finally:
                 self.request_end()
 
