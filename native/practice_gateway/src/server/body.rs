@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use crate::contracts::timestamp;
 use crate::exchange::model::{Bracket, Nano};
 
 /// One JSON object with its raw tokens, and the binding errors met so far.
@@ -194,16 +193,15 @@ pub fn unreadable() -> String {
 
 /// ISO-8601 with 0 to 9 fractional digits, `Z`, an offset, or none (UTC).
 pub fn parse_time(text: &str) -> Option<i64> {
-    if let Ok(time) = text.parse::<jiff::Timestamp>() {
-        return i64::try_from(time.as_nanosecond()).ok();
-    }
-    let local: jiff::civil::DateTime = text.parse().ok()?;
-    let time = jiff::tz::TimeZone::UTC.to_timestamp(local).ok()?;
-    debug_assert!(
-        timestamp(0) <= time || time.as_second() < 0,
-        "an instant is comparable"
-    );
-    i64::try_from(time.as_nanosecond()).ok()
+    let time = match text.parse::<jiff::Timestamp>() {
+        Ok(time) => time,
+        Err(_) => jiff::tz::TimeZone::UTC
+            .to_timestamp(text.parse::<jiff::civil::DateTime>().ok()?)
+            .ok()?,
+    };
+    // The first and the last year are what clients send for "always"; half the range leaves room for differences.
+    let far = i128::from(i64::MAX / 2);
+    i64::try_from(time.as_nanosecond().clamp(-far, far)).ok()
 }
 
 /// Decimal token to 1e-9. Digits beyond are folded into an odd unit, so that the value is on no grid.
@@ -275,5 +273,7 @@ mod tests {
             assert_eq!(parse_time(text), expected);
         }
         assert_eq!(parse_time("yesterday"), None);
+        assert!(parse_time("0001-01-01T00:00:00Z").is_some_and(|time| time < 0));
+        assert!(parse_time("9999-12-30T00:00:00Z") > expected);
     }
 }

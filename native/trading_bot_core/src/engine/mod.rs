@@ -18,7 +18,7 @@ pub mod feed;
 pub mod handle;
 mod market;
 pub mod news;
-mod rows;
+pub(crate) mod rows;
 mod rows_json;
 pub mod session;
 #[cfg(test)]

@@ -151,21 +151,43 @@ pub fn account_row(environment: Option<Environment>, state: &AccountState) -> Ac
     }
 }
 
-/// The account word that a name stands for; anything that is not recognised counts as live money.
+/// The account word that a name stands for; anything that is not recognised counts as live money. Only whole parts of the
+/// name speak: letters inside a person's or a product's name must not make live money look like practice.
 pub fn kind_of(name: &str) -> &'static str {
     let upper = name.to_uppercase();
-    let words = [
-        ("PRAC", "PRACTICE"),
-        ("EXPRESS", "FUNDED"),
-        ("TC", "COMBINE"),
-    ];
-    let found = words.into_iter().find(|(part, _)| upper.contains(part));
-    found.map_or("LIVE", |(_, word)| word)
+    let has =
+        |is_meant: fn(&str) -> bool| upper.split(|c: char| !c.is_alphanumeric()).any(is_meant);
+    if has(|part| part.starts_with("PRAC")) {
+        "PRACTICE"
+    } else if has(|part| part.starts_with("EXPRESS")) {
+        "FUNDED"
+    } else if has(is_combine) {
+        "COMBINE"
+    } else {
+        "LIVE"
+    }
+}
+
+/// `TC` with a size before it or alone: 50KTC.
+fn is_combine(part: &str) -> bool {
+    let size = part.strip_suffix("TC");
+    size.is_some_and(|size| {
+        size.trim_end_matches('K')
+            .bytes()
+            .all(|b| b.is_ascii_digit())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_inside_a_name_do_not_make_live_money_look_like_practice() {
+        for name in ["LIVE-MATCH-1", "BTC-1", "S1EXPRESS-2", "KRTC-7", "UNPRAC-3"] {
+            assert_eq!(kind_of(name), "LIVE", "{name}");
+        }
+    }
 
     #[test]
     fn the_account_word_comes_from_the_name_and_the_unknown_is_live() {

@@ -9,6 +9,7 @@ use crate::engine::contract::{
     Command, Draft, Effect, Endpoint, Environment, Lane, LinkName, LinkState, Outgoing, SendId,
     Wanted,
 };
+use crate::engine::rows::kind_of;
 use crate::engine::views::{DeniedRow, DoneOutcome, Event, NoticeLevel, NoticeRow};
 use crate::order_execution::budget::{Budget, BudgetLimits};
 use crate::order_execution::exits::Task;
@@ -1083,10 +1084,7 @@ impl Trading {
 
 /// Whether an account's name says what kind it is; an unknown kind counts as live money and is blocked (decision 9).
 pub(crate) fn is_name_recognised(name: &str) -> bool {
-    let upper = name.to_uppercase();
-    ["PRAC", "EXPRESS", "TC"]
-        .iter()
-        .any(|part| upper.contains(part))
+    kind_of(name) != "LIVE"
 }
 
 fn values_of(wanted: Wanted) -> Values {
