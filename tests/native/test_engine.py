@@ -181,3 +181,17 @@ def test_shutdown_while_connected_and_trading_leaves_no_thread(tmp_path: Path, g
     rig.submit("buy", "market")
     rig.close()
     assert engine_threads() == []
+
+
+def test_what_a_control_connection_armed_ends_with_it(rig: Rig, tmp_path: Path) -> None:
+    rig.connect()
+    base = tmp_path / "base"
+    arguments = {"source": "cli", "account_id": rig.account, "is_armed": True}
+    line = {"id": 1, "token": (base / "control.token").read_text(), "op": "arm", "args": arguments}
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(base / "control.sock"))
+        caller.sendall(json.dumps(line).encode() + b"\n")
+        assert json.loads(caller.recv(4096))["ok"]
+        rig.until(lambda: rig.engine.is_armed("cli", rig.account), "armed by the caller")
+    rig.until(lambda: not rig.engine.is_armed("cli", rig.account), "disarmed after the caller is gone")
+    assert rig.engine.is_armed("test", rig.account), "others stay armed"
