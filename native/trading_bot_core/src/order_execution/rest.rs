@@ -826,6 +826,25 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn after_a_timeout_the_socket_is_closed_so_that_nothing_follows() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let silent = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.expect("the client connects");
+            let mut all = Vec::new();
+            // Never answers; ends when the client has closed.
+            let _ = socket.read_to_end(&mut all).await;
+            all
+        });
+        let answer = place(&client_of(port)).await;
+        assert!(matches!(answer.outcome, Outcome::Timeout), "{answer:?}");
+        let all = silent.await.expect("the connection was closed");
+        assert!(all.starts_with(b"POST /api/Order/place"));
+    }
+
     #[test]
     fn neither_key_nor_token_is_printed() {
         assert!(!format!("{:?}", client_of(1)).contains("canary"));
