@@ -21,8 +21,12 @@ def recorded_hour() -> Path:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev accept", description=__doc__)
     names = parser.add_subparsers(dest="name", required=True)
-    one = names.add_parser("replay", help="the recorded hour through gateway, socket and engine, and a session traded in it")
-    one.add_argument("--levels", type=Path, default=recorded_hour(), help="*.levels.csv.gz beside its trades and mbp10 files")
+    one = names.add_parser(
+        "replay", help="the recorded hour through gateway, socket and engine, and a session traded in it"
+    )
+    one.add_argument(
+        "--levels", type=Path, default=recorded_hour(), help="*.levels.csv.gz beside its trades and mbp10 files"
+    )
     one.add_argument("--rate", type=float, default=60.0, help="how many times faster than recorded (default 60)")
     other = names.add_parser("kill", help="kill -9 between send and answer, then restart")
     other.add_argument("--kills", type=int, default=20)

@@ -17,7 +17,9 @@ class Control:
             base_url=hello.control, headers={"Authorization": f"Bearer {hello.control_token}"}, timeout=10.0
         )
         self._rest = httpx.Client(base_url=hello.rest, timeout=10.0)
-        answer = self._rest.post("/api/Auth/loginKey", json={"userName": hello.user_name, "apiKey": hello.api_key}).json()
+        answer = self._rest.post(
+            "/api/Auth/loginKey", json={"userName": hello.user_name, "apiKey": hello.api_key}
+        ).json()
         self._rest.headers["Authorization"] = f"Bearer {answer['token']}"
 
     def close(self) -> None:

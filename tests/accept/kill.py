@@ -29,7 +29,10 @@ def hello_line(hello: Hello) -> str:
 def start(mode: str, base: Path, hello: Hello) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.accept.subject", mode, str(base)],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdin is not None
     process.stdin.write(hello_line(hello))
@@ -67,7 +70,9 @@ def run(kills: int) -> tuple[dict[str, Any], bool]:
     rng = random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "base"
-        with GatewayProcess.start(["--state", str(Path(folder) / "exchange"), "--seed", "7", "--no-rate-limits"]) as gateway:
+        with GatewayProcess.start(
+            ["--state", str(Path(folder) / "exchange"), "--seed", "7", "--no-rate-limits"]
+        ) as gateway:
             control = Control(gateway.hello)
             tags, resolved_s, states = [], [], []
             for _ in range(kills):

@@ -8,8 +8,10 @@ journal and the positions table each say it.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,17 @@ import numpy as np
 import websockets
 from PySide6.QtWidgets import QApplication
 
-from app import config
+from app import config, logs
 from app.crash import CrashFolder
 from app.domain import Position
 from app.native import Contract, NativeEngine
+from app.services.gateway import GatewayProcess, replay_arguments
 from app.services.trading import OrderDraft
 from tests.accept import journal, recorded
 from tests.accept.control import Control
 from ui.application import Application, parse
 from ui.loop import make_loop
+from ui.theme import load_fonts
 
 SEPARATOR = "\x1e"
 SOURCE = "accept"
@@ -93,18 +97,30 @@ async def trade_a_round(application: Application, account: int, contract: Contra
     assert frame is not None
     assert frame.best_bid_ticks is not None
     trading.arm(SOURCE, account, is_armed=True)
-    tag = trading.submit(
-        OrderDraft(account, contract.id, "buy", "limit", 2, source=SOURCE, limit_ticks=frame.best_bid_ticks)
-    )
+    tag = trading.submit(draft(account, contract, "buy", "limit", 2, frame.best_bid_ticks))
     await asyncio.sleep(1.0)
     order = next((o for o in engine.orders() if o.tag == tag), None)
     if order is not None and order.life == "working":
         await trading.cancel(order.key, source=SOURCE)
-        trading.submit(OrderDraft(account, contract.id, "buy", "market", 2, source=SOURCE))
+        trading.submit(draft(account, contract, "buy", "market", 2))
     await until(lambda: net_lots(engine, account) > 0, 10, "the round is long")
     await asyncio.sleep(1.0)
-    trading.submit(OrderDraft(account, contract.id, "sell", "market", net_lots(engine, account), source=SOURCE))
+    trading.submit(draft(account, contract, "sell", "market", net_lots(engine, account)))
     await until(lambda: net_lots(engine, account) == 0, 10, "the round is flat")
+
+
+def draft(
+    account: int, contract: Contract, side: str, kind: str, lots: int, limit_ticks: int | None = None
+) -> OrderDraft:
+    return OrderDraft(
+        account_id=account,
+        contract_id=contract.id,
+        side=side,
+        kind=kind,
+        size_lots=lots,
+        source=SOURCE,
+        limit_ticks=limit_ticks,
+    )
 
 
 def net_lots(engine: NativeEngine, account: int) -> int:
@@ -135,21 +151,39 @@ def compare_bars(engine: NativeEngine, contract: Contract, trades: list[recorded
     return sum(1 for time in ours.keys() | expected.keys() if ours.get(time) != expected.get(time))
 
 
-async def drive(application: Application, levels: Path) -> dict[str, Any]:
+def shown_net_1e4(application: Application, contract: Contract) -> int:
+    """The day's net result of a contract as the positions table shows it, in cents' precision."""
+    assert application.desk is not None
+    model = application.desk.positions.table.rows
+    column = next(i for i, each in enumerate(model.columns) if each.title == "Day net")
+    name = next(i for i, each in enumerate(model.columns) if each.title == "Symbol")
+    for row in range(model.rowCount()):
+        if model.index(row, name).data() == contract.name:
+            text = str(model.index(row, column).data())
+            digits = "".join(c for c in text if c.isdigit())
+            return int(digits) * 100 * (-1 if any(sign in text for sign in "-\u2212") else 1)
+    raise AssertionError(f"the positions table has no row of {contract.name}")
+
+
+async def drive(application: Application, gateway: GatewayProcess, levels: Path, rate: float) -> dict[str, Any]:
     services = await until(lambda: application.services, 20, "services are open")
     await until(lambda: services.session.chosen, 40, "an account is chosen")
     engine = services.engine
     contract = await services.market.find("ES")
+    await services.market.watch(contract)
     engine.trace_book(contract.id)
     await services.market.watch_bars(contract, "minute", 1, 500)
     account = services.session.chosen.id
-    hello = application.gateway_hello()
+    hello = gateway.hello
     control = await asyncio.to_thread(Control, hello)
     token = httpx.post(
         f"{hello.rest}/api/Auth/loginKey", json={"userName": hello.user_name, "apiKey": hello.api_key}
     ).json()["token"]
     observer, tape = Observer(), Tape(engine, contract)
+    # The recording stands still until everybody listens; otherwise its opening would be missed.
     watching = asyncio.create_task(observer.watch(hello.market_hub, token, contract.id))
+    await asyncio.sleep(1.0)
+    await asyncio.to_thread(control.post, "replay", rate=rate)
     now, rounds = 0, 0
     while now < END_NS:
         now = max(now, tape.pull())
@@ -178,7 +212,7 @@ async def drive(application: Application, levels: Path) -> dict[str, Any]:
         "net_1e4": {
             "gateway": ours["net_1e4"],
             "journal": journal.net_1e4(application.directories.base, account),
-            "screen": application.shown_net_1e4(account),
+            "screen": shown_net_1e4(application, contract),
         },
     }
     watching.cancel()
@@ -190,28 +224,34 @@ async def drive(application: Application, levels: Path) -> dict[str, Any]:
 def run(levels: Path, rate: float) -> tuple[dict[str, Any], bool]:
     """Returns the answer of the contracts table and whether everything agrees."""
     qt = QApplication.instance() or QApplication([])
+    load_fonts()
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
-        arguments = parse(["--replay", str(levels), "--rate", str(rate), "--basedir", str(base), "--contract", "ES"])
-        directories = config.Directories.under(base)
-        directories.create()
-        loop = make_loop(qt)
-        with loop:
-            application = Application(arguments, config.Options(), directories, CrashFolder(directories.crash))
-            report: dict[str, Any] = loop.run_until_complete(both(application, levels))
-    net = report["net_1e4"]
+        arguments = replay_arguments(base / "exchange", levels, rate=0.0)
+        with GatewayProcess.start([*arguments, "--no-rate-limits"]) as gateway:
+            hello = base / "hello.json"
+            hello.write_text(json.dumps(dataclasses.asdict(gateway.hello)), encoding="utf-8")
+            loop = make_loop(qt)
+            with loop:
+                report: dict[str, Any] = loop.run_until_complete(both(base, hello, gateway, levels, rate))
+    cents = {round(Fraction(net, 100)) for net in report["net_1e4"].values()}
     report["agree"] = (
-        len(set(net.values())) == 1
-        and report["trades_sent"] == report["trades_applied"]
+        len(cents) == 1
+        and report["trades_sent"] == report["trades_applied"] == len(recorded.prints(levels))
         and report["depth_mismatches"] == report["bars_mismatches"] == report["position_end"] == 0
     )
     return report, bool(report["agree"])
 
 
-async def both(application: Application, levels: Path) -> dict[str, Any]:
+async def both(base: Path, hello: Path, gateway: GatewayProcess, levels: Path, rate: float) -> dict[str, Any]:
+    directories = config.Directories.under(base)
+    directories.create()
+    logs.start(directories.log)
+    arguments = parse(["--attach", str(hello), "--basedir", str(base), "--contract", "ES"])
+    application = Application(arguments, config.Options(), directories, CrashFolder(directories.crash))
     running = asyncio.create_task(application.run())
     try:
-        return await drive(application, levels)
+        return await drive(application, gateway, levels, rate)
     finally:
         application.request_end()
         await running

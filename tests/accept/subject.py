@@ -1,7 +1,7 @@
 """The program that gets killed: a headless engine that places one order, or one that comes back and settles.
 
-    python -m tests.accept.subject place  BASE < hello line      prints the tag, then waits for its end
-    python -m tests.accept.subject settle BASE < hello line      prints the orders once nothing is unknown
+python -m tests.accept.subject place  BASE < hello line      prints the tag, then waits for its end
+python -m tests.accept.subject settle BASE < hello line      prints the orders once nothing is unknown
 """
 
 from __future__ import annotations

@@ -43,7 +43,9 @@ class Rest:
         return answer
 
     def buy_one(self, tag: str) -> None:
-        self.call("Order/place", accountId=self.account, contractId=self.contract, type=2, side=0, size=1, customTag=tag)
+        self.call(
+            "Order/place", accountId=self.account, contractId=self.contract, type=2, side=0, size=1, customTag=tag
+        )
 
 
 class Seen:
