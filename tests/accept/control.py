@@ -20,7 +20,8 @@ class Control:
         answer = self._rest.post(
             "/api/Auth/loginKey", json={"userName": hello.user_name, "apiKey": hello.api_key}
         ).json()
-        self._rest.headers["Authorization"] = f"Bearer {answer['token']}"
+        self.token = str(answer["token"])
+        self._rest.headers["Authorization"] = f"Bearer {self.token}"
 
     def close(self) -> None:
         self._http.close()

@@ -54,7 +54,7 @@ def net_1e4(base: Path, account: int) -> int:
 
 
 def realised(fills: list[dict[str, Any]], tick_value_1e4: int) -> int:
-    """Average cost: a closing fill of q out of Q takes cost * q / Q, half to even; the one that flattens takes the rest."""
+    """Average cost: a closing fill of q out of Q takes cost * q / Q, half to even; the last takes the rest."""
     lots, cost, net = 0, 0, 0
     for fill in fills:
         size = int(fill["size"]) * (1 if fill["side"] == 0 else -1)

@@ -51,7 +51,7 @@ def posts_seen(control: Control) -> int:
 
 
 def kill_one(base: Path, hello: Hello, control: Control, pause_s: float) -> str:
-    """Place an order whose answer never comes in time, and kill its sender; `pause_s` after the exchange has the request."""
+    """Place an order whose answer never comes in time; kill its sender `pause_s` after the exchange has the request."""
     before = posts_seen(control)
     control.fault(fault="delay_reply", endpoint=PLACE, ms=REPLY_DELAY_MS)
     process = start("place", base, hello)

@@ -39,7 +39,7 @@ def prints(levels: Path) -> list[Print]:
 
 
 def minute_bars(trades: list[Print]) -> dict[int, tuple[int, int, int, int, int]]:
-    """Opening time to (open, high, low, close, volume), from the prints alone. Times are cut to milliseconds like the wire's."""
+    """Opening time to (open, high, low, close, volume), from the prints alone."""
     bars: dict[int, tuple[int, int, int, int, int]] = {}
     for trade in trades:
         start = trade.time_ns // MINUTE_NS * MINUTE_NS
@@ -49,7 +49,10 @@ def minute_bars(trades: list[Print]) -> dict[int, tuple[int, int, int, int, int]
 
 
 def top_ten(levels: Path) -> dict[int, I64]:
-    """Depth time in units of 100 ns to 40 numbers: bid ticks, bid lots, ask ticks, ask lots, ten each, inside first; 0 where no level."""
+    """Depth time in units of 100 ns to 40 numbers: bid ticks, bid lots, ask ticks, ask lots, ten each.
+
+    The inside comes first; 0 stands where there is no level.
+    """
     name = levels.name.replace(".levels.csv.gz", ".mbp10.parquet")
     table = parquet.read_table(levels.with_name(name))
     times = table.column("ts_event_ns").to_numpy()

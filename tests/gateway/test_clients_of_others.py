@@ -1,4 +1,4 @@
-"""Two client libraries that share no code with us log in, subscribe and receive everything from the practice gateway."""
+"""Two client libraries that share no code with us log in, subscribe and hear everything from the practice gateway."""
 
 from __future__ import annotations
 

@@ -401,13 +401,10 @@ fn closing_leaves_the_legs_working_and_cancel_codes_follow_the_table() {
     );
 }
 
-#[test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
-fn refusals_carry_the_literal_messages() {
-    let mut scene = Scene::new();
-    let base = scene.request(2, 0, 1);
+/// Requests that the exchange refuses, each with the text it answers.
+fn refused_requests(base: &Place) -> Vec<(Place, &'static str)> {
     let stop = |ticks, kind| Some(Bracket { ticks, kind });
-    let cases: Vec<(Place, &str)> = vec![
+    vec![
         (
             Place {
                 stop_loss: stop(40, 4),
@@ -476,8 +473,14 @@ fn refusals_carry_the_literal_messages() {
             },
             "Invalid price. Price is outside allowed range.",
         ),
-    ];
-    for (request, message) in cases {
+    ]
+}
+
+#[test]
+fn refusals_carry_the_literal_messages() {
+    let mut scene = Scene::new();
+    let base = scene.request(2, 0, 1);
+    for (request, message) in refused_requests(&base) {
         let reply = scene.place(&request);
         assert_eq!((reply.code, reply.message.as_deref()), (2, Some(message)));
         let id = reply.order.expect("a refused order has an id");
@@ -718,31 +721,23 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..120)
 }
 
-fn run(scene: &mut Scene, step: &Step) {
+/// The order that a step places, if it places one.
+fn placed(scene: &Scene, step: &Step) -> Option<Place> {
     let side = |buy: bool| i64::from(!buy);
     let price = |away: i64| Some(i128::from(BID + away) * TICK);
     match *step {
-        Step::Market { buy, lots } => {
-            let request = scene.request(2, side(buy), lots);
-            scene.place(&request);
-        }
-        Step::Limit { buy, lots, away } => {
-            let request = Place {
-                limit: price(away),
-                ..scene.request(1, side(buy), lots)
-            };
-            scene.place(&request);
-        }
-        Step::Stop { buy, lots, away } => {
-            let request = Place {
-                stop: price(away),
-                ..scene.request(4, side(buy), lots)
-            };
-            scene.place(&request);
-        }
+        Step::Market { buy, lots } => Some(scene.request(2, side(buy), lots)),
+        Step::Limit { buy, lots, away } => Some(Place {
+            limit: price(away),
+            ..scene.request(1, side(buy), lots)
+        }),
+        Step::Stop { buy, lots, away } => Some(Place {
+            stop: price(away),
+            ..scene.request(4, side(buy), lots)
+        }),
         Step::Bracket { buy, lots } => {
             let sign = if buy { 1 } else { -1 };
-            let request = Place {
+            Some(Place {
                 stop_loss: Some(Bracket {
                     ticks: -5 * sign,
                     kind: 4,
@@ -752,8 +747,21 @@ fn run(scene: &mut Scene, step: &Step) {
                     kind: 1,
                 }),
                 ..scene.request(2, side(buy), lots)
-            };
-            scene.place(&request);
+            })
+        }
+        _ => None,
+    }
+}
+
+fn run(scene: &mut Scene, step: &Step) {
+    if let Some(request) = placed(scene, step) {
+        scene.place(&request);
+        return;
+    }
+    let price = |away: i64| Some(i128::from(BID + away) * TICK);
+    match *step {
+        Step::Market { .. } | Step::Limit { .. } | Step::Stop { .. } | Step::Bracket { .. } => {
+            unreachable!("placed above")
         }
         Step::Cancel { pick } => {
             if let Some(id) = scene.nth_working(pick) {
