@@ -226,6 +226,7 @@ async def drive(application: Application, gateway: GatewayProcess, levels: Path,
 def run(levels: Path, rate: float) -> tuple[dict[str, Any], bool]:
     """Returns the answer of the contracts table and whether everything agrees."""
     qt = QApplication.instance() or QApplication([])
+    assert isinstance(qt, QApplication), "nobody made a smaller application before"
     load_fonts()
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
@@ -234,7 +235,7 @@ def run(levels: Path, rate: float) -> tuple[dict[str, Any], bool]:
             hello = base / "hello.json"
             hello.write_text(json.dumps(dataclasses.asdict(gateway.hello)), encoding="utf-8")
             loop = make_loop(qt)
-            with loop:
+            with loop:  # type: ignore[attr-defined] # qasync's loop is a context manager
                 report: dict[str, Any] = loop.run_until_complete(both(base, hello, gateway, levels, rate))
     cents = {round(Fraction(net, 100)) for net in report["net_1e4"].values()}
     report["agree"] = (

@@ -136,7 +136,7 @@ class Meter:
 
 
 def measure_signalrcore(url: str, meter: Meter) -> None:
-    from signalrcore.hub_connection_builder import HubConnectionBuilder  # type: ignore[import-untyped]
+    from signalrcore.hub_connection_builder import HubConnectionBuilder
 
     options = {"skip_negotiation": True, "verify_ssl": False}
     hub = HubConnectionBuilder().with_url(url, options=options).build()
