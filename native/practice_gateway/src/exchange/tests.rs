@@ -444,6 +444,19 @@ fn refused_requests(base: &Place) -> Vec<(Place, &'static str)> {
         ),
         (
             Place {
+                kind: 1,
+                limit: Some(TICK),
+                ..base.clone()
+            },
+            "Invalid price. Price is outside allowed range.",
+        ),
+    ]
+}
+
+fn refused_trails(base: &Place) -> Vec<(Place, &'static str)> {
+    vec![
+        (
+            Place {
                 kind: 5,
                 ..base.clone()
             },
@@ -465,14 +478,6 @@ fn refused_requests(base: &Place) -> Vec<(Place, &'static str)> {
             },
             "Trail Distance exceeds maximum (1000)",
         ),
-        (
-            Place {
-                kind: 1,
-                limit: Some(TICK),
-                ..base.clone()
-            },
-            "Invalid price. Price is outside allowed range.",
-        ),
     ]
 }
 
@@ -480,7 +485,8 @@ fn refused_requests(base: &Place) -> Vec<(Place, &'static str)> {
 fn refusals_carry_the_literal_messages() {
     let mut scene = Scene::new();
     let base = scene.request(2, 0, 1);
-    for (request, message) in refused_requests(&base) {
+    let cases = [refused_requests(&base), refused_trails(&base)].concat();
+    for (request, message) in cases {
         let reply = scene.place(&request);
         assert_eq!((reply.code, reply.message.as_deref()), (2, Some(message)));
         let id = reply.order.expect("a refused order has an id");
