@@ -147,6 +147,12 @@ class PanelHeader(QWidget):
         context.changed.connect(self.update)
         context.theme.changed.connect(self.update)
 
+    def set_title(self, title: str) -> None:
+        """The muted words behind the symbol."""
+        if title != self._title:
+            self._title = title
+            self.update()
+
     def inset(self) -> None:
         """Leave room for the frame's upper part when the header stands alone as a title bar."""
         edge = frame_width(self._context) if self.is_detached else 0
@@ -711,6 +717,46 @@ class FocusRing(QWidget):
         self.setGeometry(QRect(corner, now.size()).adjusted(-3, -3, 3, 3))
         self.raise_()
         self.show()
+
+
+class EmptyNotice(QWidget):
+    """What an empty panel says: a muted icon with a title, and below it how the panel gets filled."""
+
+    def __init__(self, theme: Theme, title: str, sentence: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._words = (title, sentence)
+        self.setMinimumHeight(48)
+        self.setAccessibleName(f"{title}. {sentence}")
+        theme.changed.connect(self.update)
+
+    def text(self) -> str:
+        """Everything it says."""
+        return ". ".join(self._words)
+
+    def say(self, title: str, sentence: str) -> None:
+        """Other words; repaints only on a difference."""
+        if (title, sentence) != self._words:
+            self._words = (title, sentence)
+            self.setAccessibleName(self.text())
+            self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        paint_empty_notice(painter, QRectF(self.rect()), self._theme, *self._words)
+
+
+def paint_empty_notice(painter: QPainter, rect: QRectF, theme: Theme, title: str, sentence: str) -> None:
+    """Icon and title on one line, the sentence below, centred in `rect`."""
+    width = theme.metrics("body_em").horizontalAdvance(title) + 23
+    left, top = rect.center().x() - width / 2, round(rect.center().y()) - 20
+    pixmap = icon_pixmap("info", theme.color("text.muted"), 17, painter.device().devicePixelRatio())
+    painter.drawPixmap(QPointF(round(left), top + 1), pixmap)
+    room = QRectF(round(left) + 23, top, width, 19)
+    draw_text(painter, room, title, theme.font("body_em"), theme.color("text.primary"))
+    below = QRectF(rect.left(), top + 21, rect.width(), 18)
+    muted = theme.color("text.muted")
+    draw_text(painter, below, sentence, theme.font("body"), muted, CENTRE)
 
 
 def caption(text: str, parent: QWidget | None = None, role: str = "caption") -> QLabel:

@@ -80,6 +80,7 @@ class Desk(QObject):
         self._interval = ("minute", 1)
         self._orders: list[Order] = []
         self._positions: list[Position] = []
+        self._fills: list[Fill] = []
         self._seen_lives: dict[str, str] = {}
         self._link_states: dict[str, str] = {}
         self._is_state_dirty = True
@@ -416,6 +417,7 @@ class Desk(QObject):
         is_table_time = self._is_state_dirty or (has_market and now - self._tables_at > _TABLES_EVERY_MS / 1000)
         if is_table_time:
             self._orders, self._positions = self._engine.orders(), self._engine.positions()
+            self._fills = self._engine.fills()
             self._tables_at = now
             self._is_state_dirty = False
             self._render_tables()
@@ -436,7 +438,7 @@ class Desk(QObject):
         if self._window.is_panel_visible("ladder"):
             self.ladder.render(self._frame, self._orders, position)
         if self._window.is_panel_visible("chart"):
-            self.chart.render(self._frame, self._newer_bars(), self._orders, position)
+            self.chart.render(self._frame, self._newer_bars(), self._orders, position, self._fills)
         if self._window.is_panel_visible("ticket"):
             ours = [order for order in self._orders if self._is_here(order)]
             self.ticket.render(self._frame, ours, position)
@@ -457,7 +459,7 @@ class Desk(QObject):
             marks[self._frame.contract] = self._frame.last_ticks
         now_ns = self._now_ns()
         self.positions.render(self._positions, self._orders, accounts, contracts)
-        self.fills.render(self._engine.fills(), self._orders, accounts, contracts)
+        self.fills.render(self._fills, self._orders, accounts, contracts)
         self.orders.render(self._orders, accounts, contracts, marks, now_ns)
         counts = self.orders.counts()
         self.order_tabs.show_count("open", counts["open"])

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QEvent, QPoint, QRectF, QSettings, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QEvent, QPoint, QRect, QRectF, QSettings, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QDockWidget,
     QHBoxLayout,
+    QLabel,
     QLayout,
     QMainWindow,
     QMenu,
@@ -31,12 +32,13 @@ from PySide6.QtWidgets import (
     QStackedWidget,
     QTabBar,
     QTabWidget,
+    QToolBar,
     QWidget,
 )
 
 from ui import formatting
 from ui.commands import CommandTable
-from ui.controls import FocusRing, HoldButton, PaintedButton, PanelFrame, paint_account_frame
+from ui.controls import FocusRing, HoldButton, PaintedButton, PanelFrame, caption, paint_account_frame
 from ui.painting import AccountView, draw_runs, draw_shape, draw_text, icon, icon_pixmap
 from ui.status_bar import StatusBar
 from ui.theme import PAIRS, Theme
@@ -44,7 +46,8 @@ from ui.theme import PAIRS, Theme
 if TYPE_CHECKING:
     from app.domain import Contract
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
+_GAP = 4
 
 
 class MainWindow(QMainWindow):
@@ -74,6 +77,7 @@ class MainWindow(QMainWindow):
         self.top_bar.lock_requested.connect(self.lock_requested)
         self.top_bar.flatten_button.confirmed.connect(self.flatten_all_requested)
         self.setMenuWidget(self.top_bar)
+        self._add_margins()
         self.status = StatusBar(theme, self)
         self.setStatusBar(self.status)
         self.focus_ring = FocusRing(theme, self)
@@ -170,6 +174,25 @@ class MainWindow(QMainWindow):
         if event.type() == QEvent.Type.ActivationChange:
             self.update()
 
+    def _add_margins(self) -> None:
+        """4 px of window ground around the docks: empty tool bars, since docks know no margin of their own."""
+        for area in (
+            Qt.ToolBarArea.TopToolBarArea,
+            Qt.ToolBarArea.BottomToolBarArea,
+            Qt.ToolBarArea.LeftToolBarArea,
+            Qt.ToolBarArea.RightToolBarArea,
+        ):
+            margin = QToolBar(self)
+            margin.setObjectName(f"margin {area.name}")
+            margin.setMovable(False)
+            margin.toggleViewAction().setVisible(False)
+            margin.setProperty("role", "margin")
+            if area in {Qt.ToolBarArea.TopToolBarArea, Qt.ToolBarArea.BottomToolBarArea}:
+                margin.setFixedHeight(_GAP)
+            else:
+                margin.setFixedWidth(_GAP)
+            self.addToolBar(area, margin)
+
     def _add_dock(self, name: str, title: str, body: QWidget, header: QWidget) -> None:
         dock = QDockWidget(title, self)
         dock.setObjectName(name)
@@ -184,10 +207,10 @@ class MainWindow(QMainWindow):
 
     def _resize_standard(self) -> None:
         docks = self._docks
-        width, height = self.width(), self.height() - 64
+        width, height = self.width() - 2 * _GAP, self.height() - 64 - 2 * _GAP
         ladder = 482
         ticket = 304
-        chart = max(360, width - ladder - ticket - 16)
+        chart = max(360, width - ladder - ticket - 2 * _GAP)
         lower = 244 if height > 800 else 200
         self.resizeDocks(
             [docks["chart"], docks["ladder"], docks["ticket"]], [chart, ladder, ticket], Qt.Orientation.Horizontal
@@ -433,6 +456,7 @@ class TabbedPanel(QWidget):
         self._actions: dict[str, QWidget] = {}
         self._pages_of: dict[str, QWidget] = {}
         self.pages = QStackedWidget(self)
+        self.pages.setObjectName("pages")
         self.header = _HeaderStrip(theme, self)
         self.tabs = QTabBar(self.header)
         self.tabs.setDrawBase(False)
@@ -465,9 +489,19 @@ class TabbedPanel(QWidget):
     def show_count(self, name: str, count: int) -> None:
         """Put a count behind a tab's title; zero leaves it off."""
         place = self._names.index(name)
-        text = f"{self._titles[place]} {count}" if count else self._titles[place]
-        if self.tabs.tabText(place) != text:
-            self.tabs.setTabText(place, text)
+        chip = self.tabs.tabButton(place, QTabBar.ButtonPosition.RightSide)
+        if not count:
+            if chip is not None:
+                self.tabs.setTabButton(place, QTabBar.ButtonPosition.RightSide, None)
+                chip.deleteLater()
+            return
+        if not isinstance(chip, QLabel):
+            chip = caption("", self.tabs, "chip")
+            self.tabs.setTabButton(place, QTabBar.ButtonPosition.RightSide, chip)
+        if chip.text() != str(count):
+            chip.setText(str(count))
+            chip.adjustSize()
+            self.tabs.setTabText(place, self._titles[place])
 
     def show_page(self, name: str) -> None:
         """Bring a tab to the front."""
@@ -505,7 +539,14 @@ class _HeaderStrip(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), self._theme.color("surface.header"))
-        painter.fillRect(0, self.height() - 1, self.width(), 1, self._theme.color("line.border"))
+        line = self._theme.color("line.border")
+        for edge in (
+            QRect(0, self.height() - 1, self.width(), 1),
+            QRect(0, 0, self.width(), 1),
+            QRect(0, 0, 1, self.height()),
+            QRect(self.width() - 1, 0, 1, self.height()),
+        ):
+            painter.fillRect(edge, line)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         event.ignore()

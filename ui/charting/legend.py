@@ -9,6 +9,7 @@ from PySide6.QtGui import QPainter, QPen, QPolygonF
 
 from ui.charting.bars import Bars
 from ui.charting.lettering import Lettering
+from ui.charting.vwap import Vwap
 from ui.formatting import GAIN, LOSS, MINUS, price_text
 
 if TYPE_CHECKING:
@@ -39,6 +40,28 @@ def draw_legend(painter: QPainter, theme: Theme, letters: Lettering, contract: C
     x = 11.0
     for text, color, weight in runs:
         x = letters.left(painter, x, 5, 18, text, "body", color, weight)
+
+
+def draw_vwap_legend(
+    painter: QPainter, theme: Theme, letters: Lettering, contract: Contract, shown: Vwap, place: int
+) -> None:
+    """Second line: sample, average and first band at one bar; the nearest one known when the bar has none."""
+    place = min(max(0, place), len(shown.average) - 1)
+    average, deviation = float(shown.average[place]), float(shown.deviation[place])
+    muted, primary = theme.color("text.muted"), theme.color("text.primary")
+    low, high = (price_text(round(average + sign * deviation), contract) for sign in (-1, 1))
+    runs = [
+        ("VWAP ", muted),
+        (price_text(round(average), contract), primary),
+        ("   1\u03c3 ", muted),
+        (f"{low} / {high}", primary),
+    ]
+    width = sum(letters.width(text, "body", 400) for text, _color in runs)
+    painter.fillRect(QRectF(6, 23, width + 28, 18), theme.color("chart.background"))
+    painter.fillRect(QRectF(11, 31, 12, 2), theme.color("chart.vwap"))
+    x = 29.0
+    for text, color in runs:
+        x = letters.left(painter, x, 23, 18, text, "body", color, 400)
 
 
 def chip_box(letters: Lettering, text: str, right: float, y: float) -> QRectF:

@@ -10,7 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QMenu, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from ui import formatting
-from ui.controls import ElidedLabel, caption
+from ui.controls import ElidedLabel, EmptyNotice
 from ui.painting import AccountView, Marker
 from ui.tables import Cell, Column, Row, RowTable
 from ui.theme import Theme
@@ -39,6 +39,11 @@ _WORDS = {
 }
 _DONE_GLYPH = {"filled": "check", "cancelled": "cross", "expired": "hourglass"}
 _GROUP_WORDS = {"Targets": "\u00d7 Tgts", "All": "Cancel all"}
+_EMPTY_WORDS = {
+    "open": ("No working orders", "Send one from ladder, chart or ticket."),
+    "all": ("No orders today", "Send one from ladder, chart or ticket."),
+    "rejected": ("Nothing rejected", "What the gate or the broker refuses is kept here with its reason."),
+}
 _BAD_LIVES = ("refused", "denied", "not_accepted")
 
 
@@ -67,8 +72,7 @@ class OrdersPanel(QWidget):
         self.table.menu_requested.connect(self._on_menu)
         self._menu = QMenu(self)
         self._dialog: QInputDialog | None = None
-        self.empty = caption("No working orders. Send one from ladder, chart or ticket.", self, "muted")
-        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty = EmptyNotice(theme, *_EMPTY_WORDS["open"], self)
         self.actions_bar = self._make_actions()
         self.newest_reject = ElidedLabel(theme, "status.danger", self)
         body = QWidget(self)
@@ -112,6 +116,7 @@ class OrdersPanel(QWidget):
     def show_filter(self, name: str) -> None:
         """open, all or rejected."""
         self._filter = name
+        self.empty.say(*_EMPTY_WORDS[name])
         self.render(list(self._orders.values()), *self._last)
 
     def counts(self) -> dict[str, int]:

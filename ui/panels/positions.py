@@ -10,7 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from ui import formatting
-from ui.controls import HoldButton, caption
+from ui.controls import EmptyNotice, HoldButton, caption
 from ui.painting import AccountView
 from ui.tables import Cell, Column, Row, RowTable
 from ui.theme import Theme
@@ -34,6 +34,7 @@ COLUMNS = (
     Column("source", "Source", 60),
 )
 _EMPTY = Cell("")
+_UNLIMITED = 16_777_215
 
 
 class PositionsPanel(QWidget):
@@ -53,15 +54,14 @@ class PositionsPanel(QWidget):
         self.table.row_chosen.connect(self._on_row_chosen)
         self.table.row_opened.connect(self._on_row_opened)
         self.table.menu_requested.connect(self._on_menu)
-        self.empty = caption("No positions today. They appear here with the first fill.", self, "muted")
+        self.empty = EmptyNotice(theme, "No positions today", "They appear here with the first fill.", self)
         self.actions_bar = self._make_actions()
         self._menu = QMenu(self)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.table, 1)
-        column.addWidget(self.empty)
-        self.empty.setContentsMargins(12, 8, 12, 8)
+        column.addWidget(self.empty, 1)
 
     def render(  # type: ignore[override] # the house's verb; Qt's own render is not virtual
         self,
@@ -81,6 +81,8 @@ class PositionsPanel(QWidget):
             rows.append(_total(positions))
         self.table.rows.show(rows)
         self.empty.setVisible(not rows)
+        # Without rows only the table's header stays.
+        self.table.setMaximumHeight(_UNLIMITED if rows else self.table.horizontalHeader().height())
         if rows and not self.table.selected_key():
             self.table.select_key(rows[0].key)
         self._refresh_actions()

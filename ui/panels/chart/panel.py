@@ -15,7 +15,7 @@ from ui.panels.chart.view import ChartView
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.domain import BarFrame, MarketFrame, Order, Position
+    from app.domain import BarFrame, Fill, MarketFrame, Order, Position
 
 _LOTS = (1, 2, 3, 5, 10)
 
@@ -59,6 +59,7 @@ class ChartPanel(PanelFrame):
         self.view.note_changed.connect(self._on_note)
         self.interval_button.chosen.connect(self._on_interval)
         context.changed.connect(self._on_identity)
+        self._name_header()
         self._show_state()
 
     @property
@@ -76,9 +77,14 @@ class ChartPanel(PanelFrame):
         bars: BarFrame | None,
         orders: Sequence[Order],
         position: Position | None,
+        fills: Sequence[Fill] = (),
     ) -> None:
-        """Show a frame; `bars` is None when no bar changed. orders may hold other contracts and accounts."""
-        self.view.show_market(frame, bars, orders, position)
+        """Show a frame; `bars` is None when no bar changed. orders and fills may be of other contracts and accounts."""
+        self.view.show_market(frame, bars, orders, position, fills)
+
+    def _name_header(self) -> None:
+        contract = self.context.contract
+        self.header.set_title(contract.description if contract is not None and contract.description else "Chart")
 
     def _on_interval(self, interval: Interval) -> None:
         self.view.set_interval(interval)
@@ -99,6 +105,7 @@ class ChartPanel(PanelFrame):
 
     def _on_identity(self) -> None:
         contract_id, account_id = _identity(self.context)
+        self._name_header()
         if contract_id != self._identity[0]:
             self.view.clear()
         elif account_id != self._identity[1]:

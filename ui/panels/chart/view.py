@@ -33,9 +33,10 @@ from ui.charting.axes import (
     time_labels,
 )
 from ui.charting.bars import I64, BarSeries
-from ui.charting.candles import draw_bars, visible_volume
+from ui.charting.candles import STROKE_BELOW_PITCH, draw_bars, visible_volume
+from ui.charting.fills import FillMark, draw_fills, fill_marks
 from ui.charting.interval import Interval
-from ui.charting.legend import chip_box, draw_chip, draw_legend
+from ui.charting.legend import chip_box, draw_chip, draw_legend, draw_vwap_legend
 from ui.charting.lettering import Lettering
 from ui.charting.overlays import (
     Handle,
@@ -50,18 +51,20 @@ from ui.charting.overlays import (
 from ui.charting.sessions import REGULAR_HOURS, draw_openings, draw_sessions, outside_runs
 from ui.charting.standing import crosses_market, price_change, working_price
 from ui.charting.viewport import DEFAULT_PITCH, Viewport, auto_range, needs_rescale
+from ui.charting.vwap import Vwap, draw_vwap, vwap_of
 from ui.formatting import chicago, price_text, ticks_text
 from ui.painting import PanelContext, dash_pen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.domain import BarFrame, MarketFrame, Order, Position
+    from app.domain import BarFrame, Fill, MarketFrame, Order, Position
 
 _DRAG_START_PX = 4
 _ZOOM_STEP = 1.15
 _DRAFT_KEY = "draft"
 _EVENING_NS = 7 * 3_600 * 1_000_000_000
+_DAY_NS = 24 * 3_600 * 1_000_000_000
 _DRAGGABLE = ("working", "changing", "part_filled", "ghost")
 
 
@@ -116,6 +119,9 @@ class ChartView(QWidget):
         self._frame: MarketFrame | None = None
         self._orders: list[Order] = []
         self._position: Position | None = None
+        self._fills: tuple[FillMark, ...] = ()
+        self._given_fills: Sequence[Fill] = ()
+        self._vwap: tuple[int, Vwap] | None = None
         self._handles: list[Handle] = []
         self._placed: list[PlacedHandle] = []
         self._since_ms: dict[str, tuple[str, int]] = {}
@@ -145,10 +151,14 @@ class ChartView(QWidget):
         bars: BarFrame | None,
         orders: Sequence[Order],
         position: Position | None,
+        fills: Sequence[Fill] = (),
     ) -> None:
-        """Take a frame, changed bars (None: unchanged), our orders and the position."""
+        """Take a frame, changed bars (None: unchanged), our orders, the position and our executions."""
         contract, account = self._context.contract, self._context.account
         self._frame, self._position = frame, position
+        if fills is not self._given_fills:
+            self._given_fills = fills
+            self._fills = fill_marks(fills, contract.index, account.account_id) if contract and account else ()
         self._orders = [
             order
             for order in orders
@@ -163,7 +173,7 @@ class ChartView(QWidget):
         self._drop_dead_grip()
         self._work_out_handles()
         last = frame.last_ticks if frame is not None else None
-        seen = (last, tuple(self._handles), self._countdown())
+        seen = (last, tuple(self._handles), self._countdown(), self._fills)
         if bars is not None or seen != self._seen:
             # Most frames change only the book, which a chart does not show.
             self._seen = seen
@@ -215,13 +225,15 @@ class ChartView(QWidget):
         self.series.clear()
         self._version += 1
         self._frame, self._position, self._orders, self._handles = None, None, [], []
+        self._fills, self._given_fills, self._vwap = (), (), None
         self._grip, self.draft = None, None
         self.is_following, self.is_auto, self.new_bars = True, True, 0
         self.update()
 
     def forget_own(self) -> None:
         """Another account follows: its orders and position are not ours, the bars are."""
-        self._position, self._orders, self._handles = None, [], []
+        self._position, self._orders, self._handles, self._fills = None, [], [], ()
+        self._given_fills = ()
         self._grip, self.draft = None, None
         self.update()
 
@@ -658,6 +670,9 @@ class ChartView(QWidget):
         closed = self.series.count - 1 if self.series.is_forming else self.series.count
         painter.setClipRect(0, 0, int(view.width), int(view.height))
         self._top_volume = visible_volume(self.series, view)
+        self._vwap = self._work_out_vwap(first, min(last, closed))
+        if self._vwap is not None:
+            draw_vwap(painter, theme, view, *self._vwap)
         draw_bars(painter, theme, view, self.series, (first, min(last, closed)), self._top_volume)
         if runs and contract is not None:
             opens = REGULAR_HOURS[contract.root][0]
@@ -669,6 +684,15 @@ class ChartView(QWidget):
         draw_time_axis(painter, theme, self._letters, view, labels)
         painter.end()
         return pixmap
+
+    def _work_out_vwap(self, first: int, last: int) -> tuple[int, Vwap] | None:
+        """Average and bands of the closed bars in view; None where bars are folded or as long as a day."""
+        if self.interval.seconds > 3_600 or self.view.pitch < STROKE_BELOW_PITCH or last <= first:
+            return None
+        times = self.series.bars.time_ns
+        begin = int(times.searchsorted(int(times[first]) - _DAY_NS))
+        found = vwap_of(self.series.bars.part(begin, last))
+        return first, found.since(first - begin)
 
     def _outside_hours(self, first: int, last: int) -> list[tuple[int, int]]:
         """Runs of bars outside regular hours; none where bars are longer than an hour or too narrow to tell."""
@@ -695,6 +719,7 @@ class ChartView(QWidget):
             painter.setPen(dash_pen(theme.color("text.muted"), [1.0, 2.0]))
             y = int(view.y_of(last))
             painter.drawLine(0, y, int(view.width), y)
+        draw_fills(painter, theme, self._letters, view, self.series.bars.time_ns, self._fills)
         self._paint_crosshair(painter)
         draw_handles(painter, theme, self._letters, view, starts)
 
@@ -777,6 +802,9 @@ class ChartView(QWidget):
             if self._pointer is not None and self._pointer.x() <= self.view.width:
                 bar = min(max(0, round(self.view.bar_at(self._pointer.x()))), count - 1)
             draw_legend(painter, theme, self._letters, contract, self.series.bars.part(bar, bar + 1))
+            if self._vwap is not None:
+                first, shown = self._vwap
+                draw_vwap_legend(painter, theme, self._letters, contract, shown, bar - first)
         for box, text, arrow, _ticks in self._chips():
             draw_chip(painter, theme, self._letters, box, text, arrow)
 
