@@ -51,7 +51,8 @@ if TYPE_CHECKING:
 SURFACES = ("ladder", "chart", "ticket")
 _TABLES_EVERY_MS = 100
 _STATUS_EVERY_MS = 250
-_HISTORY_BARS = 500
+# A whole trading day of minutes and more: the average price of the day needs its first bar.
+_HISTORY_BARS = 1_500
 _BAD_LIVES = ("refused", "denied", "not_accepted", "expired")
 _LINK_WORDS = {"late": "is late", "dead": "is lost", "connecting": "is connecting", "off": "is off"}
 

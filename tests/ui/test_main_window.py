@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QWidget
 from tests.ui import records
 from ui import commands, status_bar
 from ui.controls import PanelFrame
-from ui.main_window import MainWindow, TabbedPanel
+from ui.main_window import LAYOUT_VERSION, MainWindow, TabbedPanel
 from ui.theme import Theme
 
 UI = Path(__file__).resolve().parent.parent.parent / "ui"
@@ -58,7 +58,7 @@ def test_a_layout_of_another_version_is_left_alone(qtbot: Any, tmp_path: Path) -
     file = tmp_path / "state.ini"
     window = make_window(qtbot)
     window.save_layout(file)
-    file.write_text(file.read_text().replace("version=1", "version=99"))
+    file.write_text(file.read_text().replace(f"version={LAYOUT_VERSION}", "version=99"))
     assert not make_window(qtbot).restore_layout(file)
     assert file.exists()
 

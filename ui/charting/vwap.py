@@ -36,14 +36,33 @@ class Vwap(NamedTuple):
         return Vwap(self.average[bar:], self.deviation[bar:], self.days[bar:])
 
 
+def first_whole_bar(time_ns: I64) -> int:
+    """Where the first trading day begins of which no bar is missing at the front."""
+    days = trading_days(time_ns)
+    if len(days) == 0 or _into_day(time_ns[:1]) < _HOUR_NS:
+        return 0
+    later = np.flatnonzero(days != days[0])
+    return int(later[0]) if len(later) else len(days)
+
+
 def trading_days(time_ns: I64) -> I64:
     """Number of the trading day of each bar: it begins at 17:00 in Chicago, the evening before."""
     if len(time_ns) == 0:
         return time_ns
+    days: I64 = _from_evening(time_ns) // _DAY_NS
+    return days
+
+
+def _into_day(time_ns: I64) -> int:
+    """Nanoseconds since the trading day of the first bar began."""
+    return int(_from_evening(time_ns)[0] % _DAY_NS)
+
+
+def _from_evening(time_ns: I64) -> I64:
     offset = chicago(int(time_ns[-1])).utcoffset()
     shift = round(offset.total_seconds()) * 1_000_000_000 if offset is not None else 0
-    days: I64 = (time_ns + shift + _EVENING_HOURS * _HOUR_NS) // _DAY_NS
-    return days
+    moved: I64 = time_ns + shift + _EVENING_HOURS * _HOUR_NS
+    return moved
 
 
 def vwap_of(bars: Bars) -> Vwap:

@@ -51,7 +51,7 @@ from ui.charting.overlays import (
 from ui.charting.sessions import REGULAR_HOURS, draw_openings, draw_sessions, outside_runs
 from ui.charting.standing import crosses_market, price_change, working_price
 from ui.charting.viewport import DEFAULT_PITCH, Viewport, auto_range, needs_rescale
-from ui.charting.vwap import Vwap, draw_vwap, vwap_of
+from ui.charting.vwap import Vwap, draw_vwap, first_whole_bar, vwap_of
 from ui.formatting import chicago, price_text, ticks_text
 from ui.painting import PanelContext, dash_pen
 
@@ -686,11 +686,16 @@ class ChartView(QWidget):
         return pixmap
 
     def _work_out_vwap(self, first: int, last: int) -> tuple[int, Vwap] | None:
-        """Average and bands of the closed bars in view; None where bars are folded or as long as a day."""
+        """Average and bands of the closed bars in view, of whole days only; None for folded bars and for day bars."""
         if self.interval.seconds > 3_600 or self.view.pitch < STROKE_BELOW_PITCH or last <= first:
             return None
         times = self.series.bars.time_ns
         begin = int(times.searchsorted(int(times[first]) - _DAY_NS))
+        if begin == 0:
+            begin = first_whole_bar(times[:last])
+            first = max(first, begin)
+            if last <= first:
+                return None
         found = vwap_of(self.series.bars.part(begin, last))
         return first, found.since(first - begin)
 
@@ -818,11 +823,19 @@ class ChartView(QWidget):
         chips = []
         if above:
             text = f"{len(above)} at {price_text(above[0], contract)}"
-            chips.append((chip_box(self._letters, text, right, 6), text, "up", above[0]))
+            chips.append((self._free_box(text, right, 6), text, "up", above[0]))
         if below:
             text = f"{len(below)} at {price_text(below[0], contract)}"
-            chips.append((chip_box(self._letters, text, right, view.height - 24), text, "down", below[0]))
+            chips.append((self._free_box(text, right, view.height - 24), text, "down", below[0]))
         if self.new_bars:
             text = f"New bars: {self.new_bars}"
             chips.append((chip_box(self._letters, text, right, view.height - (48 if below else 26)), text, "newest", 0))
         return chips
+
+    def _free_box(self, text: str, right: float, y: float) -> QRectF:
+        """A chip's place, left of the handles that stand at its height."""
+        box = chip_box(self._letters, text, right, y)
+        for item in sorted(self._placed, key=lambda placed: -placed.box.left()):
+            if item.box.intersects(box):
+                box = chip_box(self._letters, text, item.box.left() - 8, y)
+        return box

@@ -241,6 +241,7 @@ def _mark_of(order: Order, leg: int, waited_ms: int, faded: int) -> Mark:
     return Mark((order.key,), order.side, look, f"{letter}{left}", code, faded, order.is_foreign)
 
 
+_COVERED = 0.9
 _GRAVITY = ("unknown", "sending", "changing", "cancelling", "part_filled", "working")
 
 
@@ -368,7 +369,8 @@ def level_letters(frame: MarketFrame) -> dict[int, str]:
     letters: dict[int, str] = {}
     volume = frame.traded_bought_lots + frame.traded_sold_lots
     traded = int(volume.sum())
-    if traded > 0:
+    # Volume seen only since the start of the program says nothing about the session's averages.
+    if traded > 0 and traded >= _COVERED * frame.session_lots:
         mean = float((frame.traded_ticks * volume).sum()) / traded
         spread = float(np.sqrt(((frame.traded_ticks - mean) ** 2 * volume).sum() / traded))
         letters[round(mean - spread)] = "\u03c3"
