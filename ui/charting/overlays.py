@@ -176,7 +176,9 @@ def _cell_face(style: str) -> tuple[str, int]:
 def handle_tags(handles: Sequence[Handle], contract: Contract) -> list[Tag]:
     """Axis tags: working and position filled, ghosts dotted, drafts dashed."""
     styles = {"ghost": "dot", "draft": "dash", "sending": "dash"}
-    return [Tag(h.ticks, price_text(h.ticks, contract), styles.get(h.look, "filled"), h.side) for h in handles]
+    tags = (Tag(h.ticks, price_text(h.ticks, contract), styles.get(h.look, "filled"), h.side) for h in handles)
+    # Several orders at one price share a tag.
+    return list(dict.fromkeys(tags))
 
 
 def draw_handles(

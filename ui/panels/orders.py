@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("state", "State", 98, "left"),
-    Column("order", "Order", 140, "left"),
+    Column("order", "Order", 132, "left"),
     Column("done", "Done", 40),
     Column("price", "Price", 70),
     Column("away", "Away", 48),
-    Column("queue", "Ahead in queue", 98),
+    Column("queue", "Ahead in queue", 94),
     Column("held", "Held by", 60, "left"),
-    Column("account", "Account", 72, "left"),
+    Column("account", "Account", 62, "left"),
     Column("age", "Age", 48),
 )
 _WORDS = {
