@@ -114,7 +114,8 @@ pub trait MarketSource: Send {
     fn start_time(&self) -> i64;
     /// Continues from `to`; the next `advance` begins with `Clear` and the levels in force there.
     fn seek(&mut self, to: i64) -> Result<(), String>;
-    /// History older than the stream, of one contract; `from <= bar.at < to`, oldest first.
+    /// History older than the stream, of one contract; `from <= bar.at < to`, oldest first. A bar open at `to` holds only
+    /// what was printed before `to`.
     fn history(&self, contract: usize, unit: BarUnit, number: u32, from: i64, to: i64) -> Vec<Bar>;
     fn is_trading(&self, contract: usize, at: i64) -> bool;
     /// Indices of the contracts it streams.

@@ -244,7 +244,8 @@ impl MarketSource for DepthReplay {
         } else {
             &[]
         };
-        for print in known {
+        // A bar that is still open at `to` holds what was printed before `to`: the rest is the stream's.
+        for print in known.iter().filter(|print| print.at < to) {
             folder.add_print(print.at, print.ticks, print.lots);
         }
         folder.finish(from, to)
@@ -451,6 +452,34 @@ mod tests {
             })
         };
         assert!(best(Side::Bid) < best(Side::Ask));
+    }
+
+    #[test]
+    fn a_bar_that_is_open_at_the_end_asked_for_holds_nothing_printed_later() {
+        let print = |seconds: i64, lots| PrintRow {
+            at: OPEN + seconds * SECOND,
+            ticks: 19_200,
+            lots,
+            aggressor: None,
+        };
+        let replay = DepthReplay {
+            contract: [0],
+            rows: Vec::new(),
+            prints: vec![print(3, 87), print(30, 66)],
+            open: OPEN,
+            close: i64::MAX,
+            start: OPEN,
+            book: Book::default(),
+            next_row: 0,
+            next_print: 2,
+            resync: None,
+            close_pending: false,
+        };
+        let lots = |to: i64| {
+            let bars = replay.history(0, BarUnit::Minute, 1, 0, OPEN + to * SECOND);
+            bars.iter().map(|bar| bar.lots).sum::<i64>()
+        };
+        assert_eq!([lots(3), lots(30), lots(31)], [0, 87, 153]);
     }
 
     #[test]

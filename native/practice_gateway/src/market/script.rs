@@ -445,7 +445,7 @@ impl MarketSource for Script {
         let mut folder = Folder::new(unit, number);
         for step in self.steps[..self.next]
             .iter()
-            .filter(|step| step.contract == contract)
+            .filter(|step| step.contract == contract && step.at < to)
         {
             if let Action::Event(FeedEvent::Print {
                 at, ticks, lots, ..
@@ -621,6 +621,20 @@ mod tests {
         let trading =
             [0, 10, 19, 20].map(|ms| script.is_trading(script.contracts[0], START + ms * MS));
         assert_eq!(trading, [false, true, true, false]);
+    }
+
+    #[test]
+    fn a_bar_that_is_open_at_the_end_asked_for_holds_nothing_printed_later() {
+        let mut script = script(
+            r#"[{"ms": 10, "print": {"price": 100, "lots": 3}}, {"ms": 20, "print": {"price": 101, "lots": 4}}]"#,
+        );
+        events_until(&mut script, 30);
+        let contract = script.contracts[0];
+        let lots = |to| -> Vec<i64> {
+            let bars = script.history(contract, BarUnit::Minute, 1, 0, START + to * MS);
+            bars.iter().map(|bar| bar.lots).collect()
+        };
+        assert_eq!([lots(10), lots(20), lots(21)], [vec![], vec![3], vec![7]]);
     }
 
     #[test]

@@ -236,7 +236,7 @@ impl MarketSource for TapeReplay {
                 Tape::Ticks(rows) => (index + TICKS_AT_ONCE).min(rows.len()),
             };
             for print in self.supply.prints(index, end) {
-                if print.at <= self.reached {
+                if print.at < to && print.at <= self.reached {
                     folder.add_print(print.at, print.ticks, print.lots);
                 }
             }
@@ -349,6 +349,18 @@ mod tests {
             replay.history(0, BarUnit::Minute, 1, 0, OPEN + MINUTE),
             as_bars(&rows[..1])
         );
+    }
+
+    #[test]
+    fn a_bar_that_is_open_at_the_end_asked_for_holds_nothing_printed_later() {
+        let rows = [bar(0, [100, 104, 98, 101], 57)];
+        let mut replay = TapeReplay::of_bars(rows.to_vec(), 0, 1).unwrap();
+        let half = OPEN + 30 * SECOND;
+        let before = fold(&play(&mut replay, half - 1));
+        let after = fold(&play(&mut replay, OPEN + MINUTE));
+        let history = replay.history(0, BarUnit::Minute, 1, 0, half);
+        assert_eq!(history, before);
+        assert_eq!(history[0].lots + after[0].lots, 57);
     }
 
     #[test]

@@ -158,106 +158,147 @@ pub struct Illegal {
     pub fact: Fact,
 }
 
-/// The whole machine. No arm catches what was not thought of.
-#[expect(
-    clippy::match_same_arms,
-    reason = "rows are grouped by fact, as a reader checks them"
-)]
+/// The whole machine: one row for each kind of fact, one column for each life. No arm catches what was not thought of.
 pub const fn advance(life: Life, fact: Fact) -> Result<Verdict, Illegal> {
-    use Fact as F;
+    let verdict = match fact {
+        Fact::Left => from_intent(life, Life::Sent),
+        Fact::Denied => from_intent(life, Life::Denied),
+        Fact::Pending => Some(seen_alive(life, Life::Sent)),
+        Fact::Suspended => Some(seen_alive(life, Life::Suspended)),
+        Fact::Open | Fact::PendingCancel => Some(seen_alive(life, Life::Working)),
+        Fact::Filled => Some(seen_filled(life)),
+        Fact::Cancelled => Some(seen_over(life, Life::Cancelled)),
+        Fact::Expired => Some(seen_over(life, Life::Expired)),
+        Fact::Rejected => Some(seen_over(life, Life::Refused)),
+        Fact::Unrecognised => Some(seen_unrecognised(life)),
+        Fact::ReplyAccepted => Some(accepted(life)),
+        Fact::ReplyRefused => Some(declined(life, Life::Refused)),
+        Fact::ReplyNotSent => Some(declined(life, Life::NotAccepted)),
+        Fact::ReplyUnknown => Some(unanswered(life)),
+        Fact::ProvenAbsent => proven_absent(life),
+    };
+    match verdict {
+        Some(verdict) => Ok(verdict),
+        None => Err(Illegal { life, fact }),
+    }
+}
+
+/// What this program does itself, to an intent and to nothing else: no order is sent twice.
+const fn from_intent(life: Life, to: Life) -> Option<Verdict> {
     use Life as L;
-    use Verdict::{Contradicts, Doubt, Enter, Overturn, Stay};
-    Ok(match (fact, life) {
-        (F::Left, L::Intent) => Enter(L::Sent),
-        (F::Left, L::Sent | L::Suspended | L::Working) => return Err(Illegal { life, fact }),
-        (
-            F::Left,
-            L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted,
-        ) => {
-            return Err(Illegal { life, fact });
+    match life {
+        L::Intent => Some(Verdict::Enter(to)),
+        L::Sent
+        | L::Suspended
+        | L::Working
+        | L::Filled
+        | L::Cancelled
+        | L::Expired
+        | L::Refused
+        | L::Denied
+        | L::NotAccepted => None,
+    }
+}
+
+const fn seen_alive(life: Life, to: Life) -> Verdict {
+    use Life as L;
+    match life {
+        L::Intent | L::Sent | L::Suspended | L::Working if life.rank() < to.rank() => {
+            Verdict::Enter(to)
         }
-        (F::Denied, L::Intent) => Enter(L::Denied),
-        (F::Denied, L::Sent | L::Suspended | L::Working) => return Err(Illegal { life, fact }),
-        (
-            F::Denied,
-            L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted,
-        ) => {
-            return Err(Illegal { life, fact });
+        L::Intent | L::Sent | L::Suspended | L::Working | L::Filled | L::Cancelled | L::Expired => {
+            Verdict::Stay
         }
+        L::Refused => Verdict::Contradicts(to),
+        L::Denied | L::NotAccepted => Verdict::Overturn(to),
+    }
+}
 
-        (F::Pending, L::Intent) => Enter(L::Sent),
-        (
-            F::Pending,
-            L::Sent | L::Suspended | L::Working | L::Filled | L::Cancelled | L::Expired,
-        ) => Stay,
-        (F::Pending, L::Refused) => Contradicts(L::Sent),
-        (F::Pending, L::Denied | L::NotAccepted) => Overturn(L::Sent),
-
-        (F::Suspended, L::Intent | L::Sent) => Enter(L::Suspended),
-        (F::Suspended, L::Suspended | L::Working | L::Filled | L::Cancelled | L::Expired) => Stay,
-        (F::Suspended, L::Refused) => Contradicts(L::Suspended),
-        (F::Suspended, L::Denied | L::NotAccepted) => Overturn(L::Suspended),
-
-        (F::Open | F::PendingCancel, L::Intent | L::Sent | L::Suspended) => Enter(L::Working),
-        (F::Open | F::PendingCancel, L::Working | L::Filled | L::Cancelled | L::Expired) => Stay,
-        (F::Open | F::PendingCancel, L::Refused) => Contradicts(L::Working),
-        (F::Open | F::PendingCancel, L::Denied | L::NotAccepted) => Overturn(L::Working),
-
-        (F::Filled, L::Intent | L::Sent | L::Suspended | L::Working) => Enter(L::Filled),
-        (F::Filled, L::Filled) => Stay,
-        (F::Filled, L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted) => {
-            Overturn(L::Filled)
+const fn seen_filled(life: Life) -> Verdict {
+    use Life as L;
+    match life {
+        L::Intent | L::Sent | L::Suspended | L::Working => Verdict::Enter(L::Filled),
+        L::Filled => Verdict::Stay,
+        L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted => {
+            Verdict::Overturn(L::Filled)
         }
+    }
+}
 
-        (F::Cancelled, L::Intent | L::Sent | L::Suspended | L::Working) => Enter(L::Cancelled),
-        (F::Cancelled, L::Filled | L::Cancelled | L::Expired | L::Refused) => Stay,
-        (F::Cancelled, L::Denied | L::NotAccepted) => Overturn(L::Cancelled),
+const fn seen_over(life: Life, to: Life) -> Verdict {
+    use Life as L;
+    match life {
+        L::Intent | L::Sent | L::Suspended | L::Working => Verdict::Enter(to),
+        L::Filled | L::Cancelled | L::Expired | L::Refused => Verdict::Stay,
+        L::Denied | L::NotAccepted => Verdict::Overturn(to),
+    }
+}
 
-        (F::Expired, L::Intent | L::Sent | L::Suspended | L::Working) => Enter(L::Expired),
-        (F::Expired, L::Filled | L::Cancelled | L::Expired | L::Refused) => Stay,
-        (F::Expired, L::Denied | L::NotAccepted) => Overturn(L::Expired),
+const fn seen_unrecognised(life: Life) -> Verdict {
+    use Life as L;
+    match life {
+        L::Filled | L::Cancelled | L::Expired => Verdict::Stay,
+        L::Intent
+        | L::Sent
+        | L::Suspended
+        | L::Working
+        | L::Refused
+        | L::Denied
+        | L::NotAccepted => Verdict::Doubt,
+    }
+}
 
-        (F::Rejected, L::Intent | L::Sent | L::Suspended | L::Working) => Enter(L::Refused),
-        (F::Rejected, L::Filled | L::Cancelled | L::Expired | L::Refused) => Stay,
-        (F::Rejected, L::Denied | L::NotAccepted) => Overturn(L::Refused),
+const fn accepted(life: Life) -> Verdict {
+    use Life as L;
+    match life {
+        L::Intent => Verdict::Enter(L::Sent),
+        L::Sent
+        | L::Suspended
+        | L::Working
+        | L::Filled
+        | L::Cancelled
+        | L::Expired
+        | L::Refused => Verdict::Stay,
+        L::Denied | L::NotAccepted => Verdict::Overturn(L::Sent),
+    }
+}
 
-        (F::Unrecognised, L::Intent | L::Sent | L::Suspended | L::Working) => Doubt,
-        (F::Unrecognised, L::Filled | L::Cancelled | L::Expired) => Stay,
-        (F::Unrecognised, L::Refused | L::Denied | L::NotAccepted) => Doubt,
+/// An answer that says no, or that nothing left, against an order that the broker has shown: one of the two is wrong.
+const fn declined(life: Life, to: Life) -> Verdict {
+    use Life as L;
+    match life {
+        L::Intent | L::Sent => Verdict::Enter(to),
+        L::Suspended | L::Working => Verdict::Doubt,
+        L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted => {
+            Verdict::Stay
+        }
+    }
+}
 
-        (F::ReplyAccepted, L::Intent) => Enter(L::Sent),
-        (F::ReplyAccepted, L::Sent | L::Suspended | L::Working) => Stay,
-        (F::ReplyAccepted, L::Filled | L::Cancelled | L::Expired | L::Refused) => Stay,
-        (F::ReplyAccepted, L::Denied | L::NotAccepted) => Overturn(L::Sent),
+const fn unanswered(life: Life) -> Verdict {
+    use Life as L;
+    match life {
+        L::Intent | L::Sent => Verdict::Doubt,
+        L::Suspended
+        | L::Working
+        | L::Filled
+        | L::Cancelled
+        | L::Expired
+        | L::Refused
+        | L::Denied
+        | L::NotAccepted => Verdict::Stay,
+    }
+}
 
-        (F::ReplyRefused, L::Intent | L::Sent) => Enter(L::Refused),
-        (F::ReplyRefused, L::Suspended | L::Working) => Doubt,
-        (
-            F::ReplyRefused,
-            L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted,
-        ) => Stay,
-
-        (F::ReplyNotSent, L::Intent | L::Sent) => Enter(L::NotAccepted),
-        (F::ReplyNotSent, L::Suspended | L::Working) => Doubt,
-        (
-            F::ReplyNotSent,
-            L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted,
-        ) => Stay,
-
-        (F::ReplyUnknown, L::Intent | L::Sent) => Doubt,
-        (F::ReplyUnknown, L::Suspended | L::Working) => Stay,
-        (
-            F::ReplyUnknown,
-            L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted,
-        ) => Stay,
-
-        (F::ProvenAbsent, L::Intent | L::Sent) => Enter(L::NotAccepted),
-        (F::ProvenAbsent, L::Suspended | L::Working) => return Err(Illegal { life, fact }),
-        (
-            F::ProvenAbsent,
-            L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted,
-        ) => Stay,
-    })
+const fn proven_absent(life: Life) -> Option<Verdict> {
+    use Life as L;
+    match life {
+        L::Intent | L::Sent => Some(Verdict::Enter(L::NotAccepted)),
+        L::Suspended | L::Working => None,
+        L::Filled | L::Cancelled | L::Expired | L::Refused | L::Denied | L::NotAccepted => {
+            Some(Verdict::Stay)
+        }
+    }
 }
 
 /// What was asked of the broker about a living order and is not answered yet.
