@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from app import logs
-from app.config import Directories, Options
+from app.config import Directories, Options, RiskOptions
 from app.services.composition import Services
 from app.services.gateway import Hello
 from app.services.session import Endpoint
@@ -32,7 +32,9 @@ async def open_services(base: Path, hello: Hello) -> Services:
     # Standard output is the answer; what the services log goes to the folder.
     Directories.under(base).create()
     logs.start(Directories.under(base).log)
-    services = await Services.open(Directories.under(base), Options(), is_headless=True)
+    # Every killed run leaves its order working: the gate must have room for all of them.
+    options = Options(risk=RiskOptions(max_position_lots=1000))
+    services = await Services.open(Directories.under(base), options, is_headless=True)
     await services.connect(Endpoint.of_practice(hello))
     await services.session.choose(str(hello.accounts[0]["name"]))
     return services

@@ -10,7 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QMenu, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from ui import formatting
-from ui.controls import ElidedLabel, EmptyNotice
+from ui.controls import ElidedLabel, EmptyNotice, enable
 from ui.painting import AccountView, Marker
 from ui.tables import Cell, Column, Row, RowTable
 from ui.theme import Theme
@@ -151,7 +151,7 @@ class OrdersPanel(QWidget):
     def _refresh_actions(self) -> None:
         open_orders = [order for order in self._orders.values() if order.look != "done"]
         for name, button in self._group_buttons.items():
-            button.setEnabled(any(in_group(order, name) for order in open_orders))
+            enable(button, any(in_group(order, name) for order in open_orders))
 
     def _show_newest_reject(self) -> None:
         bad = [order for order in self._orders.values() if order.life in _BAD_LIVES]

@@ -10,7 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from ui import formatting
-from ui.controls import EmptyNotice, HoldButton, caption
+from ui.controls import EmptyNotice, HoldButton, caption, enable
 from ui.painting import AccountView
 from ui.tables import Cell, Column, Row, RowTable
 from ui.theme import Theme
@@ -120,9 +120,9 @@ class PositionsPanel(QWidget):
         lots = abs(position.net_lots) if position else 0
         contract = self._contracts.get(position.contract) if position else None
         self.chosen_label.setText(contract.name if contract else "")
-        self.close_button.setEnabled(lots > 0)
-        self.half_button.setEnabled(lots > 1)
-        self.flatten_button.setEnabled(position is not None)
+        enable(self.close_button, lots > 0)
+        enable(self.half_button, lots > 1)
+        enable(self.flatten_button, position is not None)
 
     def _on_row_chosen(self, _key: str) -> None:
         self._refresh_actions()
@@ -269,12 +269,15 @@ def _same(order: Order, position: Position) -> bool:
 
 
 def _shield(position: Position, orders: Sequence[Order]) -> tuple[str, str]:
-    """Full when stops at the broker cover the size, half when partly or held here, struck through when nothing does."""
+    """Full when stops at the broker cover the size, half when partly, held here or too many, struck through when none.
+
+    Stops beyond the size would turn the position round when they fill.
+    """
     need = abs(position.net_lots)
     if not need:
         return "", ""
     is_here = any(order.role == "stop" and order.holder == "computer" and _same(order, position) for order in orders)
-    if position.stop_lots >= need and not is_here:
+    if position.stop_lots == need and not is_here:
         return "shield_full", "status.ok"
     if position.stop_lots > 0:
         return "shield_half", "status.caution"

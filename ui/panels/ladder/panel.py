@@ -8,7 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from ui.controls import HoldButton, PaintedButton, PanelFrame
+from ui.controls import HoldButton, PaintedButton, PanelFrame, enable
 from ui.formatting import GAIN, LOSS, average_text, side_word, signed_money
 from ui.painting import CENTRE, PanelContext, draw_text, icon_pixmap
 from ui.panels.ladder.grid import LadderGrid
@@ -177,9 +177,9 @@ class ActionRow(QWidget):
             if button.text() != text:
                 button.setText(text)
                 button.setAccessibleName(f"Cancel {text.lower()}" if count is not buys + sells else text)
-            button.setEnabled(count > 0)
-        self.close_button.setEnabled(net_lots != 0)
-        self.flatten_button.setEnabled(net_lots != 0 or buys + sells > 0)
+            enable(button, count > 0)
+        enable(self.close_button, net_lots != 0)
+        enable(self.flatten_button, net_lots != 0 or buys + sells > 0)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)

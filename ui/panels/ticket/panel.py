@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QToolButton
 
 from ui import formatting
 from ui.bridge import OrderDraft
-from ui.controls import ElidedLabel, HoldButton, PanelFrame, Segmented, SendButton, caption
+from ui.controls import ElidedLabel, HoldButton, PanelFrame, Segmented, SendButton, caption, enable
 from ui.painting import PanelContext, icon
 from ui.panels.ticket import plan
 from ui.panels.ticket.parts import ExitsSketch, PositionStrip, PreviewBlock, Stepper
@@ -345,12 +345,12 @@ class TicketPanel(PanelFrame):
     def _refresh_management(self) -> None:
         lots = abs(self._net())
         has_context = self.context.account is not None and self.context.contract is not None
-        self.close_button.setEnabled(lots > 0)
-        self.halve_button.setEnabled(lots > 1)
-        self.breakeven_button.setEnabled(bool(self._breakeven()))
-        self.flatten_button.setEnabled(has_context)
+        enable(self.close_button, lots > 0)
+        enable(self.halve_button, lots > 1)
+        enable(self.breakeven_button, bool(self._breakeven()))
+        enable(self.flatten_button, has_context)
         for name, button in self._cancel_buttons.items():
-            button.setEnabled(any(_in_group(order, name) for order in self._orders))
+            enable(button, any(_in_group(order, name) for order in self._orders))
 
     def _breakeven(self) -> list[tuple[str, int]]:
         if self._position is None:

@@ -50,7 +50,9 @@ impl Gateway {
     }
 
     pub(crate) fn issue_token(&self) -> String {
-        self.tokens.issue(&self.user, &random_hex(8), self.now())
+        let instance = self.instance.lock().clone();
+        self.tokens
+            .issue(&instance, &self.user, &random_hex(8), self.now())
     }
 
     pub(crate) fn next_connection(&self) -> u64 {

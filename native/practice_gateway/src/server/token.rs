@@ -28,10 +28,11 @@ impl Tokens {
         Self { secret }
     }
 
-    pub fn issue(&self, user: &str, session: &str, now: i64) -> String {
+    /// `instance` tells this exchange from another one at the same address: clients key what they keep by it.
+    pub fn issue(&self, instance: &str, user: &str, session: &str, now: i64) -> String {
         let issued = now.div_euclid(SECOND);
         let claims = serde_json::json!({
-            "sub": user, "name": user, "sid": session, "iat": issued, "nbf": issued, "exp": issued + LIFE_S,
+            "iss": instance, "sub": user, "name": user, "sid": session, "iat": issued, "nbf": issued, "exp": issued + LIFE_S,
         });
         let signed = format!(
             "{}.{}",
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn a_token_lives_24_hours_and_belongs_to_its_secret() {
         let tokens = Tokens::new([7; 32]);
-        let token = tokens.issue("demo", "s", 1_000 * SECOND);
+        let token = tokens.issue("here", "demo", "s", 1_000 * SECOND);
         assert_eq!(token.split('.').count(), 3);
         assert_eq!(tokens.check(&token, 87_399 * SECOND), Ok(87_400 * SECOND));
         assert_eq!(tokens.check(&token, 87_400 * SECOND), Err(Denied::Expired));
