@@ -32,6 +32,8 @@ const PRINTS_KEPT: usize = 1_000;
 const CLOSINGS_KEPT: usize = 512;
 /// How long a late contract waits before its subscription is repeated (decision 22).
 const RESUBSCRIBE_AFTER_NS: u64 = 15 * SECOND;
+/// A hub that was called late for this long may have lost its subscriptions, and prints with them.
+const MISSED_AFTER_NS: u64 = 10 * SECOND;
 /// How long a crossed book is believed to be an auction.
 const CROSSED_AFTER_NS: u64 = SECOND;
 /// Bars of history the broker gives at once.
@@ -109,7 +111,9 @@ pub(super) struct Market {
     wanted_bars: Vec<(RequestId, String, BarUnit, i64, i64)>,
     wanted_subscriptions: Vec<(RequestId, String)>,
     are_definitions_changed: bool,
-    is_hub_live: bool,
+    is_hub_connected: bool,
+    /// Since when a connected hub has said nothing although it used to.
+    hub_silent_since: Option<Mono>,
     next_check: Option<Mono>,
 }
 
@@ -466,28 +470,32 @@ impl Market {
         }
     }
 
+    /// Takes the state of the market hub. Silence alone loses nothing: the book stays what it was, and a subscription
+    /// that is repeated begins with a reset of its own.
     pub fn link_changed(&mut self, name: LinkName, state: LinkState, trading: &mut Trading) {
         if name != LinkName::Market {
             return;
         }
-        let was_live = std::mem::replace(&mut self.is_hub_live, state == LinkState::Live);
-        if was_live == self.is_hub_live {
-            return;
-        }
-        let now = trading.now_ns();
+        let now = trading.now();
+        let is_connected = matches!(state, LinkState::Live | LinkState::Late);
+        let was_connected = std::mem::replace(&mut self.is_hub_connected, is_connected);
+        let silent_since = match state {
+            LinkState::Late => self.hub_silent_since.or(Some(now)),
+            LinkState::Off | LinkState::Connecting | LinkState::Live | LinkState::Dead => None,
+        };
+        let was_silent = std::mem::replace(&mut self.hub_silent_since, silent_since)
+            .is_some_and(|since| now.since(since) >= MISSED_AFTER_NS);
+        let is_gap_over =
+            is_connected && (!was_connected || (was_silent && silent_since.is_none()));
+        let market_now = trading.now_ns();
         for (index, instrument) in &mut self.instruments {
             instrument.is_dirty = true;
-            instrument.book.mark_stale();
-            if self.is_hub_live {
-                // Prints were missed while the connection was down, so history is joined again.
-                instrument.book.clear();
-                instrument.freshness.clear();
-                for series in instrument.series.values_mut() {
-                    series.bars.resume_from(now);
-                    series.wants_history = true;
-                }
-            } else {
-                instrument.is_late = true;
+            instrument.is_late |= state != LinkState::Live;
+            if was_connected && !is_connected {
+                instrument.book.lose_connection();
+            }
+            if is_gap_over {
+                instrument.rejoin(market_now);
             }
             trading.markets.insert(*index, instrument.facts());
         }
@@ -523,8 +531,9 @@ impl Market {
             return;
         }
         let market_now = clock.now(now);
+        let is_hub_live = self.is_hub_connected && self.hub_silent_since.is_none();
         for (index, instrument) in &mut self.instruments {
-            if instrument.check(now, market_now, self.is_hub_live) {
+            if instrument.check(now, market_now, is_hub_live) {
                 let contract_id = instrument.id.clone();
                 trading.push_effect(Effect::Resubscribe { contract_id });
             }
@@ -654,6 +663,15 @@ impl Instrument {
             series.bars.clear(now);
             series.wants_history = true;
             series.rewrite();
+        }
+    }
+
+    /// Prints were missed, so history is joined again.
+    fn rejoin(&mut self, now: Nanos) {
+        self.freshness.clear();
+        for series in self.series.values_mut() {
+            series.bars.resume_from(now);
+            series.wants_history = true;
         }
     }
 
@@ -928,3 +946,6 @@ fn history_body(id: &str, (unit, number): SeriesKey, count: i64, now: Nanos) -> 
         unit.to_wire(),
     )
 }
+
+#[cfg(test)]
+mod tests;

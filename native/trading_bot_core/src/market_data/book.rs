@@ -100,6 +100,8 @@ pub struct DepthBook {
     state: BookState,
     crossed_since: Option<Mono>,
     time: Nanos,
+    /// The next message belongs to a new connection.
+    begins_anew: bool,
 }
 
 impl Default for DepthBook {
@@ -116,11 +118,15 @@ impl DepthBook {
             state: BookState::Building,
             crossed_since: None,
             time: Nanos(0),
+            begins_anew: false,
         }
     }
 
     /// Applies one message as a whole; the state is judged only behind its last record. `at` is when it arrived.
     pub fn apply(&mut self, records: &[DepthRecord], at: Mono) {
+        if std::mem::take(&mut self.begins_anew) {
+            self.clear();
+        }
         let mut has_levels = false;
         for record in records {
             has_levels |= self.apply_record(record);
@@ -194,11 +200,19 @@ impl DepthBook {
         self.crossed_since = None;
     }
 
+    /// The connection is lost: levels stay readable until the first message of the next one, whose snapshot may come
+    /// before or after the word that it is live.
+    pub fn lose_connection(&mut self) {
+        self.mark_stale();
+        self.begins_anew = true;
+    }
+
     /// Empties the book before a new snapshot: a new subscription, or a new epoch of the broker's clock.
     pub fn clear(&mut self) {
         self.clear_levels();
         self.state = BookState::Building;
         self.crossed_since = None;
+        self.begins_anew = false;
     }
 
     fn clear_levels(&mut self) {

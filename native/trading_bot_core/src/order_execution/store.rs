@@ -623,10 +623,10 @@ impl Order {
         if self.traded.0 == 0 && row.filled.unwrap_or(0) > 0 {
             self.average_1e4 = row.average_1e4.or(self.average_1e4);
         }
-        if row.updated != 0 && Nanos(row.updated) < self.seen {
+        if row.updated != 0 && is_older(row.updated, self.seen.0) {
             return;
         }
-        self.seen = Nanos(row.updated);
+        self.seen = self.seen.max(Nanos(row.updated));
         self.size = row.size.map_or(self.size, Lots);
         self.limit = row.limit.map(Ticks).or(self.limit);
         self.stop = row.stop.map(Ticks).or(self.stop);
@@ -647,6 +647,16 @@ impl Order {
             && is_met(self.wanted.stop, self.stop.map(|ticks| ticks.0))
             && is_met(self.wanted.trail, self.trail.map(|ticks| ticks.0))
     }
+}
+
+/// Whether a stamp is older than another. Answers state whole microseconds and the hub seven digits, so one update has
+/// two stamps; where either was cut, the cut decides.
+const fn is_older(stamp: i64, than: i64) -> bool {
+    const CUT_NS: i64 = 1_000;
+    if stamp % CUT_NS == 0 || than % CUT_NS == 0 {
+        return stamp.div_euclid(CUT_NS) < than.div_euclid(CUT_NS);
+    }
+    stamp < than
 }
 
 /// An order that may only reduce is an exit of the kind that its price makes it.
@@ -687,5 +697,63 @@ fn changed_order(index: usize) -> Applied {
         is_changed: true,
         orders: vec![index],
         ..Applied::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(store: &mut Store, updated: i64, limit: i64) -> Option<Ticks> {
+        let row = SeenRow {
+            id: 9,
+            account: 1,
+            contract: "CON.F.US.MNQ.Z26".into(),
+            tag: None,
+            status: 1,
+            kind: Some(1),
+            side: Some(0),
+            size: Some(1),
+            filled: None,
+            limit: Some(limit),
+            stop: None,
+            average_1e4: None,
+            trail: None,
+            parent: None,
+            linked: None,
+            created: 1,
+            updated,
+            is_own_close: false,
+        };
+        store.apply(&Record::Seen { row, read: true });
+        let index = store.order_by_id(OrderId(9)).expect("the order is known");
+        store.orders[index].limit
+    }
+
+    fn store() -> Store {
+        let mut store = Store::new("pabcdef-1-");
+        store.apply(&Record::Contract(ContractRow {
+            id: "CON.F.US.MNQ.Z26".into(),
+            name: "MNQZ6".into(),
+            description: String::new(),
+            symbol_id: "F.US.MNQ".into(),
+            root: "MNQ".into(),
+            tick_units: 25_000_000,
+            decimals: 2,
+            tick_value: 5_000,
+            is_active: true,
+        }));
+        store
+    }
+
+    #[test]
+    fn an_answer_with_six_digits_is_not_older_than_the_event_with_seven() {
+        let mut store = store();
+        assert_eq!(seen(&mut store, 1_234_567_800, 100), Some(Ticks(100)));
+        assert_eq!(seen(&mut store, 1_234_567_000, 101), Some(Ticks(101)));
+        // The newest stamp is kept, so that an older event with seven digits still counts as older.
+        assert_eq!(seen(&mut store, 1_234_567_700, 102), Some(Ticks(101)));
+        assert_eq!(seen(&mut store, 1_234_566_000, 103), Some(Ticks(101)));
+        assert_eq!(seen(&mut store, 1_234_568_000, 104), Some(Ticks(104)));
     }
 }
