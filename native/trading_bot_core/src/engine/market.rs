@@ -25,6 +25,10 @@ use crate::order_execution::trading::Trading;
 use crate::types::{BrokerContract, Contract, ContractIndex, Lots, Mono, Nanos, RequestId, Ticks};
 use crate::websocket::parse::{DepthRecord, MarketEvent, TradePrint};
 
+mod history;
+
+use history::{History, Page, Reading};
+
 const SECOND: u64 = 1_000_000_000;
 /// Prints kept for readers.
 const PRINTS_KEPT: usize = 1_000;
@@ -72,11 +76,7 @@ struct Instrument {
 #[derive(Debug)]
 struct Series {
     bars: BarSeries,
-    history_count: i64,
-    /// A request for history is under way, with the market time when it was asked.
-    asked: Option<Nanos>,
-    wants_history: bool,
-    retry_at: Option<Mono>,
+    history: History,
     rows: Arc<Vec<BarRow>>,
     revision: i64,
     rewritten_at: i64,
@@ -98,6 +98,7 @@ enum Asked {
     Bars {
         contract: ContractIndex,
         key: SeriesKey,
+        page: Page,
     },
 }
 
@@ -163,12 +164,7 @@ impl Market {
     }
 
     /// Takes the answers of this half; gives back those that are not.
-    pub fn reply(
-        &mut self,
-        reply: Reply,
-        trading: &mut Trading,
-        clock: &MarketClock,
-    ) -> Option<Reply> {
+    pub fn reply(&mut self, reply: Reply, trading: &mut Trading) -> Option<Reply> {
         let Some(asked) = self.asked.remove(&reply.id) else {
             return Some(reply);
         };
@@ -192,7 +188,11 @@ impl Market {
                 }
                 self.found(&contract_id, then, rows, &failure, trading);
             }
-            Asked::Bars { contract, key } => {
+            Asked::Bars {
+                contract,
+                key,
+                page,
+            } => {
                 let bars = if let Rows::Bars(bars) = reply.rows {
                     Some(bars).filter(|_| is_good)
                 } else {
@@ -205,8 +205,7 @@ impl Market {
                         .filter_map(|row| Bar::from_broker(row, &definition));
                     on_grid.collect::<Vec<_>>()
                 });
-                let now = clock.now(trading.now());
-                self.joined(contract, key, bars, now, &failure, trading);
+                self.joined((contract, key), page, bars, &failure, trading);
             }
         }
         None
@@ -408,10 +407,7 @@ impl Market {
             .entry((unit, number))
             .or_insert_with(|| Series {
                 bars: BarSeries::new(span, calendar, now),
-                history_count: 0,
-                asked: None,
-                wants_history: true,
-                retry_at: None,
+                history: History::new(),
                 rows: Arc::default(),
                 revision: 0,
                 rewritten_at: 0,
@@ -419,12 +415,8 @@ impl Market {
                 is_dirty: true,
                 waiting: Vec::new(),
             });
-        let count = count.clamp(1, HISTORY_MAX);
-        if series.history_count < count {
-            series.history_count = count;
-            series.wants_history = true;
-        }
-        if series.wants_history || series.asked.is_some() {
+        let is_more = series.history.raise(count.clamp(1, HISTORY_MAX));
+        if is_more || series.history.is_open() {
             series.waiting.push(request);
         } else {
             trading.finish_request(
@@ -439,10 +431,9 @@ impl Market {
     /// History arrived (or not) for a series.
     fn joined(
         &mut self,
-        contract: ContractIndex,
-        key: SeriesKey,
+        (contract, key): (ContractIndex, SeriesKey),
+        page: Page,
         bars: Option<Vec<Bar>>,
-        now: Option<Nanos>,
         failure: &str,
         trading: &mut Trading,
     ) {
@@ -451,20 +442,21 @@ impl Market {
             .get_mut(&contract)
             .and_then(|found| found.series.get_mut(&key));
         let Some(series) = series else { return };
-        let asked = series.asked.take();
+        if !series.history.take_asked(page) {
+            return;
+        }
         let Some(bars) = bars else {
-            series.wants_history = true;
-            series.retry_at = Some(Mono(trading.now().0 + 5 * SECOND));
+            series.history.failed(page, trading.now());
             for request in std::mem::take(&mut series.waiting) {
                 let text = format!("No history: {failure} It is asked for again.");
                 trading.finish_request(request, DoneOutcome::Failed, &text, String::new());
             }
             return;
         };
-        let as_of = asked.or(now).unwrap_or(Nanos(0));
-        series.bars.join(&bars, as_of);
-        series.rewrite();
-        let text = format!("{} bars of history.", bars.len());
+        if series.take_page(page, &bars) == Reading::GoesOn {
+            return;
+        }
+        let text = format!("{} bars of history.", series.rows.len());
         for request in std::mem::take(&mut series.waiting) {
             trading.finish_request(request, DoneOutcome::Done, &text, String::new());
         }
@@ -547,30 +539,31 @@ impl Market {
         let Some(market_now) = clock.now(now) else {
             return;
         };
+        let has_room = trading.has_room_to_spare();
         let mut wanted = Vec::new();
-        for (index, instrument) in &mut self.instruments {
-            for (key, series) in &mut instrument.series {
-                if series.asked.is_none() && series.is_history_due(now, market_now) {
-                    wanted.push((*index, *key, instrument.id.clone(), series.history_count));
+        for (index, instrument) in &self.instruments {
+            for (key, series) in &instrument.series {
+                let conditions = (series.is_seam_over(market_now), has_room);
+                if let Some(page) = series.history.next_page(now, market_now, conditions) {
+                    let body = history::body(&instrument.id, *key, series.history.count, page);
+                    wanted.push((*index, *key, page, body));
                 }
             }
         }
-        for (contract, key, id, count) in wanted {
-            let body = history_body(&id, key, count, market_now);
-            let is_sent = self.ask(
-                Endpoint::RetrieveBars,
-                body,
-                Asked::Bars { contract, key },
-                trading,
-            );
+        for (contract, key, page, body) in wanted {
+            let asked = Asked::Bars {
+                contract,
+                key,
+                page,
+            };
+            let is_sent = self.ask(Endpoint::RetrieveBars, body, asked, trading);
             let series = self
                 .instruments
                 .get_mut(&contract)
                 .and_then(|found| found.series.get_mut(&key));
             if let Some(series) = series {
-                series.wants_history = !is_sent;
-                series.asked = is_sent.then_some(market_now);
-                series.retry_at = (!is_sent).then_some(Mono(now.0 + 2 * SECOND));
+                let newest_held = series.bars.closed().last().map(|bar| bar.time);
+                series.history.left(page, is_sent, now, newest_held);
             }
         }
     }
@@ -661,7 +654,7 @@ impl Instrument {
         self.is_dirty = true;
         for series in self.series.values_mut() {
             series.bars.clear(now);
-            series.wants_history = true;
+            series.history.begin_again();
             series.rewrite();
         }
     }
@@ -671,7 +664,7 @@ impl Instrument {
         self.freshness.clear();
         for series in self.series.values_mut() {
             series.bars.resume_from(now);
-            series.wants_history = true;
+            series.history.resume();
         }
     }
 
@@ -841,15 +834,24 @@ impl Series {
         self.is_dirty = true;
     }
 
-    fn is_history_due(&self, now: Mono, market_now: Nanos) -> bool {
-        if self.retry_at.is_some_and(|at| at > now) {
-            return false;
+    /// The bar across the seam is over, so that the broker's version of it is whole.
+    fn is_seam_over(&self, market_now: Nanos) -> bool {
+        let end = self.bars.seam_end();
+        end.is_some_and(|end| market_now.0 > end.0 + 2 * SECOND as i64)
+    }
+
+    /// Joins one page of history; says whether an older one is wanted.
+    fn take_page(&mut self, page: Page, bars: &[Bar]) -> Reading {
+        if page.before.is_none() {
+            self.bars.join(bars, page.as_of);
+        } else {
+            self.bars.join_older(bars, page.as_of);
         }
-        let is_seam_over = self
-            .bars
-            .seam_end()
-            .is_some_and(|end| market_now.0 > end.0 + 2 * SECOND as i64);
-        self.wants_history || is_seam_over
+        self.rewrite();
+        let oldest = bars.iter().map(|bar| bar.time).min();
+        let held = self.rows.len() + usize::from(self.bars.forming().is_some());
+        self.history
+            .came(page, oldest, bars.len() as i64, held as i64)
     }
 
     fn publish(&mut self, contract: ContractIndex, key: SeriesKey, board: &Board) {
@@ -918,33 +920,6 @@ fn failure_text(outcome: &Outcome) -> String {
             text.clone()
         }
     }
-}
-
-/// Bars are asked for over twice their plain span and a long weekend: nights and holidays have none.
-fn history_body(id: &str, (unit, number): SeriesKey, count: i64, now: Nanos) -> String {
-    let unit_s: i64 = match unit {
-        BarUnit::Second => 1,
-        BarUnit::Minute => 60,
-        BarUnit::Hour => 3_600,
-        BarUnit::Day => 86_400,
-    };
-    let span_s = unit_s
-        .saturating_mul(number)
-        .saturating_mul(count)
-        .saturating_mul(2)
-        .saturating_add(4 * 86_400);
-    let start = Nanos(
-        now.0
-            .saturating_sub(span_s.saturating_mul(SECOND as i64))
-            .max(0),
-    );
-    format!(
-        r#"{{"contractId":{},"live":false,"startTime":"{}","endTime":"{}","unit":{},"unitNumber":{number},"limit":{count},"includePartialBar":true}}"#,
-        json_text(id),
-        start.to_iso(),
-        now.to_iso(),
-        unit.to_wire(),
-    )
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ impl Engine {
             Input::User(event) => self.take_user(event, stamp),
             Input::Command(command) => self.take_command(command),
             Input::Reply(reply) => {
-                if let Some(reply) = self.market.reply(reply, &mut self.trading, &self.clock) {
+                if let Some(reply) = self.market.reply(reply, &mut self.trading) {
                     self.trading.reply(reply);
                 }
             }

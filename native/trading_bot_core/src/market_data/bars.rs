@@ -229,6 +229,18 @@ impl BarSeries {
         self.closed = joined;
     }
 
+    /// Joins a page of older history behind a first one that [`Self::join`] took. The forming bar stays ours.
+    pub fn join_older(&mut self, history: &[Bar], as_of: Nanos) {
+        let mut history = self.tidy(history, as_of);
+        if let Some(forming) = self.forming {
+            history.retain(|bar| bar.time < forming.time);
+        }
+        let own = std::mem::take(&mut self.closed);
+        self.closed = merge(&own, &history, |own, theirs| {
+            self.choose(own, theirs, as_of)
+        });
+    }
+
     /// History in order, on this series' starts, without doubles and without bars from the future.
     fn tidy(&self, history: &[Bar], as_of: Nanos) -> Vec<Bar> {
         let mut bars: Vec<Bar> = history

@@ -338,6 +338,12 @@ impl Trading {
         Some(id)
     }
 
+    /// Whether so few requests were made that older history may be read beside everything else.
+    pub(crate) fn has_room_to_spare(&mut self) -> bool {
+        let used = self.budget.used(self.now.0 as i64);
+        used * 4 < self.budget.limit()
+    }
+
     /// Takes a contract's definition; true when it is new or changed.
     pub(crate) fn take_definition(&mut self, record: &Record) -> bool {
         self.record(record).1.is_changed

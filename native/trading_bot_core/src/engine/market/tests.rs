@@ -1,7 +1,7 @@
 use super::*;
-use crate::engine::contract::Environment;
+use crate::engine::contract::{Attempt, Envelope, Environment};
 use crate::order_execution::trading::Settings;
-use crate::types::Decimal;
+use crate::types::{BrokerBar, Decimal};
 use crate::websocket::parse::DepthRecord;
 
 const CONTRACT: &str = "CON.F.US.MNQ.Z26";
@@ -67,6 +67,66 @@ impl Desk {
         self.take(MarketEvent::Depth(INDEX, &records));
     }
 
+    /// A broker with a bar for every minute since `first`, oldest at that minute, that gives `most` at once. Returns the
+    /// counts that were asked for.
+    fn answer_history(&mut self, first: i64, most: usize) -> Vec<i64> {
+        let mut counts = Vec::new();
+        for _ in 0..100 {
+            self.market.run(&mut self.trading, &self.clock);
+            let sends: Vec<_> = self.sends().collect();
+            if sends.is_empty() {
+                return counts;
+            }
+            for (id, body) in sends {
+                let json: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+                counts.push(json["limit"].as_i64().expect("a number"));
+                let limit = most.min(json["limit"].as_u64().expect("a count") as usize);
+                let end = json["endTime"].as_str().expect("a time");
+                let end = Nanos::from_iso(end.as_bytes()).expect("a time").0;
+                let bars = (0..).map(|back| NOON - back * MINUTE);
+                let bars = bars.take_while(|at| *at >= first).filter(|at| *at <= end);
+                let rows = Rows::Bars(bars.take(limit).map(bar).collect());
+                self.reply(id, rows);
+            }
+        }
+        panic!("history is asked for without end");
+    }
+
+    fn sends(&mut self) -> impl Iterator<Item = (SendId, String)> + use<> {
+        let effects = self.trading.take_effects().into_iter();
+        effects.filter_map(|effect| match effect {
+            Effect::Send(send) if send.endpoint == Endpoint::RetrieveBars => {
+                Some((send.id, send.body))
+            }
+            _ => None,
+        })
+    }
+
+    fn reply(&mut self, id: SendId, rows: Rows) {
+        let envelope = Envelope {
+            success: true,
+            ..Envelope::default()
+        };
+        let attempt = Attempt::Answered {
+            status: 200,
+            envelope: Some(envelope),
+        };
+        let reply = Reply { id, attempt, rows };
+        self.market.reply(reply, &mut self.trading);
+    }
+
+    fn watch_minutes(&mut self, count: i64) {
+        let key = (BarUnit::Minute, 1, count);
+        self.market
+            .watch_bars(RequestId(9), CONTRACT, key, &mut self.trading);
+    }
+
+    fn minutes(&self) -> Vec<i64> {
+        let series = &self.market.instruments[&INDEX].series[&(BarUnit::Minute, 1)];
+        let bars = series.bars.closed().iter().chain(series.bars.forming());
+        bars.map(|bar| bar.time.0).collect()
+    }
+
     fn view(&self) -> MarketView {
         self.market.instruments[&INDEX].view(INDEX)
     }
@@ -81,6 +141,20 @@ fn contract_row() -> BrokerContract {
         tick_value: Decimal::new(5, -1),
         is_active: true,
         symbol_id: "F.US.MNQ".into(),
+    }
+}
+
+const MINUTE: i64 = 60 * SECOND as i64;
+
+fn bar(at: i64) -> BrokerBar {
+    let price = Decimal::new(25_000, 0);
+    BrokerBar {
+        time: Nanos(at),
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        volume: Lots(1),
     }
 }
 
@@ -115,4 +189,51 @@ fn a_snapshot_that_comes_before_the_word_that_the_hub_is_live_stays() {
     let view = desk.view();
     assert_eq!((view.bids, view.asks), (vec![(20, 7)], vec![(21, 8)]));
     assert_eq!(view.book_state, "live");
+}
+
+#[test]
+fn history_of_a_server_that_cuts_its_answers_is_read_page_by_page() {
+    let mut desk = Desk::new();
+    desk.watch_minutes(60);
+    let asked = desk.answer_history(NOON - 500 * MINUTE, 25);
+    assert_eq!(asked, [60, 35, 10]);
+    let expected: Vec<i64> = (0..60).rev().map(|back| NOON - back * MINUTE).collect();
+    assert_eq!(desk.minutes(), expected);
+}
+
+#[test]
+fn history_that_is_shorter_than_wanted_ends_with_one_empty_page() {
+    let mut desk = Desk::new();
+    desk.watch_minutes(60);
+    let asked = desk.answer_history(NOON - 9 * MINUTE, 25);
+    assert_eq!(asked, [60, 50]);
+    assert_eq!(desk.minutes().len(), 10);
+}
+
+#[test]
+fn a_reconnect_reads_back_to_what_is_held_and_no_further() {
+    let mut desk = Desk::new();
+    desk.watch_minutes(60);
+    desk.answer_history(NOON - 500 * MINUTE, 25);
+    desk.link(LinkState::Dead);
+    desk.link(LinkState::Live);
+    assert_eq!(desk.answer_history(NOON - 500 * MINUTE, 25), [60]);
+    assert_eq!(desk.minutes().len(), 60);
+}
+
+#[test]
+fn an_answer_from_before_a_reconnect_does_not_end_the_gap() {
+    let mut desk = Desk::new();
+    desk.watch_minutes(60);
+    desk.market.run(&mut desk.trading, &desk.clock);
+    let old: Vec<_> = desk.sends().collect();
+    desk.link(LinkState::Dead);
+    desk.pass(SECOND);
+    desk.link(LinkState::Live);
+    for (id, _) in old {
+        desk.reply(id, Rows::Bars(vec![bar(NOON - MINUTE)]));
+    }
+    assert!(desk.minutes().is_empty());
+    desk.answer_history(NOON - 500 * MINUTE, 100);
+    assert_eq!(desk.minutes().len(), 60);
 }
