@@ -18,6 +18,7 @@ use crate::market_data::{
     RecentTrades, SessionStats, Span, Traded,
 };
 use crate::order_execution::gate::MarketFacts;
+use crate::order_execution::order::Order;
 use crate::order_execution::outcome::classify;
 use crate::order_execution::record::{ContractRow, Record};
 use crate::order_execution::requests::json_text;
@@ -26,8 +27,10 @@ use crate::types::{BrokerContract, Contract, ContractIndex, Lots, Mono, Nanos, R
 use crate::websocket::parse::{DepthRecord, MarketEvent, TradePrint};
 
 mod history;
+mod resting;
 
 use history::{History, Page, Reading};
+use resting::RestingOrders;
 
 const SECOND: u64 = 1_000_000_000;
 /// Prints kept for readers.
@@ -40,6 +43,8 @@ const RESUBSCRIBE_AFTER_NS: u64 = 15 * SECOND;
 const MISSED_AFTER_NS: u64 = 10 * SECOND;
 /// How long a crossed book is believed to be an auction.
 const CROSSED_AFTER_NS: u64 = SECOND;
+/// How often the places of orders in their queues are told.
+const QUEUES_EVERY_NS: u64 = SECOND / 5;
 /// Bars of history the broker gives at once.
 const HISTORY_MAX: i64 = 20_000;
 /// A visit to a price ends three ticks away or after two minutes.
@@ -63,6 +68,7 @@ struct Instrument {
     prints_total: u64,
     last_print: Option<TradePrint>,
     series: BTreeMap<SeriesKey, Series>,
+    resting: RestingOrders,
     trace: Option<BookTrace>,
     is_subscribed: bool,
     is_late: bool,
@@ -112,6 +118,9 @@ pub(super) struct Market {
     wanted_bars: Vec<(RequestId, String, BarUnit, i64, i64)>,
     wanted_subscriptions: Vec<(RequestId, String)>,
     are_definitions_changed: bool,
+    has_new_instruments: bool,
+    /// When places in queues are told; set by the first that moves.
+    queues_due: Option<Mono>,
     is_hub_connected: bool,
     /// Since when a connected hub has said nothing although it used to.
     hub_silent_since: Option<Mono>,
@@ -147,8 +156,13 @@ impl Market {
             }
             MarketEvent::Depth(_, records) => {
                 instrument.depth(records, stamp.mono);
+                instrument.resting.depth(records, &instrument.book);
                 instrument.broker_time = instrument.broker_time.max(instrument.book.time());
             }
+        }
+        if instrument.resting.is_changed() {
+            let due = Mono(stamp.mono.0 + QUEUES_EVERY_NS);
+            self.queues_due.get_or_insert(due);
         }
         let facts = instrument.facts();
         let before = trading.markets.insert(index, facts);
@@ -364,6 +378,7 @@ impl Market {
         {
             instrument.is_subscribed = false;
             instrument.book.mark_stale();
+            instrument.resting.lose();
             instrument.is_late = true;
             instrument.is_dirty = true;
             let contract_id = contract_id.to_owned();
@@ -374,7 +389,10 @@ impl Market {
 
     fn instrument(&mut self, contract: &Contract) -> &mut Instrument {
         let entry = self.instruments.entry(contract.index);
-        entry.or_insert_with(|| Instrument::new(contract))
+        entry.or_insert_with(|| {
+            self.has_new_instruments = true;
+            Instrument::new(contract)
+        })
     }
 
     pub fn watch_bars(
@@ -485,12 +503,14 @@ impl Market {
             instrument.is_late |= state != LinkState::Live;
             if was_connected && !is_connected {
                 instrument.book.lose_connection();
+                instrument.resting.lose();
             }
             if is_gap_over {
                 instrument.rejoin(market_now);
             }
             trading.markets.insert(*index, instrument.facts());
         }
+        self.queues_due.get_or_insert(now);
     }
 
     /// The broker's clock went back: books, quotes and bars begin again.
@@ -504,6 +524,36 @@ impl Market {
                 trading.push_effect(Effect::Resubscribe { contract_id });
             }
         }
+    }
+
+    /// Follows one of our orders through the queue of its price.
+    pub fn track(&mut self, index: usize, order: &Order, now: Nanos) {
+        if let Some(instrument) = self.instruments.get_mut(&order.contract) {
+            let book = &instrument.book;
+            instrument.resting.track(index, order, book, now);
+        }
+    }
+
+    /// Whether contracts came since the last call, whose orders are not followed yet.
+    pub fn take_new_instruments(&mut self) -> bool {
+        std::mem::take(&mut self.has_new_instruments)
+    }
+
+    /// Fewest and most lots ahead of an order; -1 while nothing is known.
+    pub fn queue_of(&self, index: usize, contract: ContractIndex) -> (i64, i64) {
+        let instrument = self.instruments.get(&contract);
+        let bounds = instrument.and_then(|found| found.resting.bounds(index));
+        bounds.unwrap_or((-1, -1))
+    }
+
+    /// The orders whose place in the queue may have moved, a few times a second.
+    pub fn take_queue_news(&mut self, now: Mono) -> Vec<usize> {
+        if self.queues_due.is_none_or(|due| due > now) {
+            return Vec::new();
+        }
+        self.queues_due = None;
+        let rows = self.instruments.values_mut();
+        rows.flat_map(|row| row.resting.take_changed()).collect()
     }
 
     pub fn next_moment(&self) -> Option<Mono> {
@@ -631,6 +681,7 @@ impl Instrument {
             prints_total: 0,
             last_print: None,
             series: BTreeMap::new(),
+            resting: RestingOrders::default(),
             trace: None,
             is_subscribed: false,
             is_late: false,
@@ -644,6 +695,7 @@ impl Instrument {
 
     fn begin_again(&mut self, now: Nanos) {
         self.book.clear();
+        self.resting.lose();
         self.quote.clear();
         self.stats.clear();
         self.recent.clear();
@@ -669,6 +721,7 @@ impl Instrument {
     }
 
     fn print(&mut self, print: &TradePrint) {
+        self.resting.print(print);
         self.stats.apply(print);
         self.recent.apply(print);
         self.prints_total += 1;
@@ -741,6 +794,7 @@ impl Instrument {
         if is_hub_live && is_open && (is_crossed || is_old) && is_due {
             self.resubscribed = now;
             self.book.clear();
+            self.resting.lose();
             self.is_dirty = true;
             return true;
         }

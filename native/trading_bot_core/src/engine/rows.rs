@@ -8,8 +8,8 @@ use crate::order_execution::store::Place;
 use crate::order_execution::trading::{AccountState, Trading};
 use crate::types::{OrderId, OrderKind, Ticks};
 
-/// The row of one order.
-pub fn order_row(trading: &Trading, index: usize) -> OrderRow {
+/// The row of one order. `queue`: fewest and most lots ahead, -1 while nothing is known.
+pub fn order_row(trading: &Trading, index: usize, queue: (i64, i64)) -> OrderRow {
     let order = &trading.store.orders[index];
     let ticks = |value: Option<Ticks>| value.map(|ticks| ticks.0);
     OrderRow {
@@ -41,8 +41,8 @@ pub fn order_row(trading: &Trading, index: usize) -> OrderRow {
         is_foreign: order.is_foreign,
         parent_id: order.parent.map_or(0, |id| id.0),
         linked_id: order.linked.map_or(0, |id| id.0),
-        queue_ahead_min: -1,
-        queue_ahead_max: -1,
+        queue_ahead_min: queue.0,
+        queue_ahead_max: queue.1,
         created_ns: order.created.0,
         updated_ns: order.updated.0,
         source: order.source.as_str().into(),

@@ -8,6 +8,7 @@ use super::contract::{
     Attempt, Command, Draft, Effect, Endpoint, Envelope, Environment, Event, Group, Input,
     LinkChange, LinkName, LinkState, Outbox, Reply, Rows, SendId, Stamp, Wanted,
 };
+use super::views::Board;
 use super::{Engine, Setup, next_epoch};
 use crate::order_execution::gate::Limits;
 use crate::order_execution::order::{Change, Life};
@@ -19,7 +20,7 @@ use crate::types::{
     ContractIndex, Decimal, Lots, Money, Mono, Nanos, OrderId, OrderKind, OrderStatus, RequestId,
     Side, Ticks, TradeId,
 };
-use crate::websocket::parse::{MarketEvent, QuoteDelta, UserEvent};
+use crate::websocket::parse::{DepthRecord, MarketEvent, QuoteDelta, UserEvent};
 
 const SECOND: u64 = 1_000_000_000;
 const MILLI: u64 = 1_000_000;
@@ -809,18 +810,20 @@ impl World {
         };
         let is_market = self.dice.chance(30);
         let limit = Ticks(self.broker.last - side.sign() * self.dice.roll(20) as i64);
+        let size = Lots(1 + self.dice.roll(3) as i64);
+        self.place(side, (!is_market).then_some(limit), size);
+    }
+
+    fn place(&mut self, side: Side, limit: Option<Ticks>, size: Lots) {
+        let kind = limit.map_or(OrderKind::Market, |_| OrderKind::Limit);
         let draft = Draft {
             tag: self.mint.next_tag(),
             account: ACCOUNT,
             contract_id: CONTRACT.into(),
             side,
-            kind: if is_market {
-                OrderKind::Market
-            } else {
-                OrderKind::Limit
-            },
-            size: Lots(1 + self.dice.roll(3) as i64),
-            limit: (!is_market).then_some(limit),
+            kind,
+            size,
+            limit,
             stop: None,
             trail: None,
             stop_bracket_ticks: None,
@@ -830,6 +833,21 @@ impl World {
             pressed: Mono(0),
         };
         self.step(Input::Command(Command::Submit(draft)));
+    }
+
+    fn depth(&mut self, records: &[(u8, i64, i64)]) {
+        let time = self.broker_now();
+        let record = |&(kind, price, size): &(u8, i64, i64)| DepthRecord {
+            time,
+            kind,
+            price: Ticks(price),
+            size: Lots(size),
+        };
+        let records: Vec<_> = records.iter().map(record).collect();
+        self.step(Input::Market(MarketEvent::Depth(
+            ContractIndex(0),
+            &records,
+        )));
     }
 
     fn some_key(&mut self) -> Option<String> {
@@ -1317,4 +1335,27 @@ fn a_change_without_an_answer_stays_in_doubt_while_it_may_still_arrive() {
     );
     world.run_for(5 * SECOND);
     assert!(order(&world).doubt.is_none(), "its arrival settles");
+}
+
+#[test]
+fn a_resting_order_shows_how_many_lots_are_ahead_of_it() {
+    let mut world = World::new(7);
+    world.broker.is_still = true;
+    let price = world.broker.last - 4;
+    world.depth(&[
+        (6, 0, 0),
+        (2, price, 40),
+        (2, price - 1, 9),
+        (1, price + 8, 9),
+    ]);
+    world.place(Side::Buy, Some(Ticks(price)), Lots(1));
+    world.run_for(SECOND);
+    world.depth(&[(2, price, 52)]);
+    world.depth(&[(2, price, 45)]);
+    world.run_for(2 * SECOND);
+    let board = Board::default();
+    world.engine.publish(&board);
+    let rows = board.orders.load();
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].queue_ahead_min, rows[0].queue_ahead_max), (33, 40));
 }

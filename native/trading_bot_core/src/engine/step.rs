@@ -119,6 +119,7 @@ impl Engine {
         match input {
             Input::Market(event) => {
                 self.take_market(event, stamp);
+                self.take_queue_news();
                 out.push(Effect::Wake);
                 // Most messages change nothing but the market: no order, no timer, no news.
                 if self.trading.is_idle() && self.timer.is_none_or(|at| at > stamp.mono) {
@@ -286,6 +287,7 @@ impl Engine {
             out.push(effect);
         }
         self.emit_rows(out);
+        self.take_queue_news();
         let next = [self.trading.next_moment(), self.market.next_moment()];
         let next = next.into_iter().flatten().min();
         if next != self.timer {
@@ -296,11 +298,40 @@ impl Engine {
         }
     }
 
+    /// Places in queues are for tables to show: rows are replaced, nobody is told.
+    fn take_queue_news(&mut self) {
+        for index in self.market.take_queue_news(self.trading.now()) {
+            if let Some(Some(row)) = self.order_rows.get_mut(index) {
+                let contract = self.trading.store.orders[index].contract;
+                (row.queue_ahead_min, row.queue_ahead_max) = self.market.queue_of(index, contract);
+                self.unpublished.orders = true;
+            }
+        }
+    }
+
+    /// Follows the changed orders through their queues; all of them when a contract is new.
+    fn track_queues(&mut self, changed: &BTreeSet<usize>) {
+        let now = self.trading.now_ns();
+        let orders = &self.trading.store.orders;
+        if self.market.take_new_instruments() {
+            for (index, order) in self.trading.store.rows() {
+                self.market.track(index, order, now);
+            }
+        }
+        for index in changed
+            .iter()
+            .filter(|index| !self.trading.store.is_merged(**index))
+        {
+            self.market.track(*index, &orders[*index], now);
+        }
+    }
+
     fn emit_rows(&mut self, out: &mut Outbox) {
         let orders = std::mem::take(&mut self.trading.dirty_orders);
         let fills = std::mem::take(&mut self.trading.dirty_fills);
         let positions = std::mem::take(&mut self.trading.dirty_positions);
         let accounts: BTreeSet<_> = std::mem::take(&mut self.trading.dirty_accounts);
+        self.track_queues(&orders);
         self.unpublished.orders |= !orders.is_empty();
         self.unpublished.fills |= !fills.is_empty();
         self.unpublished.positions |= !positions.is_empty();
@@ -313,7 +344,9 @@ impl Engine {
                 self.order_rows[index] = None;
                 continue;
             }
-            let row = rows::order_row(&self.trading, index);
+            let contract = self.trading.store.orders[index].contract;
+            let queue = self.market.queue_of(index, contract);
+            let row = rows::order_row(&self.trading, index, queue);
             self.order_rows[index] = Some(row.clone());
             out.event(Event::OrderChanged(row));
         }

@@ -243,7 +243,7 @@ impl DepthBook {
     }
 
     /// Bids from the inside outwards.
-    pub fn bids(&self) -> impl ExactSizeIterator<Item = (Ticks, Lots)> {
+    pub fn bids(&self) -> impl ExactSizeIterator<Item = (Ticks, Lots)> + DoubleEndedIterator {
         self.bids
             .levels
             .iter()
@@ -252,7 +252,7 @@ impl DepthBook {
     }
 
     /// Asks from the inside outwards.
-    pub fn asks(&self) -> impl ExactSizeIterator<Item = (Ticks, Lots)> {
+    pub fn asks(&self) -> impl ExactSizeIterator<Item = (Ticks, Lots)> + DoubleEndedIterator {
         self.asks
             .levels
             .iter()

@@ -3,6 +3,7 @@
 mod bars;
 mod book;
 mod freshness;
+mod queue;
 mod quote;
 mod session;
 mod trace;
@@ -10,6 +11,7 @@ mod trace;
 pub use bars::{Bar, BarChange, BarSeries, Span};
 pub use book::{BookState, DepthBook};
 pub use freshness::Freshness;
+pub use queue::QueueEstimate;
 pub use quote::Quote;
 pub use session::{RecentRules, RecentTrades, SessionStats, Traded};
 pub use trace::{BookTrace, TRACE_WIDTH};

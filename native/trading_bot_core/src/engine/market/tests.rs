@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::contract::{Attempt, Envelope, Environment};
+use crate::order_execution::record::SeenRow;
 use crate::order_execution::trading::Settings;
 use crate::types::{BrokerBar, Decimal};
 use crate::websocket::parse::DepthRecord;
@@ -127,6 +128,30 @@ impl Desk {
         bars.map(|bar| bar.time.0).collect()
     }
 
+    /// An own order to buy rests at a price; `index` is its row.
+    fn rest(&mut self, price: i64, index: usize) {
+        let row = SeenRow {
+            id: 9,
+            account: 1,
+            contract: CONTRACT.into(),
+            tag: Some("pabcdef-1-1".into()),
+            status: 1,
+            kind: Some(1),
+            side: Some(0),
+            size: Some(1),
+            limit: Some(price),
+            created: self.trading.now_ns().0,
+            updated: self.trading.now_ns().0,
+            ..SeenRow::default()
+        };
+        let store = &mut self.trading.store;
+        store.apply(&Record::Seen { row, read: true });
+        let at = store.order("pabcdef-1-1").expect("the order is known");
+        let order = store.orders[at].clone();
+        let now = self.trading.now_ns();
+        self.market.track(index, &order, now);
+    }
+
     fn view(&self) -> MarketView {
         self.market.instruments[&INDEX].view(INDEX)
     }
@@ -236,4 +261,38 @@ fn an_answer_from_before_a_reconnect_does_not_end_the_gap() {
     assert!(desk.minutes().is_empty());
     desk.answer_history(NOON - 500 * MINUTE, 100);
     assert_eq!(desk.minutes().len(), 60);
+}
+
+#[test]
+fn a_price_below_the_deepest_level_shown_has_no_known_queue() {
+    let mut desk = Desk::new();
+    desk.depth(&SNAPSHOT);
+    desk.rest(9, 100);
+    assert_eq!(desk.market.queue_of(100, INDEX), (5, 5));
+    desk.depth(&[(2, 9, 0)]);
+    assert_eq!(desk.market.queue_of(100, INDEX), (-1, -1));
+    desk.depth(&[(2, 9, 8)]);
+    assert_eq!(desk.market.queue_of(100, INDEX), (0, 5));
+}
+
+#[test]
+fn an_order_that_moves_joins_the_end_of_another_queue() {
+    let mut desk = Desk::new();
+    desk.depth(&SNAPSHOT);
+    desk.rest(9, 100);
+    desk.depth(&[(2, 9, 2)]);
+    assert_eq!(desk.market.queue_of(100, INDEX), (2, 2));
+    desk.rest(10, 100);
+    assert_eq!(desk.market.queue_of(100, INDEX), (3, 3));
+    desk.link(LinkState::Dead);
+    assert_eq!(desk.market.queue_of(100, INDEX), (-1, -1));
+}
+
+#[test]
+fn an_order_that_rested_before_the_book_was_seen_may_be_anywhere_in_it() {
+    let mut desk = Desk::new();
+    desk.rest(10, 100);
+    desk.pass(5 * SECOND);
+    desk.depth(&SNAPSHOT);
+    assert_eq!(desk.market.queue_of(100, INDEX), (0, 3));
 }
