@@ -48,6 +48,10 @@ git clone -q "$root" "$tree/root/pitdesk"
 borrowed=$(env | grep -E '^(PIP_|CARGO_|SSL_CERT|REQUESTS_CA|CURL_CA|https?_proxy|HTTPS?_PROXY|no_proxy)' | grep -v '^CARGO_HOME=' || true)
 run() { env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 $borrowed chroot "$tree" sh -c "cd /root/pitdesk && $1"; }
 
+# Who has a clone has git; nothing else is put there.
+env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$tree" sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends git" \
+    >"$out/git.log" 2>&1 || { tail -n 5 "$out/git.log" >&2; exit 1; }
+
 started=$(date +%s)
 test_rc=0
 run "./dev test" >"$out/test.log" 2>&1 || test_rc=$?
