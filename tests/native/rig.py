@@ -42,6 +42,10 @@ class Gateway:
     def fault(self, **rule: Any) -> None:
         self._control("POST", "fault", rule)
 
+    def play(self, steps: list[dict[str, Any]]) -> None:
+        """Play steps of a script from now on."""
+        self._control("POST", "market", {"script": steps})
+
     def counters(self) -> Any:
         return self._control("GET", "counters")
 

@@ -104,6 +104,25 @@ def test_a_resting_order_is_modified_and_cancelled(rig: Rig) -> None:
     rig.life(tag, "cancelled")
 
 
+def test_a_resting_order_knows_its_place_in_the_queue(rig: Rig) -> None:
+    rig.connect()
+    index = rig.subscribe()
+    rig.until(lambda: (f := rig.engine.frame(index, 0)) and list(f.bid_ticks[:1]) == [BID], "the book")
+    tag = rig.submit("buy", "limit", limit_ticks=BID)
+    rig.life(tag, "working")
+
+    def is_ahead(fewest: int, most: int) -> bool:
+        order = rig.order(tag)
+        return order is not None and (order.queue_ahead_min, order.queue_ahead_max) == (fewest, most)
+
+    rig.until(lambda: is_ahead(50, 50), "50 lots ahead")
+    rig.gateway.play([{"ms": 0, "print": {"price": BID / 4, "lots": 20, "side": "sell"}}])
+    rig.gateway.play([{"ms": 0, "level": {"side": "bid", "price": BID / 4, "lots": 30}}])
+    rig.until(lambda: is_ahead(30, 30), "30 lots ahead after a print of 20")
+    rig.gateway.play([{"ms": 0, "level": {"side": "bid", "price": BID / 4, "lots": 25}}])
+    rig.until(lambda: is_ahead(25, 25), "no more ahead than is shown")
+
+
 def test_an_order_beyond_the_limits_is_denied_and_never_sent(rig: Rig) -> None:
     rig.connect()
     rig.subscribe()
