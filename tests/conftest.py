@@ -1,4 +1,4 @@
-"""What every test shares: where recorded data lies, and a last line that says what ran."""
+"""What every test shares: where recorded data lies, and a summary of what ran."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print one JSON line: python, passed, failed, skipped reasons."""
+    """Leave one JSON line for ./dev to print last: python, passed, failed, skipped reasons."""
     stats = terminalreporter.stats
     reasons = [report.longrepr[2] for report in stats.get("skipped", []) if isinstance(report.longrepr, tuple)]
     summary = {
@@ -34,7 +34,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         "failed": len(stats.get("failed", [])) + len(stats.get("error", [])),
         "skipped": sorted({str(reason).removeprefix("Skipped: ") for reason in reasons}),
     }
-    terminalreporter.write_line(json.dumps(summary))
+    if target := os.environ.get("PITDESK_TEST_SUMMARY"):
+        Path(target).write_text(json.dumps(summary) + "\n", encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
