@@ -189,6 +189,13 @@ def test_the_strip_names_what_a_click_would_send(hand: Hand) -> None:
     assert strip.right.startswith("3 t below ask")
 
 
+def test_the_volume_column_alone_says_since_when_it_counts(hand: Hand) -> None:
+    hand.move(hand.point("volume", BID))
+    assert "since this window began to listen" in hand.grid.toolTip()
+    hand.move(hand.point("bid", BID))
+    assert hand.grid.toolTip() == ""
+
+
 def test_a_size_over_the_limit_is_named_before_and_refused_at_the_click(hand: Hand, context: PanelContext) -> None:
     context.set_limits(max_order_lots=5, max_position_lots=4)
     hand.panel.render(frame(), [], position(2, BID * 10_000))

@@ -243,11 +243,11 @@ def _open_ticks(position: Position) -> int | None:
 def _exits(position: Position, orders: Sequence[Order], contract: Contract | None) -> tuple[str, str]:
     """Stop and target as "2 @ 7858.50"; a plus when further prices exist."""
     texts = []
-    for role, lots in (("stop", position.stop_lots), ("target", position.target_lots)):
+    for role, lots in (("stop", position.stop_lots), ("target", _target_lots(position, orders))):
         prices = sorted(
             price
             for order in orders
-            if order.role == role and _is_open(order) and _same(order, position)
+            if _is_exit(order, role) and _is_open(order) and _same(order, position)
             for price in [order.stop_ticks if role == "stop" else order.limit_ticks]
             if price is not None
         )
@@ -258,6 +258,25 @@ def _exits(position: Position, orders: Sequence[Order], contract: Contract | Non
         more = "+" if len(set(prices)) > 1 else ""
         texts.append(f"{lots} @ {formatting.price_text(nearest, contract)}{more}")
     return texts[0], texts[1]
+
+
+def _target_lots(position: Position, orders: Sequence[Order]) -> int:
+    """Lots of living targets that make the position smaller.
+
+    The engine's own count takes in every resting limit against the position, which may be an entry the other way.
+    """
+    closing = "sell" if position.net_lots > 0 else "buy"
+    return sum(
+        order.size_lots - order.filled_lots
+        for order in orders
+        if position.net_lots and order.side == closing and _is_open(order) and _same(order, position)
+        if _is_exit(order, "target")
+    )
+
+
+def _is_exit(order: Order, role: str) -> bool:
+    """Whether an order was sent as this exit, or is the limit leg of a linked pair."""
+    return order.role == role or (role == "target" and bool(order.linked_id) and order.kind == "limit")
 
 
 def _is_open(order: Order) -> bool:

@@ -38,13 +38,25 @@ def orders(qtbot: Any) -> Any:
 def test_a_position_reads_side_average_result_and_its_exits(positions: Any) -> None:
     exits = [
         records.Order(key="s", side="sell", kind="stop", limit_ticks=None, stop_ticks=31434, role="stop"),
-        records.Order(key="t", side="sell", limit_ticks=31452, role="target"),
-        records.Order(key="u", side="sell", limit_ticks=31458, role="target"),
+        records.Order(key="t", side="sell", size_lots=1, limit_ticks=31452, role="target"),
+        records.Order(key="u", side="sell", size_lots=1, limit_ticks=31458, role="target"),
     ]
     positions.render([records.Position()], exits, ACCOUNTS, CONTRACTS)
     row = texts(positions.table, 0)
     assert row[:7] == ["Alpha 50K", "ESZ6", "Long 2", "7860.50", "7862.25", "\u25b2 +$175.00", "+7"]
     assert row[9:11] == ["2 @ 7858.50", "2 @ 7863.00+"]
+
+
+def test_a_resting_limit_against_the_position_is_no_target(positions: Any) -> None:
+    plain = records.Order(key="p", side="sell", limit_ticks=31452, role="entry")
+    positions.render([records.Position(target_lots=2)], [plain], ACCOUNTS, CONTRACTS)
+    assert texts(positions.table, 0)[10] == "\u2013"
+
+
+def test_the_limit_leg_of_a_linked_pair_is_a_target(positions: Any) -> None:
+    leg = records.Order(key="l", side="sell", size_lots=2, filled_lots=1, limit_ticks=31452, linked_id=12)
+    positions.render([records.Position(target_lots=0)], [leg], ACCOUNTS, CONTRACTS)
+    assert texts(positions.table, 0)[10] == "1 @ 7863.00"
 
 
 def test_a_position_without_a_stop_is_a_danger_row(positions: Any) -> None:

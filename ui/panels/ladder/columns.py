@@ -26,6 +26,7 @@ HEADS = {
     "volume": "Volume",
     "pnl": "P&L",
 }
+TIPS = {"volume": "Lots traded at this price since this window began to listen, not since the session opened"}
 # What a narrow ladder gives up, first one first; the five others always stay.
 DROPPED_FIRST = ("volume", "pnl", "sold", "bought")
 CLICK_SIDE = {"bid": "buy", "ask": "sell"}

@@ -35,6 +35,7 @@ from ui.panels.ladder.columns import (
     HELD_HEIGHT,
     OWN_SIDE,
     STRIP_HEIGHT,
+    TIPS,
     TOTALS_HEIGHT,
     Column,
     column_at,
@@ -598,6 +599,7 @@ class LadderGrid(QWidget):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         was_held = self.is_held
         self._pointer = event.position()
+        self._explain_column(event.position().x())
         drag = self._drag
         if drag is not None and (drag.over_ticks is not None or self._has_left(drag, event.position())):
             cell = self._cell_at(event.position())
@@ -606,6 +608,11 @@ class LadderGrid(QWidget):
         if was_held and not self.is_held:
             self._release_timer.start()
         self._refresh()
+
+    def _explain_column(self, x: float) -> None:
+        tip = TIPS.get(column_at(self._columns, x) or "", "")
+        if tip != self.toolTip():
+            self.setToolTip(tip)
 
     def _has_left(self, drag: Drag, position: QPointF) -> bool:
         return (position - drag.origin).manhattanLength() >= _DRAG_START_PX
