@@ -68,6 +68,9 @@ class Layout:
 class AppStore:
     """The open store. Thread-safe; one writer at a time is enough for what a person does in a day."""
 
+    # What a verb raises when the database fails; a caller can name it without importing SQLAlchemy itself.
+    failure = SQLAlchemyError
+
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 

@@ -12,14 +12,16 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from app import domain
 from app.domain import Account, Fill, Notice, Order
 from app.native import NativeEngine
-from app.persistence import AppStore
+
+if TYPE_CHECKING:
+    from app.persistence import AppStore
 
 _log = structlog.get_logger(__name__)
 
@@ -119,7 +121,7 @@ class Recorder:
             await self._loop.run_in_executor(
                 self._executor, self._keep, self._gateway, orders, fills, accounts, notices
             )
-        except SQLAlchemyError:
+        except self._store.failure:
             _log.exception("recorder cannot write", orders=len(orders), fills=len(fills))
             # What came meanwhile is newer and wins.
             self._orders = orders | self._orders
