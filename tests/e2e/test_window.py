@@ -304,3 +304,13 @@ def fail_in_one_place() -> None:
         int("planted")
     except ValueError:
         sys.excepthook(*sys.exc_info())
+
+
+def test_a_recording_that_is_not_there_is_said_in_the_window(play: Play, program: Path, tmp_path: Path) -> None:
+    async def scene(person: Person) -> None:
+        missing = "no recording 'nowhere"
+        await person.sees(lambda: person.desk is not None and person.desk.messages.texts(), "a message")
+        await person.sees(lambda: any("nowhere.csv" in text for text in person.desk.messages.texts()), missing)
+        assert person.run.window.isVisible()
+
+    assert play(scene, "--replay", str(tmp_path / "nowhere.csv")) == 0
