@@ -133,3 +133,16 @@ def test_an_engine_killed_between_send_and_answer_finds_its_order_by_tag(tmp_pat
         rig.until(lambda: rig.net() == 1, "position of 1")
         assert broker_posts(gateway, tag) == 1
         rig.until(lambda: [fill.price_ticks for fill in rig.engine.fills()] == [ASK], "its one fill")
+
+
+def test_a_request_made_while_the_login_is_under_way_has_an_end(rig: Rig) -> None:
+    rig.gateway.fault(fault="delay_reply", endpoint="Auth/loginKey", ms=700)
+    hello = rig.gateway.hello
+    login = rig.engine.connect(
+        hello.rest, hello.user_hub, hello.market_hub, hello.user_name, hello.api_key, environment="demo"
+    )
+    rig.until(lambda: any(link.name == "rest" and link.state == "connecting" for link in rig.engine.links()), "a login")
+    early = rig.done(rig.engine.search_contracts("MNQ"))
+    assert (early.outcome, early.text) == ("failed", "There is no connection.")
+    assert rig.done(login).outcome == "done"
+    assert rig.done(rig.engine.search_contracts("MNQ")).outcome == "done"

@@ -285,7 +285,9 @@ impl Driver {
     fn send(&mut self, outgoing: Outgoing) {
         let written = self.log.as_ref().map_or(0, Log::written);
         let is_held = outgoing.after_record.is_some_and(|index| index > written);
-        let text = match &self.session {
+        // A login may bring another engine, to which the answer to a request of this one would mean nothing.
+        let session = self.session.as_ref().filter(|it| it.is_logged_in);
+        let text = match session {
             // Exits leave although they cannot be audited; new risk does not.
             Some(session) if !is_held || outgoing.lane == Lane::Exit => {
                 return session.send(outgoing);
@@ -441,7 +443,10 @@ impl Driver {
     }
 
     fn logged_in(&mut self, result: Result<(), LoginFailure>) {
-        let Some(session) = &self.session else { return };
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        session.is_logged_in = result.is_ok();
         let (request, environment) = (session.connect.request, session.connect.environment);
         if let Err(failure) = result {
             let outcome = if failure.is_final {
