@@ -64,12 +64,12 @@ def _serve(connection: socket.socket) -> None:
         hub = _Hub(connection)
         hub.handshake()
         if wanted.get("mode") == "flood":
-            _flood(connection, _ring(_PEERS_CONTRACT, wanted), 0)
+            _flood(hub, _ring(_PEERS_CONTRACT, wanted), 0)
             return
         contract = hub.first_subscription()
         threading.Thread(target=hub.answer_for_ever, daemon=True).start()
         _wait_for_bell(wanted.get("bell"))
-        _stream(connection, contract, wanted)
+        _stream(hub, contract, wanted)
 
 
 def _head(connection: socket.socket) -> bytes:
@@ -99,10 +99,16 @@ class _Hub:
         self._connection = connection
         self._buffer = b""
         self._records: list[bytes] = []
+        self._sending = threading.Lock()
+
+    def send(self, frames: bytes) -> None:
+        """Send whole frames; the stream and the answers come from two threads, and neither may split the other's."""
+        with self._sending:
+            self._connection.sendall(frames)
 
     def handshake(self) -> None:
         self._next()
-        self._connection.sendall(feed.frame(b"{}" + feed.END))
+        self.send(feed.frame(b"{}" + feed.END))
 
     def first_subscription(self) -> str:
         """Answer invocations until one subscribes to the book; returns its contract."""
@@ -120,7 +126,7 @@ class _Hub:
         told = json.loads(self._next())
         if identity := told.get("invocationId"):
             done = json.dumps({"type": 3, "invocationId": identity, "result": None}).encode()
-            self._connection.sendall(feed.frame(done + feed.END))
+            self.send(feed.frame(done + feed.END))
         return dict(told)
 
     def _next(self) -> bytes:
@@ -157,27 +163,27 @@ def _ring(contract: str, wanted: dict[str, str]) -> list[bytes]:
     return feed.packed(made, int(wanted.get("per_frame", 1)))
 
 
-def _stream(connection: socket.socket, contract: str, wanted: dict[str, str]) -> None:
+def _stream(hub: _Hub, contract: str, wanted: dict[str, str]) -> None:
     if "rate" in wanted:
-        _pace(connection, contract, float(wanted["base"]), int(wanted["rate"]))
+        _pace(hub, contract, float(wanted["base"]), int(wanted["rate"]))
     else:
-        _flood(connection, _ring(contract, wanted), int(wanted["messages"]) // int(wanted.get("per_frame", 1)))
+        _flood(hub, _ring(contract, wanted), int(wanted["messages"]) // int(wanted.get("per_frame", 1)))
         while True:
             time.sleep(5)
-            connection.sendall(feed.frame(b'{"type":6}' + feed.END))
+            hub.send(feed.frame(b'{"type":6}' + feed.END))
 
 
-def _flood(connection: socket.socket, frames: list[bytes], count: int) -> None:
+def _flood(hub: _Hub, frames: list[bytes], count: int) -> None:
     """Send `count` frames, or without end when it is 0."""
     ring = b"".join(frames)
     left = count
     while count == 0 or left >= len(frames):
-        connection.sendall(ring)
+        hub.send(ring)
         left -= len(frames)
-    connection.sendall(b"".join(frames[:left]))
+    hub.send(b"".join(frames[:left]))
 
 
-def _pace(connection: socket.socket, contract: str, base: float, rate: int) -> None:
+def _pace(hub: _Hub, contract: str, base: float, rate: int) -> None:
     """`rate` records a second in steps of two milliseconds, each step with the stamp of its sending."""
     made_at = datetime.now(UTC)
     ring = feed.packed(feed.records(contract, base, made_at, apart_us=0), 1)
@@ -188,7 +194,7 @@ def _pace(connection: socket.socket, contract: str, base: float, rate: int) -> N
         count = min(int(owed), len(ring))
         owed -= count
         step = (ring[place:] + ring[:place])[:count] if place + count > len(ring) else ring[place : place + count]
-        connection.sendall(b"".join(step).replace(old, feed.stamp(datetime.now(UTC)).encode()))
+        hub.send(b"".join(step).replace(old, feed.stamp(datetime.now(UTC)).encode()))
         place = (place + count) % len(ring)
         due = max(due + _STEP_S, time.monotonic() - 0.1)
         time.sleep(max(0.0, due - time.monotonic()))
