@@ -37,6 +37,37 @@ const TURN_COMMANDS: usize = 64;
 const TURN_BATCHES: usize = 64;
 /// Longest sleep.
 const NAP: Duration = Duration::from_millis(200);
+/// Shortest time between two publications that carry nothing but market data. No screen shows more, and each copies the
+/// changed contracts whole.
+const PUBLISH_EVERY: Duration = Duration::from_millis(1);
+
+/// When the views are replaced: at once after a pause and for whatever is not market data, else once a millisecond.
+#[derive(Debug, Default)]
+struct Pace {
+    last: Option<Mono>,
+    /// Receive stamp of what has waited longest to be shown.
+    received: Option<Mono>,
+}
+
+impl Pace {
+    /// Takes the stamp of market data that was applied; an earlier one still waiting is kept, since its age is told.
+    fn note(&mut self, received: Option<Mono>) {
+        self.received = self.received.or(received);
+    }
+
+    /// How long the views may stay as they are; zero when they are due.
+    fn wait(&self, now: Mono) -> Duration {
+        self.last.map_or(Duration::ZERO, |last| {
+            PUBLISH_EVERY.saturating_sub(Duration::from_nanos(now.0.saturating_sub(last.0)))
+        })
+    }
+
+    /// The views are replaced now; the stamp of what has waited longest.
+    fn begin(&mut self, now: Mono) -> Option<Mono> {
+        self.last = Some(now);
+        self.received.take()
+    }
+}
 
 /// What the driver shares with the threads that talk to it.
 #[derive(Clone)]
@@ -73,6 +104,7 @@ pub struct Driver {
     news: Vec<Event>,
     timer: Option<Mono>,
     is_dirty: bool,
+    pace: Pace,
     wants_wake: bool,
     is_rest_live: bool,
     /// The last turn that did something.
@@ -106,6 +138,7 @@ impl Driver {
             news: Vec::new(),
             timer: None,
             is_dirty: true,
+            pace: Pace::default(),
             wants_wake: false,
             is_rest_live: false,
             stepped: mono(),
@@ -128,7 +161,12 @@ impl Driver {
         let until_timer = self.timer.map_or(NAP, |at| {
             Duration::from_nanos(at.0.saturating_sub(mono().0))
         });
-        std::thread::park_timeout(until_timer.min(NAP));
+        let until_shown = if self.is_dirty {
+            self.pace.wait(mono())
+        } else {
+            NAP
+        };
+        std::thread::park_timeout(until_timer.min(until_shown).min(NAP));
     }
 
     /// Takes what has arrived, publishes, and tells. False when there was nothing.
@@ -146,13 +184,20 @@ impl Driver {
             self.command(command);
         }
         let received = self.market();
-        has_worked |= received.is_some();
         has_worked |= self.tick();
-        if has_worked || self.is_dirty {
-            self.stepped = mono();
-            self.publish(received);
+        let has_market = received.is_some();
+        self.pace.note(received);
+        if has_worked || has_market || self.is_dirty {
+            self.is_dirty = true;
+            let now = mono();
+            self.stepped = now;
+            // Orders, links and answers are never put off; market data that follows closely on market data is.
+            if has_worked || !self.news.is_empty() || self.pace.wait(now).is_zero() {
+                let received = self.pace.begin(now);
+                self.publish(received);
+            }
         }
-        has_worked
+        has_worked || has_market
     }
 
     /// Tells the engine the time when its timer is due, and after a whole nap, so that ages, budget and market time on the
@@ -614,5 +659,40 @@ fn setup(shared: &Shared, environment: Environment, gateway: &str) -> Setup {
             is_budget_lifted: shared.settings.is_budget_lifted && gateway.starts_with("loopback/"),
             ..shared.settings
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MICROSECOND: u64 = 1_000;
+
+    #[test]
+    fn a_flood_is_shown_once_a_millisecond_and_its_first_event_at_once() {
+        let mut pace = Pace::default();
+        let mut shown = Vec::new();
+        for at in (0..3_000).step_by(100).map(|us| Mono(us * MICROSECOND)) {
+            pace.note(Some(at));
+            if pace.wait(at).is_zero() {
+                shown.push((at.0 / MICROSECOND, pace.begin(at)));
+            }
+        }
+        let waited = |us: u64| Some(Mono(us * MICROSECOND));
+        assert_eq!(
+            shown,
+            [(0, waited(0)), (1_000, waited(100)), (2_000, waited(1_100))]
+        );
+    }
+
+    #[test]
+    fn what_is_put_off_is_shown_when_its_millisecond_is_over() {
+        let mut pace = Pace::default();
+        pace.begin(Mono(0));
+        assert_eq!(
+            pace.wait(Mono(300 * MICROSECOND)),
+            Duration::from_micros(700)
+        );
+        assert_eq!(pace.wait(Mono(5_000 * MICROSECOND)), Duration::ZERO);
     }
 }
