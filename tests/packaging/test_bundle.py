@@ -60,6 +60,13 @@ def test_the_bundled_command_line_finds_everything_it_needs(program: Path, tmp_p
     assert "dist/pitdesk" in json.dumps(json.loads(done.stdout)), "the gateway of the bundle, not of the tree"
 
 
+def test_the_bundle_holds_no_development_tool_and_no_link_into_nothing(program: Path) -> None:
+    inside = sorted(program.parent.rglob("*"))
+    tools = {"mypy", "hypothesis", "pytest", "_pytest", "ruff", "maturin"}
+    assert [file.name for file in inside if file.name in tools] == []
+    assert [file.name for file in inside if file.is_symlink() and not file.exists()] == []
+
+
 def test_the_bundled_window_trades_on_its_own_practice_gateway(program: Path, tmp_path: Path) -> None:
     base = tmp_path / "base"
     window = subprocess.Popen([program, "run", "--basedir", base], env=bare_environment(tmp_path))
