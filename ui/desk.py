@@ -324,7 +324,12 @@ class Desk(QObject):
         return str(source) if source else "window"
 
     def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
-        self._keeper.spawn(self._reported(work, name), name)
+        task = self._keeper.spawn(self._reported(work, name), name)
+        if task is None:
+            work.close()
+        else:
+            # Cancelled before its first step, the wrapper never reaches `work`; closing what has run is harmless.
+            task.add_done_callback(lambda _task: work.close())
 
     async def _reported(self, work: Coroutine[Any, Any, Any], name: str) -> None:
         """Await a request; what the world answered badly becomes a message, our own faults stay exceptions."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -216,3 +217,11 @@ def test_a_hidden_panel_gets_no_frames(rig: Rig) -> None:
     rig.clock.mark_dirty()
     rig.settle()
     assert frames == []
+
+
+def test_a_request_that_the_end_overtakes_leaves_nothing_unawaited(rig: Rig, recwarn: pytest.WarningsRecorder) -> None:
+    rig.choose()
+    rig.desk._on_cancel_requested("p-tag")
+    rig.loop.run_until_complete(rig.keeper.close())
+    gc.collect()
+    assert [str(each.message) for each in recwarn if "never awaited" in str(each.message)] == []
