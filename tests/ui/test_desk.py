@@ -221,7 +221,11 @@ def test_a_hidden_panel_gets_no_frames(rig: Rig) -> None:
 
 def test_a_request_that_the_end_overtakes_leaves_nothing_unawaited(rig: Rig, recwarn: pytest.WarningsRecorder) -> None:
     rig.choose()
-    rig.desk._on_cancel_requested("p-tag")
-    rig.loop.run_until_complete(rig.keeper.close())
+
+    async def ask_and_end() -> None:
+        rig.desk._on_cancel_requested("p-tag")
+        await rig.keeper.close()
+
+    rig.loop.run_until_complete(ask_and_end())
     gc.collect()
     assert [str(each.message) for each in recwarn if "never awaited" in str(each.message)] == []
