@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -48,6 +49,7 @@ from ui.theme import Theme, load_fonts
 EXIT_USAGE, EXIT_BUSY, EXIT_FAULT = 2, 7, 70
 DEFAULT_ROOT = "ES"
 _LAYOUT_FILE = "state.ini"
+_PAINT_DEADLINE_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -102,6 +104,7 @@ class Application:
         self._gateway: GatewayProcess | None = None
         self._replay_folder: Path | None = None
         self._ended = asyncio.Event()
+        self._painted = asyncio.Event()
         self._dialog: Dialog | None = None
         self._is_crash_shown = False
         self._crash_sentence = ""
@@ -119,6 +122,7 @@ class Application:
             await self._give_up(gateway, error)
             return self.exit_code
         self._build(self.services)
+        self.window.first_painted.connect(self._painted.set)
         self.window.show()
         self._say_old_crashes()
         self.keeper.spawn(self._connect(gateway), "connect")
@@ -215,6 +219,9 @@ class Application:
     async def _connect(self, gateway: asyncio.Task[Hello] | None) -> None:
         """Log in, choose account and contract; what fails is said in the message list."""
         assert self.services is not None and self.desk is not None, "built before"  # noqa: PT018
+        # The store's imports would hold the interpreter while the window wants to paint. A hidden window never paints.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._painted.wait(), _PAINT_DEADLINE_S)
         try:
             if gateway is None:
                 name = await self._log_in_live(self.services)

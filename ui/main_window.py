@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QEvent, QPoint, QRect, QRectF, QSettings, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QEvent, QPoint, QRect, QRectF, QSettings, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QDockWidget,
@@ -53,6 +53,7 @@ _GAP = 4
 class MainWindow(QMainWindow):
     """Top bar, docks and status bar. `close_requested` asks the owner to shut down; `close_for_real` then closes."""
 
+    first_painted = Signal()
     close_requested = Signal()
     command_invoked = Signal(str)
     account_chosen = Signal(object)
@@ -64,6 +65,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.theme = theme
         self._may_close = False
+        self._is_painted = False
         self._docks: dict[str, QDockWidget] = {}
         self.setWindowTitle("Pitdesk")
         self.setDockOptions(QMainWindow.DockOption.AllowNestedDocks | QMainWindow.DockOption.AllowTabbedDocks)
@@ -161,6 +163,13 @@ class MainWindow(QMainWindow):
         """Close without asking; the last act of the shutdown."""
         self._may_close = True
         self.close()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._is_painted:
+            self._is_painted = True
+            # Behind the children, which paint after their parent.
+            QTimer.singleShot(0, self.first_painted.emit)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._may_close:

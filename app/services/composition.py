@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -29,7 +30,6 @@ class Services:
     options: Options
     directories: Directories
     engine: NativeEngine
-    store: AppStore
     executor: ThreadPoolExecutor
     session: SessionService
     market: MarketService
@@ -38,40 +38,35 @@ class Services:
 
     @classmethod
     async def open(cls, directories: Directories, options: Options, *, is_headless: bool = False) -> Self:
-        """Raises EngineBusy when another process holds the base directory, StoreUnavailable, BuildMismatch.
+        """Raises EngineBusy when another process holds the base directory, BuildMismatch.
 
         The window calls `engine.pump` itself; a headless program has it attached to its loop.
         """
         directories.create()
         executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="py-io")
-        loop = asyncio.get_running_loop()
         try:
             engine = NativeEngine.open(directories.base, is_headless=is_headless)
         except BaseException:
             executor.shutdown()
             raise
-        try:
-            store = await loop.run_in_executor(executor, _open_store, options.storage.url, directories.base)
-        except BaseException:
-            engine.shutdown()
-            executor.shutdown()
-            raise
         if is_headless:
-            engine.attach(loop)
+            engine.attach(asyncio.get_running_loop())
         return cls(
             options=options,
             directories=directories,
             engine=engine,
-            store=store,
             executor=executor,
             session=SessionService(engine, options.connection, options.risk),
             market=MarketService(engine, options.trading.request_deadline_s),
             trading=TradingService(engine, options.trading),
-            recorder=Recorder(engine, store, executor),
+            recorder=Recorder(engine, partial(_open_store, options.storage.url, directories.base), executor),
         )
 
     async def connect(self, endpoint: Endpoint) -> None:
-        """Connect and record under this gateway's identity from the first event on."""
+        """Open the app store, connect, and record under this gateway's identity from the first event on.
+
+        Raises StoreUnavailable, and what `SessionService.connect` raises.
+        """
         await self.recorder.begin(endpoint.identity)
         await self.session.connect(endpoint)
 
@@ -81,13 +76,12 @@ class Services:
         await self.recorder.close()
         await asyncio.to_thread(self.engine.stop)
         self.engine.shutdown()
-        await asyncio.get_running_loop().run_in_executor(self.executor, self.store.close)
         self.executor.shutdown()
 
 
 def _open_store(url: str, base: Path) -> AppStore:
-    # SQLAlchemy is a fifth of a second of imports: taken here, in the executor, while the gateway starts, and never by
-    # a program that opens no store.
+    # SQLAlchemy is a fifth of a second of imports: taken here, in the executor and behind the first paint, and never
+    # by a program that opens no store.
     from app.persistence import AppStore
 
     return AppStore.open(url, base)

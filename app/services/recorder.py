@@ -27,11 +27,16 @@ _log = structlog.get_logger(__name__)
 
 _MOST_NOTICES_WAITING = 10_000
 
+_Batch = tuple[dict[tuple[int, str], Order], dict[tuple[int, int], Fill], dict[int, Account], list[Notice]]
+
 
 class Recorder:
-    def __init__(self, engine: NativeEngine, store: AppStore, executor: ThreadPoolExecutor) -> None:
+    """`opening` makes the store; it runs in the executor, at the first `begin()`: what is noted until then waits."""
+
+    def __init__(self, engine: NativeEngine, opening: Callable[[], AppStore], executor: ThreadPoolExecutor) -> None:
         self._engine = engine
-        self._store = store
+        self._opening = opening
+        self._store: AppStore | None = None
         self._executor = executor
         # Qt calls the pump between two turns of the loop, where asyncio would not find it.
         self._loop = asyncio.get_running_loop()
@@ -50,7 +55,9 @@ class Recorder:
         ]
 
     async def begin(self, gateway: str) -> None:
-        """Everything from now on belongs to this gateway. Call it before connecting."""
+        """Everything from now on belongs to this gateway. Call it before connecting. Raises StoreUnavailable."""
+        if self._store is None:
+            self._store = await self._loop.run_in_executor(self._executor, self._opening)
         await self.flush()
         self._orders.clear()
         self._fills.clear()
@@ -65,9 +72,12 @@ class Recorder:
             await self._write()
 
     async def close(self) -> None:
+        """Write what waits and close the store. What the engine says later is not kept."""
         for stop in self._stops:
             stop()
         await self.flush()
+        if self._store is not None:
+            await self._loop.run_in_executor(self._executor, self._store.close)
 
     def _on_order(self, event: domain.OrderChanged) -> None:
         self._note_order(event.order)
@@ -100,7 +110,8 @@ class Recorder:
         self._wake()
 
     def _has_news(self) -> bool:
-        return bool(self._notices or (self._gateway and (self._orders or self._fills or self._accounts)))
+        rows = self._gateway and (self._orders or self._fills or self._accounts)
+        return self._store is not None and bool(self._notices or rows)
 
     def _wake(self) -> None:
         if self._writing is None and self._has_news():
@@ -114,14 +125,16 @@ class Recorder:
             self._writing = None
 
     async def _write(self) -> bool:
+        store = self._store
+        assert store is not None, "nothing counts as news before the store is open"
         orders, fills, accounts, notices = self._orders, self._fills, self._accounts, self._notices
         self._orders, self._fills, self._accounts, self._notices = {}, {}, {}, []
         started = time.monotonic()
         try:
             await self._loop.run_in_executor(
-                self._executor, self._keep, self._gateway, orders, fills, accounts, notices
+                self._executor, _keep, store, self._gateway, (orders, fills, accounts, notices)
             )
-        except self._store.failure:
+        except store.failure:
             _log.exception("recorder cannot write", orders=len(orders), fills=len(fills))
             # What came meanwhile is newer and wins.
             self._orders = orders | self._orders
@@ -132,16 +145,11 @@ class Recorder:
         _log.debug("recorder wrote", orders=len(orders), fills=len(fills), seconds=round(time.monotonic() - started, 4))
         return True
 
-    def _keep(
-        self,
-        gateway: str,
-        orders: dict[tuple[int, str], Order],
-        fills: dict[tuple[int, int], Fill],
-        accounts: dict[int, Account],
-        notices: list[Notice],
-    ) -> None:
-        if gateway:
-            self._store.keep_orders(gateway, orders.values())
-            self._store.keep_fills(gateway, fills.values())
-            self._store.see_accounts(gateway, accounts.values())
-        self._store.add_notices(notices)
+
+def _keep(store: AppStore, gateway: str, batch: _Batch) -> None:
+    orders, fills, accounts, notices = batch
+    if gateway:
+        store.keep_orders(gateway, orders.values())
+        store.keep_fills(gateway, fills.values())
+        store.see_accounts(gateway, accounts.values())
+    store.add_notices(notices)

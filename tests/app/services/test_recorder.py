@@ -19,7 +19,7 @@ Scripted = tuple[ScriptedCore, NativeEngine]
 def run(scripted: Scripted, store: AppStore, act: Callable[[Recorder], Awaitable[None]]) -> None:
     async def main() -> None:
         with ThreadPoolExecutor(1, thread_name_prefix="py-io") as executor:
-            recorder = Recorder(scripted[1], store, executor)
+            recorder = Recorder(scripted[1], lambda: store, executor)
             await recorder.begin("here")
             await act(recorder)
             await recorder.close()
