@@ -224,6 +224,8 @@ pub struct MarketSink {
     feed: Feed,
     reader: Reader,
     directory: Directory,
+    /// What has been read and not yet handed over.
+    pending: Batch,
 }
 
 impl MarketSink {
@@ -235,6 +237,7 @@ impl MarketSink {
             feed,
             reader: Reader::default(),
             directory,
+            pending: Batch::default(),
         }
     }
 }
@@ -242,17 +245,25 @@ impl MarketSink {
 impl FrameSink for MarketSink {
     async fn take(&mut self, frame: &[u8], received: Mono) -> Taken {
         self.directory.refresh(&self.feed.board);
-        let mut batch = self.feed.empty.try_recv().unwrap_or_default();
-        batch.received = received;
+        let batch = &mut self.pending;
+        if batch.is_empty() {
+            batch.received = received;
+        }
         let taken = self.reader.read(frame, &self.directory, |event| {
             if let HubEvent::Market(event) = event {
                 batch.push(event);
             }
         });
         self.reader.count(&self.feed.gauges);
-        if batch.is_empty() {
-            return taken;
+        taken
+    }
+
+    async fn flush(&mut self) {
+        if self.pending.is_empty() {
+            return;
         }
+        let spare = self.feed.empty.try_recv().unwrap_or_default();
+        let mut batch = std::mem::replace(&mut self.pending, spare);
         // Waiting here stops reading; TCP then pushes back and the gateway keeps what we cannot take.
         while let Err(TrySendError::Full(back)) = self.feed.full.try_send(batch) {
             batch = back;
@@ -260,7 +271,6 @@ impl FrameSink for MarketSink {
             tokio::time::sleep(CROWDED).await;
         }
         self.postbox.wake();
-        taken
     }
 
     async fn link(&mut self, state: supervisor::LinkState, text: String) {
@@ -312,6 +322,8 @@ impl FrameSink for UserSink {
         }
         taken
     }
+
+    async fn flush(&mut self) {}
 
     async fn link(&mut self, state: supervisor::LinkState, text: String) {
         let change = link_change(Hub::User, state, text);

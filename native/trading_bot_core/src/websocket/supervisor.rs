@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -26,6 +26,8 @@ const HANDSHAKE: &str = "{\"protocol\":\"json\",\"version\":1}\u{1e}";
 const PING: &str = "{\"type\":6}\u{1e}";
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Most frames taken under one time stamp before the engine hears of them.
+const BURST: usize = 32;
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 const PROBES_LOST: u32 = 3;
 const SILENCE_IS_DEATH: Duration = Duration::from_secs(30);
@@ -329,12 +331,14 @@ impl<S: FrameSink> Supervisor<S> {
     }
 }
 
-/// Where frames and news of the connection go. `take` may wait: reading then stops and TCP pushes back.
+/// Where frames and news of the connection go. Both `take` and `flush` may wait: reading then stops and TCP pushes back.
 pub trait FrameSink: Send {
     fn link(&mut self, state: LinkState, text: String) -> impl Future<Output = ()> + Send;
     /// A new connection begins: forget half a record.
     fn reset(&mut self);
     fn take(&mut self, frame: &[u8], received: Mono) -> impl Future<Output = Taken> + Send;
+    /// No further frame is at hand: what `take` has collected goes on its way.
+    fn flush(&mut self) -> impl Future<Output = ()> + Send;
 }
 
 /// A live connection: what it is subscribed to and when it was last heard.
@@ -389,16 +393,20 @@ impl Session {
         self.agree(&owner.wanted).await?;
         self.announce(owner, false).await;
         if !rest.is_empty()
-            && let Some(ended) = self.take(owner, rest).await
+            && let Some(ended) = self.take(owner, rest, mono()).await
         {
+            owner.sink.flush().await;
             return Ok(ended);
         }
+        owner.sink.flush().await;
         let mut tick = tokio::time::interval(PROBE_EVERY / 2);
         let mut is_probe = false;
         loop {
             tokio::select! {
                 message = self.socket.next() => {
-                    if let Some(ended) = self.receive(owner, message).await? {
+                    let ended = self.receive_burst(owner, message).await;
+                    owner.sink.flush().await;
+                    if let Some(ended) = ended? {
                         return Ok(ended);
                     }
                 }
@@ -419,18 +427,40 @@ impl Session {
         }
     }
 
+    /// Takes a frame and those that lie ready behind it, under one time stamp: under load the clock, the hand-over to the
+    /// engine and its waking cost more than the frames.
+    async fn receive_burst<S: FrameSink>(
+        &mut self,
+        owner: &mut Supervisor<S>,
+        first: Option<Result<Message, WsError>>,
+    ) -> Result<Option<Ended>, String> {
+        let received = mono();
+        self.heard = Instant::now();
+        self.unanswered = 0;
+        let mut message = first;
+        for _ in 1..BURST {
+            if let Some(ended) = self.receive(owner, message, received).await? {
+                return Ok(Some(ended));
+            }
+            let Some(ready) = self.socket.next().now_or_never() else {
+                return Ok(None);
+            };
+            message = ready;
+        }
+        self.receive(owner, message, received).await
+    }
+
     async fn receive<S: FrameSink>(
         &mut self,
         owner: &mut Supervisor<S>,
         message: Option<Result<Message, WsError>>,
+        received: Mono,
     ) -> Result<Option<Ended>, String> {
         let hub = owner.hub.word();
-        self.heard = Instant::now();
-        self.unanswered = 0;
         match message {
             Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
                 let data = message.into_data();
-                Ok(self.take(owner, &data).await)
+                Ok(self.take(owner, &data, received).await)
             }
             Some(Ok(Message::Pong(_))) => {
                 self.has_ponged = true;
@@ -451,12 +481,13 @@ impl Session {
         &mut self,
         owner: &mut Supervisor<S>,
         frame: &[u8],
+        received: Mono,
     ) -> Option<Ended> {
-        let taken = owner.sink.take(frame, mono()).await;
+        let taken = owner.sink.take(frame, received).await;
         self.awaited = self.awaited.saturating_sub(taken.completions);
         self.announce(owner, false).await;
         if taken.events > 0 {
-            self.event = Instant::now();
+            self.event = self.heard;
             self.counted += taken.events;
             if std::mem::take(&mut self.is_late) {
                 owner.sink.link(LinkState::Live, String::new()).await;
