@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import QRectF
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import QStatusBar, QWidget
 
 from ui import formatting
@@ -199,7 +199,8 @@ class StatusBar(QStatusBar):
         return x + width
 
     def _width(self, run: _Run) -> float:
-        return self._theme.metrics("caption", weight=run.weight).horizontalAdvance(run.text)
+        # Whole-pixel metrics fall short of what is drawn at fractional scales: the last letters would be cut.
+        return QFontMetricsF(self._theme.font("caption", weight=run.weight)).horizontalAdvance(run.text)
 
 
 def flat_by_remaining_s(now_ns: int) -> int:

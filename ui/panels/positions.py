@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
@@ -81,6 +81,9 @@ class PositionsPanel(QWidget):
             rows.append(_total(positions))
         self.table.rows.show(rows)
         self.empty.setVisible(not rows)
+        # Without rows a scroll bar would only cover the header.
+        policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if rows else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        self.table.setHorizontalScrollBarPolicy(policy)
         # Without rows only the table's header stays.
         self.table.setMaximumHeight(_UNLIMITED if rows else self.table.horizontalHeader().height())
         if rows and not self.table.selected_key():
