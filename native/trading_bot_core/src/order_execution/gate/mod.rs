@@ -1,0 +1,55 @@
+//! The risk gate: one function, every reason, and the only maker of the token that a risky request needs.
+//!
+//! The gate judges facts that the engine gathered; it looks nothing up itself, so each rule can be tested alone. Orders
+//! that cannot raise the worst case pass where only new risk is forbidden (disarmed, halted, unknown, hub down): a trader
+//! must be able to get smaller at any time. Cancels never come here.
+
+use checks::{
+    check_always, check_identity, check_limits, check_new_risk, check_price, check_shape,
+};
+
+mod change;
+mod checks;
+mod facts;
+#[cfg(test)]
+mod tests;
+
+pub use change::{ChangeFacts, admit_change};
+pub use checks::{BRACKET_STOP_TICKS_MIN, TRAIL_TICKS_MAX, WORKING_ORDERS_PER_LOGIN_MAX};
+pub use facts::{AccountFacts, Exposure, Facts, Limits, MarketFacts, Reason};
+
+/// Proof that the gate said yes. Spent by building the request; there is no other way to make one.
+#[derive(Debug)]
+#[must_use = "an admitted order is sent, or the admission was pointless"]
+pub struct Admitted(());
+
+/// Judges a new order. Returns the token, or every reason against it.
+///
+/// # Errors
+/// All reasons, in a fixed order, so that the trader corrects them at once and not one by one.
+pub fn admit(facts: &Facts<'_>) -> Result<Admitted, Vec<Reason>> {
+    let mut reasons = Vec::new();
+    let size = facts.draft.size.0;
+    // While broker and fills disagree nobody knows which side would be smaller.
+    let reduces =
+        size > 0 && !facts.is_disputed && facts.exposure.only_reduces(facts.draft.side, size);
+    check_shape(facts, &mut reasons);
+    check_identity(facts, &mut reasons);
+    if !reduces {
+        check_new_risk(facts, &mut reasons);
+        check_limits(facts, &mut reasons);
+    }
+    check_price(facts, reduces, &mut reasons);
+    check_always(facts, &mut reasons);
+    if facts.draft.is_reduce_only && !reduces && size > 0 {
+        reasons.push((
+            "reduce_only",
+            "The order is meant to reduce, and it could open or turn the position.".into(),
+        ));
+    }
+    if reasons.is_empty() {
+        Ok(Admitted(()))
+    } else {
+        Err(reasons)
+    }
+}
