@@ -9,34 +9,26 @@
 //! exchanged in the middle is found although each record's own checksum holds. *Written* means `write(2)` returned,
 //! *durable* means `fdatasync` returned. A tail that a crash left behind is cut, kept beside the file, and reported.
 
+pub(crate) mod format;
+
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use format::Framer;
+
 /// First bytes of every order journal.
 pub const MAGIC: &[u8; 8] = b"PDKJRNL\n";
 /// Format written by this program. A file of a newer one is never written to.
 pub const FORMAT_VERSION: u32 = 1;
-
-const FRAME_LENGTH: usize = 24;
-const PAYLOAD_LENGTH_MAX: usize = 1 << 20;
-
-type Chain = [u8; 16];
 
 /// Whose journal it is. A file is bound to one gateway and one installation for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub install: String,
     pub gateway: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Header {
-    install: String,
-    epoch: u64,
-    gateway: String,
 }
 
 /// Why a journal cannot be used.
@@ -82,10 +74,9 @@ pub struct Opened {
 #[derive(Debug)]
 pub struct JournalWriter {
     file: File,
-    chain: Chain,
+    framer: Framer,
     written: u64,
     is_poisoned: bool,
-    buffer: Vec<u8>,
 }
 
 impl JournalWriter {
@@ -97,24 +88,11 @@ impl JournalWriter {
         if self.is_poisoned {
             return Err(JournalError::Poisoned);
         }
-        if payload.is_empty() || payload.len() > PAYLOAD_LENGTH_MAX {
-            return Err(JournalError::TooLong {
-                length: payload.len(),
-            });
-        }
-        let chain = next_chain(&self.chain, payload);
-        self.buffer.clear();
-        self.buffer
-            .extend_from_slice(&(payload.len() as u32).to_le_bytes());
-        self.buffer
-            .extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
-        self.buffer.extend_from_slice(&chain);
-        self.buffer.extend_from_slice(payload);
-        if let Err(error) = self.file.write_all(&self.buffer) {
+        let frame = self.framer.frame(payload)?;
+        if let Err(error) = self.file.write_all(frame) {
             self.is_poisoned = true;
             return Err(error.into());
         }
-        self.chain = chain;
         self.written += 1;
         Ok(self.written)
     }
@@ -161,14 +139,14 @@ pub fn open(path: &Path, identity: &Identity, epoch: u64) -> Result<Opened, Jour
     if bytes.is_empty() || (bytes.len() < 20 && MAGIC.starts_with(&bytes[..bytes.len().min(8)])) {
         return create(file, path, identity, epoch);
     }
-    let (header, start) = read_header(&bytes)?;
+    let (header, start) = format::read_header(&bytes)?;
     if header.gateway != identity.gateway {
         return Err(JournalError::OtherGateway {
             found: header.gateway,
             wanted: identity.gateway.clone(),
         });
     }
-    let scan = scan(&bytes, start);
+    let scan = format::scan(&bytes, start);
     if scan.damage.is_some() {
         set_aside(path, epoch, &bytes[scan.good_length..])?;
         file.set_len(scan.good_length as u64)?;
@@ -178,10 +156,9 @@ pub fn open(path: &Path, identity: &Identity, epoch: u64) -> Result<Opened, Jour
     let written = scan.records.len() as u64;
     let writer = JournalWriter {
         file,
-        chain: scan.chain,
+        framer: scan.framer,
         written,
         is_poisoned: false,
-        buffer: Vec::new(),
     };
     let identity = Identity {
         install: header.install,
@@ -202,29 +179,17 @@ fn create(
     identity: &Identity,
     epoch: u64,
 ) -> Result<Opened, JournalError> {
-    let header = Header {
-        install: identity.install.clone(),
-        epoch,
-        gateway: identity.gateway.clone(),
-    };
-    let json = serde_json::to_vec(&header).map_err(std::io::Error::other)?;
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-    bytes.extend_from_slice(&(json.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(&crc32fast::hash(&json).to_le_bytes());
-    bytes.extend_from_slice(&json);
+    let (bytes, framer) = format::new_file(identity, epoch)?;
     file.set_len(0)?;
     file.seek(SeekFrom::Start(0))?;
     file.write_all(&bytes)?;
     file.sync_all()?;
     sync_folder(path)?;
-    let chain = first_chain(&json);
     let writer = JournalWriter {
         file,
-        chain,
+        framer,
         written: 0,
         is_poisoned: false,
-        buffer: Vec::new(),
     };
     Ok(Opened {
         writer,
@@ -255,133 +220,9 @@ fn set_aside(path: &Path, epoch: u64, tail: &[u8]) -> std::io::Result<()> {
     std::fs::write(PathBuf::from(name), tail)
 }
 
-fn read_header(bytes: &[u8]) -> Result<(Header, usize), JournalError> {
-    let (Some(magic), Some(version), Some(length), Some(crc)) = (
-        bytes.get(..8),
-        read_u32(bytes, 8),
-        read_u32(bytes, 12),
-        read_u32(bytes, 16),
-    ) else {
-        return Err(JournalError::NotAJournal);
-    };
-    if magic != MAGIC {
-        return Err(JournalError::NotAJournal);
-    }
-    if version > FORMAT_VERSION {
-        return Err(JournalError::NewerVersion { found: version });
-    }
-    let end = 20_usize.saturating_add(length as usize);
-    let json = bytes.get(20..end).ok_or(JournalError::NotAJournal)?;
-    if crc32fast::hash(json) != crc {
-        return Err(JournalError::NotAJournal);
-    }
-    let header = serde_json::from_slice(json).map_err(|_| JournalError::NotAJournal)?;
-    Ok((header, end))
-}
-
-struct Scan {
-    records: Vec<Vec<u8>>,
-    chain: Chain,
-    good_length: usize,
-    damage: Option<Damage>,
-}
-
-fn scan(bytes: &[u8], start: usize) -> Scan {
-    let chain = first_chain(&bytes[20..start]);
-    let mut found = Scan {
-        records: Vec::new(),
-        chain,
-        good_length: start,
-        damage: None,
-    };
-    while found.good_length < bytes.len() {
-        let rest = &bytes[found.good_length..];
-        match read_record(rest, &found.chain) {
-            Frame::Good(payload, chain) => {
-                found.good_length += FRAME_LENGTH + payload.len();
-                found.records.push(payload.to_vec());
-                found.chain = chain;
-            }
-            Frame::Torn => {
-                found.damage = Some(Damage::TornTail {
-                    bytes: rest.len() as u64,
-                });
-                break;
-            }
-            Frame::Broken => {
-                let record_index = found.records.len() as u64 + 1;
-                found.damage = Some(Damage::Broken {
-                    record_index,
-                    bytes: rest.len() as u64,
-                });
-                break;
-            }
-        }
-    }
-    found
-}
-
-enum Frame<'a> {
-    Good(&'a [u8], Chain),
-    Torn,
-    Broken,
-}
-
-fn read_record<'a>(rest: &'a [u8], previous: &Chain) -> Frame<'a> {
-    let (Some(length), Some(crc)) = (read_u32(rest, 0), read_u32(rest, 4)) else {
-        return Frame::Torn;
-    };
-    let length = length as usize;
-    // Zeros are what a file system leaves where a write was announced and never arrived.
-    if length == 0 {
-        return if rest.iter().all(|byte| *byte == 0) {
-            Frame::Torn
-        } else {
-            Frame::Broken
-        };
-    }
-    if length > PAYLOAD_LENGTH_MAX {
-        return Frame::Broken;
-    }
-    let (Some(chain), Some(payload)) = (
-        rest.get(8..FRAME_LENGTH),
-        rest.get(FRAME_LENGTH..FRAME_LENGTH + length),
-    ) else {
-        return Frame::Torn;
-    };
-    let expected = next_chain(previous, payload);
-    if crc32fast::hash(payload) == crc && chain == expected {
-        return Frame::Good(payload, expected);
-    }
-    if rest.len() == FRAME_LENGTH + length {
-        Frame::Torn
-    } else {
-        Frame::Broken
-    }
-}
-
-fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes
-        .get(at..at + 4)
-        .and_then(|four| four.try_into().ok())
-        .map(u32::from_le_bytes)
-}
-
-fn first_chain(header_json: &[u8]) -> Chain {
-    next_chain(&[0; 16], header_json)
-}
-
-fn next_chain(previous: &Chain, payload: &[u8]) -> Chain {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(previous);
-    hasher.update(payload);
-    let mut chain = [0; 16];
-    chain.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    chain
-}
-
 #[cfg(test)]
 mod tests {
+    use super::format::{FRAME_LENGTH, first_chain, next_chain, read_header, scan};
     use super::*;
     use proptest::prelude::*;
 
