@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from app import cli, errors
+from app.cli import answering
+from app.cli import program as cli_program
 from tests.app.services.test_gateway import program
 
 
@@ -91,7 +93,7 @@ def test_every_error_has_its_documented_exit_code(error: errors.PitdeskError, co
     assert cli.exit_code(error) == code
 
 
-@pytest.mark.parametrize("command", [[], *[[name] for name in cli._COMMANDS], ["doctor"]])
+@pytest.mark.parametrize("command", [[], *[[name] for name in cli_program.COMMANDS], ["doctor"]])
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([*command, "--help"])
@@ -143,7 +145,7 @@ def test_a_fault_of_the_program_leaves_a_report_and_says_so(
     def fail(*_: object) -> None:
         raise RuntimeError("broken on purpose")
 
-    monkeypatch.setattr(cli, "_perform", fail)
+    monkeypatch.setattr(cli_program, "_perform", fail)
     code, _, err = answer(capsys, "accounts")
     assert code == 70
     assert "fault of the program" in err
@@ -152,7 +154,7 @@ def test_a_fault_of_the_program_leaves_a_report_and_says_so(
 
 def test_a_table_lines_up_and_shows_what_is_absent() -> None:
     rows = [{"name": "A", "id": 1, "balance": None}, {"name": "LONG", "id": 22, "balance": True}]
-    assert cli._table(rows, ("name", "id", "balance")).splitlines() == [
+    assert answering.table(rows, ("name", "id", "balance")).splitlines() == [
         "name  id  balance",
         "A     1   -",
         "LONG  22  yes",

@@ -1,0 +1,5 @@
+import sys
+
+from app.cli.program import main
+
+sys.exit(main())
