@@ -1,4 +1,4 @@
-"""The app store: accounts seen, layouts, notices, orders and fills, on SQLite or PostgreSQL by URL."""
+"""The app store: accounts seen, layouts, exit templates, notices, orders and fills, on SQLite or PostgreSQL by URL."""
 
 from app.persistence.store import AppStore
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import domain
 from app.errors import StoreUnavailable
 from app.persistence import migrating
-from app.persistence.tables import accounts_seen, fills, layouts, notices, orders
+from app.persistence.tables import accounts_seen, exit_templates, fills, layouts, notices, orders
 
 FILE_NAME = "app.db"
 SCHEMA = "app"
@@ -63,6 +63,17 @@ class Layout:
     name: str
     version: int
     body: str
+
+
+@dataclass(frozen=True)
+class SavedTemplate:
+    """One version of an exit template; the body is the service's."""
+
+    name: str
+    version: int
+    body: str
+    saved_ns: int
+    is_removed: bool
 
 
 class AppStore:
@@ -131,6 +142,33 @@ class AppStore:
     def layout_names(self) -> list[str]:
         return [row["name"] for row in self._rows(sa.select(layouts.c.name).order_by(layouts.c.name))]
 
+    # exit templates
+
+    def save_template(self, name: str, body: str, *, is_removed: bool = False) -> int:
+        """Add a version; the earlier ones stay. Returns its number, from 1 on."""
+        newest = sa.select(sa.func.max(exit_templates.c.version)).where(exit_templates.c.name == name)
+        with self._engine.begin() as connection:
+            version = (connection.execute(newest).scalar() or 0) + 1
+            row = {"name": name, "version": version, "body": body, "is_removed": is_removed, "saved_ns": time.time_ns()}
+            connection.execute(sa.insert(exit_templates), [row])
+        return version
+
+    def template_versions(self, name: str) -> list[SavedTemplate]:
+        """Every version of one name, oldest first."""
+        found = sa.select(exit_templates).where(exit_templates.c.name == name).order_by(exit_templates.c.version)
+        return [_saved_template(row) for row in self._rows(found)]
+
+    def templates(self) -> list[SavedTemplate]:
+        """The newest version of every name that was not removed, by name."""
+        newest = (
+            sa.select(exit_templates.c.name, sa.func.max(exit_templates.c.version).label("version"))
+            .group_by(exit_templates.c.name)
+            .subquery()
+        )
+        is_newest = (exit_templates.c.name == newest.c.name) & (exit_templates.c.version == newest.c.version)
+        query = sa.select(exit_templates).join(newest, is_newest).where(sa.not_(exit_templates.c.is_removed))
+        return [_saved_template(row) for row in self._rows(query.order_by(exit_templates.c.name))]
+
     # notices
 
     def add_notices(self, added: Iterable[domain.Notice]) -> None:
@@ -192,6 +230,10 @@ class AppStore:
         )
         with self._engine.begin() as connection:
             connection.execute(statement, list(rows))
+
+
+def _saved_template(row: Mapping[str, Any]) -> SavedTemplate:
+    return SavedTemplate(row["name"], row["version"], row["body"], row["saved_ns"], bool(row["is_removed"]))
 
 
 def _create_engine(address: sa.URL) -> sa.Engine:

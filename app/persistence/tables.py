@@ -95,3 +95,15 @@ fills = Table(
     Column("is_voided", Boolean(name="is_voided"), nullable=False),
     UniqueConstraint("gateway", "account_id", "trade_id"),
 )
+
+exit_templates = Table(
+    "exit_templates",
+    metadata,
+    Column("id", _RowId, primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("is_removed", Boolean(name="is_removed"), nullable=False),
+    Column("saved_ns", BigInteger, nullable=False),
+    UniqueConstraint("name", "version"),
+)

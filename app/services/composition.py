@@ -17,6 +17,7 @@ from app.native import NativeEngine
 from app.services.market import MarketService
 from app.services.recorder import Recorder
 from app.services.session import Endpoint, SessionService
+from app.services.templates import TemplateService
 from app.services.trading import TradingService
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Services:
     market: MarketService
     trading: TradingService
     recorder: Recorder
+    templates: TemplateService
 
     @classmethod
     async def open(cls, directories: Directories, options: Options, *, is_headless: bool = False) -> Self:
@@ -51,6 +53,7 @@ class Services:
             raise
         if is_headless:
             engine.attach(asyncio.get_running_loop())
+        recorder = Recorder(engine, partial(_open_store, options.storage.url, directories.base), executor)
         return cls(
             options=options,
             directories=directories,
@@ -59,7 +62,8 @@ class Services:
             session=SessionService(engine, options.connection, options.risk),
             market=MarketService(engine, options.trading.request_deadline_s),
             trading=TradingService(engine, options.trading),
-            recorder=Recorder(engine, partial(_open_store, options.storage.url, directories.base), executor),
+            recorder=recorder,
+            templates=TemplateService(recorder.run),
         )
 
     async def connect(self, endpoint: Endpoint) -> None:

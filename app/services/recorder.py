@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -27,16 +27,18 @@ _log = structlog.get_logger(__name__)
 
 _MOST_NOTICES_WAITING = 10_000
 
+_T = TypeVar("_T")
 _Batch = tuple[dict[tuple[int, str], Order], dict[tuple[int, int], Fill], dict[int, Account], list[Notice]]
 
 
 class Recorder:
-    """`opening` makes the store; it runs in the executor, at the first `begin()`: what is noted until then waits."""
+    """`opening` makes the store; it runs in the executor, once, when first needed: what is noted until then waits."""
 
     def __init__(self, engine: NativeEngine, opening: Callable[[], AppStore], executor: ThreadPoolExecutor) -> None:
         self._engine = engine
         self._opening = opening
         self._store: AppStore | None = None
+        self._opening_once = asyncio.Lock()
         self._executor = executor
         # Qt calls the pump between two turns of the loop, where asyncio would not find it.
         self._loop = asyncio.get_running_loop()
@@ -56,13 +58,23 @@ class Recorder:
 
     async def begin(self, gateway: str) -> None:
         """Everything from now on belongs to this gateway. Call it before connecting. Raises StoreUnavailable."""
-        if self._store is None:
-            self._store = await self._loop.run_in_executor(self._executor, self._opening)
+        await self._open()
         await self.flush()
         self._orders.clear()
         self._fills.clear()
         self._accounts.clear()
         self._gateway = gateway
+
+    async def run(self, verb: Callable[[AppStore], _T], /) -> _T:
+        """Run a verb on the store in the executor, in turn with what is recorded. Raises StoreUnavailable."""
+        store = await self._open()
+        return await self._loop.run_in_executor(self._executor, verb, store)
+
+    async def _open(self) -> AppStore:
+        async with self._opening_once:
+            if self._store is None:
+                self._store = await self._loop.run_in_executor(self._executor, self._opening)
+        return self._store
 
     async def flush(self) -> None:
         """Write what waits, and wait for it."""

@@ -77,6 +77,33 @@ def test_saving_a_layout_again_replaces_it(store: AppStore) -> None:
     assert store.layout("no such layout") is None
 
 
+def test_every_save_of_a_template_is_a_version_and_the_old_ones_stay(store: AppStore) -> None:
+    assert [store.save_template("Swing", body) for body in ("one", "two")] == [1, 2]
+    store.save_template("Break", "other")
+    assert [(saved.version, saved.body) for saved in store.template_versions("Swing")] == [(1, "one"), (2, "two")]
+    assert [(saved.name, saved.version) for saved in store.templates()] == [("Break", 1), ("Swing", 2)]
+
+
+def test_a_removed_template_leaves_the_list_and_keeps_its_versions(store: AppStore) -> None:
+    store.save_template("Swing", "one")
+    assert store.save_template("Swing", "one", is_removed=True) == 2
+    assert store.templates() == []
+    assert store.save_template("Swing", "again") == 3
+    assert [saved.is_removed for saved in store.template_versions("Swing")] == [False, True, False]
+    assert [saved.version for saved in store.templates()] == [3]
+
+
+def test_a_store_of_the_first_schema_is_brought_forward_with_its_rows(store: AppStore, reopen: OpenStore) -> None:
+    store.save_layout(Layout("day", 1, "{}"))
+    with store._engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE exit_templates"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    store.close()
+    brought = reopen()
+    assert brought.layout("day") == Layout("day", 1, "{}")
+    assert brought.save_template("Swing", "one") == 1
+
+
 def test_an_order_is_one_row_with_its_newest_state(store: AppStore) -> None:
     store.keep_orders("here", [order()])
     store.keep_orders("here", [order(life="filled", filled_lots=2, updated_ns=30, average_fill_ticks_1e4=86_000_0000)])
