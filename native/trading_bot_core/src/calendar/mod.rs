@@ -1,4 +1,5 @@
-//! Exchange sessions: which trade date an instant belongs to, and whether the market is open. Equity, energy and metals, 2013 to 2030.
+//! Exchange sessions of every product of the protocol document's section 19, 2013 to 2030: which trade date an instant belongs to, whether
+//! the market is open, when it opens and closes next, and (in `hours`) by when a firm wants to be flat.
 //!
 //! The tables are written by `packaging/generate_calendar.py` and embedded. Outside their range, and for gaps inside it, the
 //! answer is `None`: nobody trades on a guess.
@@ -6,46 +7,109 @@
 use crate::types::{Nanos, civil_from_days, days_from_civil};
 use std::sync::LazyLock;
 
+mod hours;
+
+pub use hours::{FlatBy, chicago, chicago_clock, chicago_day_and_clock, chicago_offset_s};
+
 const MINUTE_NS: i64 = 60_000_000_000;
 const DAY_NS: i64 = 1440 * MINUTE_NS;
 
-/// Product group with its own holidays and early closes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Product group with its own hours, holidays and early closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Product {
     Equity,
+    Rates,
+    Currencies,
     Energy,
     Metals,
+    Grains,
+    Livestock,
+    Crypto,
+}
+
+/// Exchange roots, and the broker's own where they differ, by group. What is not listed follows the equity table.
+const ROOTS: [(Product, &[&str]); 8] = [
+    (
+        Product::Equity,
+        &["ES", "MES", "NQ", "MNQ", "RTY", "M2K", "YM", "MYM", "NKD"],
+    ),
+    (Product::Rates, &["ZT", "ZF", "ZN", "TN", "ZB", "UB"]),
+    (
+        Product::Currencies,
+        &[
+            "6A", "6B", "6C", "6E", "6J", "6S", "6M", "6N", "E7", "M6A", "M6B", "M6E",
+        ],
+    ),
+    (
+        Product::Energy,
+        &[
+            "CL", "QM", "MCL", "NG", "QG", "MNG", "RB", "HO", "CLE", "MCLE", "NGE",
+        ],
+    ),
+    (
+        Product::Metals,
+        &[
+            "GC", "MGC", "SI", "SIL", "HG", "MHG", "PL", "GCE", "SIE", "CPE",
+        ],
+    ),
+    (Product::Grains, &["ZC", "ZS", "ZW", "ZM", "ZL"]),
+    (Product::Livestock, &["LE", "HE"]),
+    (Product::Crypto, &["MBT", "MET"]),
+];
+
+/// The embedded table of a group, parsed once.
+macro_rules! table {
+    ($name:literal) => {{
+        static TABLE: LazyLock<Calendar> = LazyLock::new(|| {
+            Calendar::parse(include_str!(concat!(
+                "../../../../resources/calendar/",
+                $name,
+                ".csv"
+            )))
+        });
+        &TABLE
+    }};
 }
 
 impl Product {
-    /// The group of an exchange root. Currencies, rates and everything unlisted follow the equity table, whose ordinary days are the same.
+    pub const ALL: [Self; 8] = [
+        Self::Equity,
+        Self::Rates,
+        Self::Currencies,
+        Self::Energy,
+        Self::Metals,
+        Self::Grains,
+        Self::Livestock,
+        Self::Crypto,
+    ];
+
+    /// The group of an exchange root.
     pub fn of_root(root: &str) -> Self {
-        match root {
-            "CL" | "QM" | "MCL" | "NG" | "QG" | "MNG" | "RB" | "HO" | "CLE" | "MCLE" | "NGE" => {
-                Self::Energy
-            }
-            "GC" | "MGC" | "SI" | "SIL" | "HG" | "MHG" | "PL" | "GCE" | "SIE" | "CPE" => {
-                Self::Metals
-            }
-            _ => Self::Equity,
-        }
+        let mut groups = ROOTS.iter();
+        groups
+            .find(|(_, roots)| roots.contains(&root))
+            .map_or(Self::Equity, |(product, _)| *product)
     }
 
     /// The group's sessions.
     pub fn calendar(self) -> &'static Calendar {
-        static EQUITY: LazyLock<Calendar> = LazyLock::new(|| {
-            Calendar::parse(include_str!("../../../../resources/calendar/equity.csv"))
-        });
-        static ENERGY: LazyLock<Calendar> = LazyLock::new(|| {
-            Calendar::parse(include_str!("../../../../resources/calendar/energy.csv"))
-        });
-        static METALS: LazyLock<Calendar> = LazyLock::new(|| {
-            Calendar::parse(include_str!("../../../../resources/calendar/metals.csv"))
-        });
         match self {
-            Self::Equity => &EQUITY,
-            Self::Energy => &ENERGY,
-            Self::Metals => &METALS,
+            Self::Equity => table!("equity"),
+            Self::Rates => table!("rates"),
+            Self::Currencies => table!("currencies"),
+            Self::Energy => table!("energy"),
+            Self::Metals => table!("metals"),
+            Self::Grains => table!("grains"),
+            Self::Livestock => table!("livestock"),
+            Self::Crypto => table!("crypto"),
+        }
+    }
+
+    /// The sessions that the firm keeps: those of the exchange, except that crypto has no round-the-clock trading there.
+    pub fn firm_calendar(self) -> &'static Calendar {
+        match self {
+            Self::Crypto => Self::Equity.calendar(),
+            _ => self.calendar(),
         }
     }
 }
@@ -78,6 +142,15 @@ pub struct Session {
     pub trade_date: TradeDate,
     pub open: Nanos,
     pub close: Nanos,
+    /// A stretch inside the session in which nothing trades: from (inclusive), until (exclusive).
+    pub halt: Option<(Nanos, Nanos)>,
+}
+
+impl Session {
+    fn is_halted(&self, at: Nanos) -> bool {
+        self.halt
+            .is_some_and(|(from, until)| (from..until).contains(&at))
+    }
 }
 
 /// The sessions of one product group, in order of time and without overlap.
@@ -132,6 +205,13 @@ impl Calendar {
         }
     }
 
+    /// The session that opened last, whether it is still open or not, and the one after it.
+    pub fn last_opened(&self, at: Nanos) -> Option<(Session, Option<Session>)> {
+        let next = self.sessions.partition_point(|session| session.open <= at);
+        let last = *self.sessions.get(next.checked_sub(1)?)?;
+        Some((last, self.sessions.get(next).copied()))
+    }
+
     /// The session of a trade date.
     pub fn session_on(&self, date: TradeDate) -> Option<Session> {
         let at = self
@@ -147,8 +227,28 @@ impl Calendar {
             .map(|session| session.trade_date)
     }
 
+    /// Whether the market trades: in a session and in none of its halts.
     pub fn is_open(&self, at: Nanos) -> bool {
-        self.session_of(at).is_some()
+        self.session_of(at)
+            .is_some_and(|session| !session.is_halted(at))
+    }
+
+    /// When trading begins next, after `at`: a session's open, or the end of a halt.
+    pub fn next_open(&self, at: Nanos) -> Option<Nanos> {
+        let next = self.sessions.partition_point(|session| session.close <= at);
+        let near = self.sessions.get(next..)?.iter().take(2);
+        near.flat_map(|session| [Some(session.open), session.halt.map(|(_, until)| until)])
+            .flatten()
+            .find(|open| *open > at)
+    }
+
+    /// When trading ends next, after `at`: a session's close, or the begin of a halt.
+    pub fn next_close(&self, at: Nanos) -> Option<Nanos> {
+        let next = self.sessions.partition_point(|session| session.close <= at);
+        let near = self.sessions.get(next..)?.iter().take(1);
+        near.flat_map(|session| [session.halt.map(|(from, _)| from), Some(session.close)])
+            .flatten()
+            .find(|close| *close > at)
     }
 
     /// Finds the session that a day bar means, whichever way it is stamped: at the session's open, or 00:00 UTC of the trade date.
@@ -168,13 +268,18 @@ fn session_from_row(row: &str) -> Option<Session> {
     let mut date = cells.next()?.split('-').map(str::parse::<i64>);
     let (year, month, day) = (date.next()?.ok()?, date.next()?.ok()?, date.next()?.ok()?);
     let trade_date = TradeDate::from_ymd(year, month, day)?;
-    let open: i64 = cells.next()?.parse().ok()?;
-    let close: i64 = cells.next()?.parse().ok()?;
     let at = |minute: i64| Nanos(trade_date.midnight() + minute * MINUTE_NS);
-    (open < close).then(|| Session {
+    let mut minutes = cells.map(|cell| cell.parse::<i64>().ok().map(at));
+    let (open, close) = (minutes.next()??, minutes.next()??);
+    let halt = match (minutes.next(), minutes.next()) {
+        (None, None) => None,
+        (from, until) => Some((from??, until??)),
+    };
+    (open < close).then_some(Session {
         trade_date,
-        open: at(open),
-        close: at(close),
+        open,
+        close,
+        halt,
     })
 }
 
@@ -190,13 +295,16 @@ mod tests {
         Nanos::from_iso(text.as_bytes()).unwrap()
     }
 
-    #[rstest]
-    #[case(Product::Equity)]
-    #[case(Product::Energy)]
-    #[case(Product::Metals)]
-    fn every_row_of_the_table_is_read_and_sessions_never_overlap(#[case] product: Product) {
+    #[test]
+    fn every_row_of_the_tables_is_read_and_sessions_never_overlap() {
+        for product in Product::ALL {
+            check_table(product);
+        }
+    }
+
+    fn check_table(product: Product) {
         let sessions = product.calendar().sessions();
-        assert!(sessions.len() > 4_600);
+        assert!(sessions.len() > 4_500);
         assert!(sessions.iter().all(|session| session.open < session.close));
         assert!(
             sessions.windows(2).all(
@@ -244,6 +352,60 @@ mod tests {
         assert_eq!(session.trade_date.to_text(), "2025-04-04");
     }
 
+    #[rstest]
+    // A grain evening, the pause of 07:45 to 08:30 and the day's end at 13:20 Chicago.
+    #[case(Product::Grains, "2026-11-24T01:00:00Z", true)]
+    #[case(Product::Grains, "2026-11-24T13:44:59Z", true)]
+    #[case(Product::Grains, "2026-11-24T13:45:00Z", false)]
+    #[case(Product::Grains, "2026-11-24T14:29:59Z", false)]
+    #[case(Product::Grains, "2026-11-24T14:30:00Z", true)]
+    #[case(Product::Grains, "2026-11-24T19:20:00Z", false)]
+    #[case(Product::Grains, "2026-11-26T16:00:00Z", false)]
+    #[case(Product::Livestock, "2026-11-24T14:29:59Z", false)]
+    #[case(Product::Livestock, "2026-11-24T19:04:59Z", true)]
+    #[case(Product::Livestock, "2026-07-01T18:05:00Z", false)]
+    #[case(Product::Rates, "2026-11-27T18:15:00Z", false)]
+    #[case(Product::Currencies, "2026-11-27T18:15:00Z", true)]
+    // Saturday: crypto trades round the clock since May 2026, and did not before.
+    #[case(Product::Crypto, "2026-11-28T15:00:00Z", true)]
+    #[case(Product::Crypto, "2026-05-23T15:00:00Z", false)]
+    fn each_product_keeps_its_own_hours(
+        #[case] product: Product,
+        #[case] at: &str,
+        #[case] is_open: bool,
+    ) {
+        assert_eq!(product.calendar().is_open(utc(at)), is_open);
+    }
+
+    #[test]
+    fn the_next_open_and_close_count_the_halts() {
+        let grains = Product::Grains.calendar();
+        let at = utc("2026-11-24T02:00:00Z");
+        assert_eq!(grains.next_close(at), Some(utc("2026-11-24T13:45:00Z")));
+        assert_eq!(grains.next_open(at), Some(utc("2026-11-24T14:30:00Z")));
+        let day = utc("2026-11-24T15:00:00Z");
+        assert_eq!(grains.next_close(day), Some(utc("2026-11-24T19:20:00Z")));
+        assert_eq!(grains.next_open(day), Some(utc("2026-11-25T01:00:00Z")));
+        // Thanksgiving: no grains, so the evening before opens Friday's session only on Thursday.
+        let eve = utc("2026-11-25T20:00:00Z");
+        assert_eq!(grains.next_open(eve), Some(utc("2026-11-27T01:00:00Z")));
+    }
+
+    #[test]
+    fn the_products_of_the_protocol_have_their_group() {
+        let group = |root| Product::of_root(root);
+        assert_eq!(group("MNQ"), Product::Equity);
+        assert_eq!(group("TN"), Product::Rates);
+        assert_eq!(group("M6B"), Product::Currencies);
+        assert_eq!(group("MNG"), Product::Energy);
+        assert_eq!(group("PL"), Product::Metals);
+        assert_eq!(group("ZL"), Product::Grains);
+        assert_eq!(group("HE"), Product::Livestock);
+        assert_eq!(group("MET"), Product::Crypto);
+        let listed: usize = ROOTS.iter().map(|(_, roots)| roots.len()).sum();
+        assert_eq!(listed, 51 + 6, "51 products, six of them under two names");
+    }
+
     fn shared(path: &str) -> Option<Vec<u8>> {
         let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
         let root = std::env::var_os("PITDESK_SHARED")
@@ -271,6 +433,13 @@ mod tests {
     #[case(Product::Equity, "Future-cme-ES", 120)]
     #[case(Product::Energy, "Future-nymex-CL", 110)]
     #[case(Product::Metals, "Future-comex-GC", 30)]
+    #[case(Product::Currencies, "Future-cme-6E", 120)]
+    #[case(Product::Currencies, "Future-cme-M6E", 120)]
+    #[case(Product::Rates, "Future-cbot-ZN", 120)]
+    #[case(Product::Rates, "Future-cbot-ZB", 120)]
+    #[case(Product::Equity, "Future-cbot-YM", 120)]
+    #[case(Product::Equity, "Future-cme-RTY", 120)]
+    #[case(Product::Energy, "Future-nymex-NG", 110)]
     fn early_closes_agree_with_an_independent_reference(
         #[case] product: Product,
         #[case] key: &str,
