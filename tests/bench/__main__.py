@@ -13,7 +13,7 @@ from tests.bench.report import Row, as_json, host, table
 
 TOPICS: dict[str, Callable[[int], Iterator[Row]]] = {
     "ingest_flood": ingest.measure,
-    "press_to_bytes": orders.measure,
+    "orders": orders.measure,
     "receive_to_painted": window.measure_painted,
     "frame_build": window.measure_painted,
     "first_paint": window.measure_first,

@@ -1,6 +1,7 @@
 """The real window, offscreen, under a prepared feed, in a process of its own; prints one JSON line.
 
     python -m tests.bench.window_client paint PORT RATE SECONDS     receive to painted, and what a frame costs
+    python -m tests.bench.window_client orders COUNT                lateness of a timer, with and without orders
     python -m tests.bench.window_client memory PORT MESSAGES        resident memory after start and after a flood
     python -m tests.bench.window_client first                       start of the process to the first painted window
     python -m tests.bench.window_client bare                        the same for an empty Qt window, the peer
@@ -25,6 +26,8 @@ from typing import Any
 _SETTLE_S = 3.0
 _DEADLINE_S = 120.0
 _FLOOD_S = 150.0
+_TIMER_MS = 5
+_BATCH, _BATCH_S = 10, 0.1
 
 
 def say(told: dict[str, Any]) -> None:
@@ -110,7 +113,7 @@ def run_window(probe: Callable[[Any, Any], Any]) -> None:
         async def _probe(self, clock: Any) -> None:
             try:
                 await probe(self, clock)
-            except TimeoutError as error:
+            except (TimeoutError, AssertionError) as error:
                 engine = self.services.engine if self.services is not None else None
                 seen = engine.status()["messages"] if engine is not None else 0
                 links = [(link.name, link.state, link.text) for link in engine.links()] if engine is not None else []
@@ -161,6 +164,65 @@ def measure_paint(port: int, rate: int, seconds: float) -> None:
         for name, values in costs.items():
             told[f"{name}_p50_us"], told[f"{name}_p99_us"] = quantile(values, 0.5), quantile(values, 0.99)
         say(told)
+
+    run_window(probe)
+
+
+class Lateness:
+    """A timer on the window's own thread that notes by how many milliseconds each of its ticks comes too late."""
+
+    def __init__(self) -> None:
+        from PySide6.QtCore import Qt, QTimer
+
+        self.late_ms: list[float] = []
+        self._last_ns = time.perf_counter_ns()
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._on_tick)
+        self._timer.start(_TIMER_MS)
+
+    def _on_tick(self) -> None:
+        now = time.perf_counter_ns()
+        self.late_ms.append(max(0.0, (now - self._last_ns) / 1e6 - _TIMER_MS))
+        self._last_ns = now
+
+    def take(self) -> list[float]:
+        """What was noted since the last call."""
+        noted, self.late_ms = self.late_ms, []
+        return noted
+
+
+def measure_orders(count: int) -> None:
+    os.environ["PITDESK_ENGINE_BENCH_LIMITS_OFF"] = "1"
+
+    async def probe(run: Any, _clock: Any) -> None:
+        from app.domain import Limits
+        from tests.bench.report import quantile
+
+        await _is_streaming(run)
+        await _until(lambda: run.desk.account is not None)
+        engine, contract = run.services.engine, run.desk.contract
+        account = run.desk.account.account_id
+        engine.set_limits(account, Limits(duplicate_window_ms=0, max_position_lots=100))
+        engine.arm("bench", account, is_armed=True)
+        await _until(lambda: engine.is_armed("bench", account))
+        await asyncio.sleep(_SETTLE_S)
+        lateness, seconds = Lateness(), count / _BATCH * _BATCH_S
+        await asyncio.sleep(seconds)
+        quiet = lateness.take()
+        bid = engine.frame(contract.index, 0).best_bid_ticks
+        for _ in range(count // _BATCH):
+            keys = [
+                engine.submit(account, contract.id, "buy", "limit", 1, source="bench", limit_ticks=bid - 40 - number)
+                for number in range(_BATCH)
+            ]
+            await asyncio.sleep(_BATCH_S)
+            for key in keys:
+                engine.cancel(key, source="bench")
+        busy = lateness.take()
+        sent = sum(order.source == "bench" for order in engine.orders())
+        assert sent == count, f"{sent} of {count} orders left"
+        say({"n": sent, "quiet_p99_ms": quantile(quiet, 0.99), "orders_p99_ms": quantile(busy, 0.99)})
 
     run_window(probe)
 
@@ -240,6 +302,8 @@ def main() -> None:
     name, *rest = sys.argv[1:]
     if name == "paint":
         measure_paint(int(rest[0]), int(rest[1]), float(rest[2]))
+    elif name == "orders":
+        measure_orders(int(rest[0]))
     elif name == "memory":
         measure_memory(int(rest[0]), int(rest[1]))
     elif name == "first":

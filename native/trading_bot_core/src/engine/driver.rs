@@ -17,7 +17,7 @@ use tokio::runtime::Handle as Runtime;
 use super::caretaker::Caretaker;
 use super::contract::{
     Attempt, Command, DoneOutcome, Effect, Environment, Input, Lane, LinkChange, LinkName,
-    LinkState, NoticeLevel, NoticeRow, Outbox, Outgoing, Reply, Rows, Stamp, StatusView,
+    LinkState, NoticeLevel, NoticeRow, Outbox, Outgoing, Reply, Rows, SendId, Stamp, StatusView,
 };
 use super::news::{Gauges, Latency, News};
 use super::session::{Arrival, Connect, Postbox, Session};
@@ -86,7 +86,7 @@ pub struct Shared {
 pub struct Driver {
     shared: Shared,
     runtime: Runtime,
-    commands: Receiver<Command>,
+    commands: Receiver<(Mono, Command)>,
     arrivals: Receiver<Arrival>,
     postbox: Postbox,
     /// `None` once the engine has failed.
@@ -109,13 +109,47 @@ pub struct Driver {
     is_rest_live: bool,
     /// The last turn that did something.
     stepped: Mono,
+    trips: Trips,
+}
+
+/// The ways of requests that change orders, from the queue to the views that show the answer.
+#[derive(Default)]
+struct Trips {
+    /// When the command under way was queued; zero between commands.
+    queued: Mono,
+    under_way: Vec<(SendId, Latency, Mono)>,
+    /// Answered, not yet shown.
+    answered: Vec<(Latency, Mono)>,
+}
+
+impl Trips {
+    fn sent(&mut self, outgoing: &Outgoing) {
+        if let Some(latency) = Latency::of_request(outgoing.endpoint)
+            && self.queued.0 > 0
+        {
+            self.under_way.push((outgoing.id, latency, self.queued));
+        }
+    }
+
+    fn answered(&mut self, id: SendId) {
+        if let Some(at) = self.under_way.iter().position(|(sent, ..)| *sent == id) {
+            let (_, latency, queued) = self.under_way.swap_remove(at);
+            self.answered.push((latency, queued));
+        }
+    }
+
+    fn shown(&mut self, gauges: &Gauges) {
+        for (latency, queued) in self.answered.drain(..) {
+            gauges.record(latency, mono().0.saturating_sub(queued.0));
+        }
+    }
 }
 
 impl Driver {
     pub fn new(
         shared: Shared,
         runtime: Runtime,
-        commands: Receiver<Command>,
+        commands: Receiver<(Mono, Command)>,
         arrivals: (Sender<Arrival>, Receiver<Arrival>),
     ) -> Self {
         let postbox = Postbox::new(arrivals.0, std::thread::current());
@@ -142,6 +176,7 @@ impl Driver {
             wants_wake: false,
             is_rest_live: false,
             stepped: mono(),
+            trips: Trips::default(),
         }
     }
 
@@ -181,7 +216,9 @@ impl Driver {
                 break;
             };
             has_worked = true;
-            self.command(command);
+            self.trips.queued = command.0;
+            self.command(command.1);
+            self.trips.queued = Mono(0);
         }
         let received = self.market();
         has_worked |= self.tick();
@@ -317,7 +354,12 @@ impl Driver {
         let Some(log) = &mut self.log else {
             return false;
         };
-        let failure = match log.append(record) {
+        let began = mono();
+        let appended = log.append(record);
+        self.shared
+            .gauges
+            .record(Latency::JournalWrite, mono().0.saturating_sub(began.0));
+        let failure = match appended {
             Ok(at) if at == index => return true,
             Ok(at) => format!("record {index} was written as {at}"),
             Err(error) => error.to_string(),
@@ -328,6 +370,7 @@ impl Driver {
     }
 
     fn send(&mut self, outgoing: Outgoing) {
+        self.trips.sent(&outgoing);
         let written = self.log.as_ref().map_or(0, Log::written);
         let is_held = outgoing.after_record.is_some_and(|index| index > written);
         // A login may bring another engine, to which the answer to a request of this one would mean nothing.
@@ -360,6 +403,7 @@ impl Driver {
                 .gauges
                 .record(Latency::WireToView, mono().0.saturating_sub(received.0));
         }
+        self.trips.shown(&self.shared.gauges);
         let has_news = !self.news.is_empty();
         self.news
             .drain(..)
@@ -395,6 +439,7 @@ impl Driver {
                 if self.is_current(session) {
                     self.note_rest(&reply);
                 }
+                self.trips.answered(reply.id);
                 self.step(Input::Reply(reply), mono());
             }
             Arrival::Link { session, change } if self.is_current(session) => {

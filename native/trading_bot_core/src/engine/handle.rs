@@ -17,12 +17,12 @@ use super::driver::{Driver, Shared};
 use super::news::{Gauges, News};
 use super::session::{Arrival, Connect};
 use super::views::{Board, Event, NoticeLevel, NoticeRow};
-use crate::clock::wall;
+use crate::clock::{mono, wall};
 use crate::database::home::{Home, HomeError};
 use crate::order_execution::gate::Limits;
 use crate::order_execution::tag::{TagKind, TagMint};
 use crate::order_execution::trading::Settings;
-use crate::types::{ClientTag, RequestId};
+use crate::types::{ClientTag, Mono, RequestId};
 
 /// Commands that may wait; a caller beyond it is told at once.
 const COMMANDS_MAX: usize = 1_024;
@@ -56,7 +56,7 @@ impl Refusal {
 /// One engine of one base directory.
 pub struct Handle {
     shared: Shared,
-    commands: Sender<Command>,
+    commands: Sender<(Mono, Command)>,
     arrivals: Sender<Arrival>,
     engine: Thread,
     /// The last environment connected to; chooses the kind of tag.
@@ -180,7 +180,7 @@ impl Handle {
         }
         let result = self
             .commands
-            .try_send(command)
+            .try_send((mono(), command))
             .map_err(|error| match error {
                 TrySendError::Full(_) => Refusal::Busy,
                 TrySendError::Disconnected(_) => Refusal::Closed,
@@ -330,7 +330,7 @@ mod tests {
     use super::*;
     use crate::engine::contract::DoneOutcome;
     use crate::engine::news::Done;
-    use crate::types::{AccountId, Lots, Mono, OrderKind, Side};
+    use crate::types::{AccountId, Lots, OrderKind, Side};
 
     struct Running(Arc<Handle>, std::path::PathBuf);
 

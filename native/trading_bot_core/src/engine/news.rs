@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::contract::Endpoint;
 use super::views::{DoneOutcome, Event};
 
 /// News nobody has drained beyond this is dropped for one `Resync`: it is news, the views hold the state.
@@ -138,9 +139,7 @@ impl News {
 pub struct Gauges {
     pub messages: AtomicU64,
     pub messages_unrecognised: AtomicU64,
-    wire_to_view: Mutex<Histogram<u64>>,
-    press_to_bytes: Mutex<Histogram<u64>>,
-    receive_to_painted: Mutex<Histogram<u64>>,
+    histograms: [Mutex<Histogram<u64>>; Latency::ALL.len()],
 }
 
 /// Which latency a measurement belongs to.
@@ -149,15 +148,35 @@ pub enum Latency {
     WireToView,
     PressToBytes,
     ReceiveToPainted,
+    /// From a command entering the queue to the views that show the answer of its request.
+    OrderPlace,
+    OrderModify,
+    OrderCancel,
+    /// One record into the order journal, the checksum included.
+    JournalWrite,
 }
 
 impl Latency {
     /// Every latency with its name in `status()`.
-    pub const ALL: [(Self, &'static str); 3] = [
+    pub const ALL: [(Self, &'static str); 7] = [
         (Self::WireToView, "wire_to_view_us"),
         (Self::PressToBytes, "press_to_bytes_us"),
         (Self::ReceiveToPainted, "receive_to_painted_us"),
+        (Self::OrderPlace, "order_place_us"),
+        (Self::OrderModify, "order_modify_us"),
+        (Self::OrderCancel, "order_cancel_us"),
+        (Self::JournalWrite, "journal_write_us"),
     ];
+
+    /// The whole way of a request that changes an order; `None` for every other.
+    pub const fn of_request(endpoint: Endpoint) -> Option<Self> {
+        match endpoint {
+            Endpoint::Place => Some(Self::OrderPlace),
+            Endpoint::Modify => Some(Self::OrderModify),
+            Endpoint::Cancel => Some(Self::OrderCancel),
+            _ => None,
+        }
+    }
 }
 
 impl Default for Gauges {
@@ -165,9 +184,7 @@ impl Default for Gauges {
         Self {
             messages: AtomicU64::new(0),
             messages_unrecognised: AtomicU64::new(0),
-            wire_to_view: Mutex::new(histogram()),
-            press_to_bytes: Mutex::new(histogram()),
-            receive_to_painted: Mutex::new(histogram()),
+            histograms: std::array::from_fn(|_| Mutex::new(histogram())),
         }
     }
 }
@@ -179,11 +196,7 @@ fn histogram() -> Histogram<u64> {
 
 impl Gauges {
     fn of(&self, latency: Latency) -> &Mutex<Histogram<u64>> {
-        match latency {
-            Latency::WireToView => &self.wire_to_view,
-            Latency::PressToBytes => &self.press_to_bytes,
-            Latency::ReceiveToPainted => &self.receive_to_painted,
-        }
+        &self.histograms[latency as usize]
     }
 
     /// Adds one measurement; absurd ones count as the bound.
@@ -191,17 +204,21 @@ impl Gauges {
         self.of(latency).lock().saturating_record(nanos.max(1));
     }
 
-    /// Median and 99th percentile in whole microseconds, 0 when nothing was measured.
-    pub fn percentiles_us(&self, latency: Latency) -> (u64, u64) {
+    /// Median, 95th and 99th percentile in nanoseconds, 0 when nothing was measured.
+    pub fn percentiles_ns(&self, latency: Latency) -> [u64; 3] {
         let histogram = self.of(latency).lock();
-        let at = |quantile| {
+        [0.5, 0.95, 0.99].map(|quantile| {
             if histogram.is_empty() {
                 0
             } else {
-                histogram.value_at_quantile(quantile).div_ceil(1_000)
+                histogram.value_at_quantile(quantile)
             }
-        };
-        (at(0.5), at(0.99))
+        })
+    }
+
+    /// The same in whole microseconds, rounded up.
+    pub fn percentiles_us(&self, latency: Latency) -> [u64; 3] {
+        self.percentiles_ns(latency).map(|ns| ns.div_ceil(1_000))
     }
 }
 
@@ -255,8 +272,8 @@ mod tests {
     #[test]
     fn percentiles_are_rounded_up_to_whole_microseconds() {
         let gauges = Gauges::default();
-        assert_eq!(gauges.percentiles_us(Latency::PressToBytes), (0, 0));
+        assert_eq!(gauges.percentiles_us(Latency::PressToBytes), [0; 3]);
         gauges.record(Latency::PressToBytes, 1_500);
-        assert_eq!(gauges.percentiles_us(Latency::PressToBytes), (2, 2));
+        assert_eq!(gauges.percentiles_us(Latency::PressToBytes), [2; 3]);
     }
 }

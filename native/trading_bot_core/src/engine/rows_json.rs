@@ -91,8 +91,9 @@ pub fn status(engine: &Handle) -> Value {
         figures[name] = json!(value);
     }
     for (latency, name) in Latency::ALL {
-        let (median, p99) = engine.gauges().percentiles_us(latency);
+        let [median, p95, p99] = engine.gauges().percentiles_us(latency);
         figures[format!("{name}_p50")] = json!(median);
+        figures[format!("{name}_p95")] = json!(p95);
         figures[format!("{name}_p99")] = json!(p99);
     }
     figures["state"] = json!(engine.board().status.load().state);

@@ -508,9 +508,10 @@ impl Engine {
             figures.set_item(name, value)?;
         }
         for (latency, name) in Latency::ALL {
-            let (median, p99) = self.handle.gauges().percentiles_us(latency);
-            figures.set_item(format!("{name}_p50"), median)?;
-            figures.set_item(format!("{name}_p99"), p99)?;
+            let figures_us = self.handle.gauges().percentiles_us(latency);
+            for (quantile, value) in ["p50", "p95", "p99"].into_iter().zip(figures_us) {
+                figures.set_item(format!("{name}_{quantile}"), value)?;
+            }
         }
         Ok(figures)
     }
