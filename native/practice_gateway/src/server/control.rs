@@ -10,7 +10,7 @@
 //! | `POST /control/account` | `{"id":N}` with any of `auto_oco`, `can_trade`, `balance`, `locked`, `flatten` |
 //! | `GET /control/state` | accounts, working orders, positions, clock |
 //! | `GET /control/book?contract=ID` | whole book of one contract |
-//! | `GET /control/counters` | requests by endpoint, frames, posts by tag, faults fired |
+//! | `GET /control/counters` | requests by endpoint, connections opened, frames, posts by tag, faults fired |
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -244,7 +244,7 @@ fn state(world: &World, gateway: &Gateway) -> Value {
 fn counters(world: &World) -> Value {
     let c = &world.counters;
     json!({
-        "requests": c.requests, "posts_by_tag": c.posts_by_tag, "user_frames": c.user_frames,
+        "requests": c.requests, "connections": c.connections, "posts_by_tag": c.posts_by_tag, "user_frames": c.user_frames,
         "quote_frames": c.quote_frames, "trade_frames": c.trade_frames, "depth_frames": c.depth_frames,
         "feed_events": c.feed_events, "journal_errors": c.journal_errors, "faults": world.faults.fired,
     })

@@ -17,6 +17,8 @@
 //! | `too_many` | REST, `endpoint` | 429 |
 //! | `unauthorized` | REST, `endpoint` | 401 |
 //! | `cut_body` | REST, `endpoint` | accepted, body ends early |
+//! | `answer` `status` `text` | REST, `endpoint` | not accepted, answered with 200 (or `status`) and exactly this body |
+//! | `answer_after` `status` `text` | REST, `endpoint` | accepted, answered the same way |
 //! | `bars_cap` | `History/retrieveBars` | at most 1,000 bars |
 //! | `partial_bar` | `History/retrieveBars` | the forming bar leaks in |
 //! | `close` `text` | `hub` | Close record with an error, then the end |
@@ -54,6 +56,8 @@ const KINDS: &[&str] = &[
     "too_many",
     "unauthorized",
     "cut_body",
+    "answer",
+    "answer_after",
     "bars_cap",
     "partial_bar",
     "close",

@@ -33,6 +33,9 @@ type Reply = Response<BoxBody<Bytes, io::Error>>;
 pub async fn serve(gateway: Arc<Gateway>, stream: TcpStream, control: bool) {
     // A reply is one small write; waiting for more of it would only add latency.
     let _ = stream.set_nodelay(true);
+    if !control {
+        gateway.world.lock().counters.connections += 1;
+    }
     let service = service_fn(move |request| {
         let gateway = gateway.clone();
         async move {
@@ -194,6 +197,9 @@ async fn before(gateway: &Arc<Gateway>, operation: &str) -> Result<Option<Reply>
     if hit(gateway, "unauthorized", operation).is_some() {
         return Ok(Some(unauthorized(gateway)));
     }
+    if let Some(rule) = hit(gateway, "answer", operation) {
+        return Ok(Some(told(gateway, rule)));
+    }
     let broken = hit(gateway, "error", operation);
     Ok(broken.map(|rule| empty(gateway, rule.status.unwrap_or(500))))
 }
@@ -219,7 +225,17 @@ async fn after(
     if hit(gateway, "cut_body", operation).is_some() {
         return Ok(cut(gateway, &answer));
     }
+    if let Some(rule) = hit(gateway, "answer_after", operation) {
+        return Ok(told(gateway, rule));
+    }
     Ok(json(gateway, answer))
+}
+
+/// The words of a rule in place of our own.
+fn told(gateway: &Gateway, rule: Rule) -> Reply {
+    let kind = "application/json; charset=utf-8";
+    let text = rule.text.unwrap_or_default();
+    respond(gateway, rule.status.unwrap_or(200), kind, text.into())
 }
 
 async fn never() -> io::Error {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::feed::SourceConfig;
+use crate::server::token::LIFE_S;
 
 /// A ProjectX-faithful practice exchange on loopback.
 #[derive(Parser, Clone, Debug)]
@@ -68,6 +69,9 @@ pub struct Options {
     /// Hub connections live on when their token expires.
     #[arg(long)]
     pub hubs_outlive_token: bool,
+    /// How many seconds of the gateway's clock a session token lives.
+    #[arg(long, value_name = "SECONDS", default_value_t = LIFE_S, value_parser = clap::value_parser!(u32).range(1..))]
+    pub token_life: u32,
     /// Name that logs in.
     #[arg(long, default_value = "demo_trader")]
     pub user: String,

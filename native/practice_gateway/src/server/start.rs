@@ -176,7 +176,7 @@ fn build(
     }
     world.close_at_expiry = !options.hubs_outlive_token;
     Ok(Gateway {
-        tokens: Tokens::new(secret_bytes(&identity.secret)),
+        tokens: Tokens::new(secret_bytes(&identity.secret), options.token_life),
         api_key: options
             .api_key
             .clone()

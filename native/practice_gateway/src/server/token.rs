@@ -1,4 +1,4 @@
-//! Session tokens: JWT, HS256, 24 hours on the gateway's clock.
+//! Session tokens: JWT, HS256, 24 hours on the gateway's clock unless told otherwise.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,7 +7,8 @@ use sha2::Sha256;
 
 use crate::contracts::SECOND;
 
-const LIFE_S: i64 = 24 * 3_600;
+/// How long the real gateway's tokens live.
+pub const LIFE_S: u32 = 24 * 3_600;
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
 /// Why a token does not open the door.
@@ -21,18 +22,19 @@ pub enum Denied {
 #[derive(Clone)]
 pub struct Tokens {
     secret: [u8; 32],
+    life_s: u32,
 }
 
 impl Tokens {
-    pub fn new(secret: [u8; 32]) -> Self {
-        Self { secret }
+    pub fn new(secret: [u8; 32], life_s: u32) -> Self {
+        Self { secret, life_s }
     }
 
     /// `instance` tells this exchange from another one at the same address: clients key what they keep by it.
     pub fn issue(&self, instance: &str, user: &str, session: &str, now: i64) -> String {
         let issued = now.div_euclid(SECOND);
         let claims = serde_json::json!({
-            "iss": instance, "sub": user, "name": user, "sid": session, "iat": issued, "nbf": issued, "exp": issued + LIFE_S,
+            "iss": instance, "sub": user, "name": user, "sid": session, "iat": issued, "nbf": issued, "exp": issued + i64::from(self.life_s),
         });
         let signed = format!(
             "{}.{}",
@@ -102,13 +104,13 @@ mod tests {
 
     #[test]
     fn a_token_lives_24_hours_and_belongs_to_its_secret() {
-        let tokens = Tokens::new([7; 32]);
+        let tokens = Tokens::new([7; 32], LIFE_S);
         let token = tokens.issue("here", "demo", "s", 1_000 * SECOND);
         assert_eq!(token.split('.').count(), 3);
         assert_eq!(tokens.check(&token, 87_399 * SECOND), Ok(87_400 * SECOND));
         assert_eq!(tokens.check(&token, 87_400 * SECOND), Err(Denied::Expired));
         assert_eq!(
-            Tokens::new([8; 32]).check(&token, 2_000 * SECOND),
+            Tokens::new([8; 32], LIFE_S).check(&token, 2_000 * SECOND),
             Err(Denied::Invalid)
         );
         assert_eq!(tokens.check("a.b", 0), Err(Denied::Invalid));

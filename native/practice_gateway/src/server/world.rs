@@ -23,6 +23,8 @@ use crate::wire::{self, Fields, push_string};
 /// Figures for `GET /control/counters`.
 #[derive(Default, Clone, Debug)]
 pub struct Counters {
+    /// TCP connections of clients, hubs included, since the start.
+    pub connections: u64,
     pub requests: BTreeMap<String, u64>,
     pub posts_by_tag: BTreeMap<String, u64>,
     pub user_frames: u64,

@@ -3,6 +3,8 @@
 //! Silence is never a refusal: whatever does not prove that the broker took or refused the request is *unknown*, and
 //! unknown is left by reading, never by sending again.
 
+pub mod table;
+
 /// The broker's operations the engine calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
