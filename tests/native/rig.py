@@ -7,7 +7,7 @@ import select
 import socket
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -25,10 +25,18 @@ QUOTE = {"bid": BID / 4, "bid_lots": 50, "ask": ASK / 4, "ask_lots": 50}
 class Gateway:
     """A practice gateway that plays `steps`; by default one quote and nothing more."""
 
-    def __init__(self, folder: Path, steps: list[dict[str, Any]] | None = None) -> None:
+    def __init__(self, folder: Path, steps: list[dict[str, Any]] | None = None, options: Sequence[str] = ()) -> None:
         script = folder / "script.json"
         script.write_text(json.dumps(steps or [{"ms": 0, "quote": QUOTE}]))
-        arguments = ["--state", str(folder / "gateway"), "--market", "script", str(script), "--no-rate-limits"]
+        arguments = [
+            "--state",
+            str(folder / "gateway"),
+            "--market",
+            "script",
+            str(script),
+            "--no-rate-limits",
+            *options,
+        ]
         self.process = GatewayProcess.start(arguments)
         self.hello = self.process.hello
 
@@ -41,6 +49,17 @@ class Gateway:
 
     def fault(self, **rule: Any) -> None:
         self._control("POST", "fault", rule)
+
+    def clear_faults(self) -> None:
+        self._control("POST", "fault", {"clear": True})
+
+    def set_clock(self, **change: Any) -> None:
+        """`rate`, `to` or `advance_s`."""
+        self._control("POST", "clock", change)
+
+    def set_account(self, account: int, **change: Any) -> None:
+        """`auto_oco`, `can_trade`, `balance`, `locked` or `flatten`."""
+        self._control("POST", "account", {"id": account, **change})
 
     def play(self, steps: list[dict[str, Any]]) -> None:
         """Play steps of a script from now on."""
@@ -79,6 +98,7 @@ class Rig:
         self.engine = core.Engine(str(folder), self.writer.fileno(), is_headless=True)
         self.events: list[Any] = []
         self.account = int(gateway.hello.accounts[0]["id"])
+        self.rest_url = gateway.hello.rest
 
     def __enter__(self) -> Self:
         return self
@@ -120,7 +140,7 @@ class Rig:
         """Log in, choose the first account, arm it, and subscribe to the contract."""
         hello = self.gateway.hello
         request = self.engine.connect(
-            hello.rest, hello.user_hub, hello.market_hub, hello.user_name, hello.api_key, environment="demo"
+            self.rest_url, hello.user_hub, hello.market_hub, hello.user_name, hello.api_key, environment="demo"
         )
         done = self.done(request)
         assert done.outcome == "done", done.text
