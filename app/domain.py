@@ -40,6 +40,8 @@ from app.native import (
     PositionChanged,
     RequestDone,
     Resync,
+    StopRule,
+    StopRuleChanged,
 )
 
 __all__ = [
@@ -65,6 +67,8 @@ __all__ = [
     "PositionChanged",
     "RequestDone",
     "Resync",
+    "StopRule",
+    "StopRuleChanged",
     "average_price_text",
     "cents_half_even",
     "is_done",

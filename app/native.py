@@ -43,6 +43,8 @@ from trading_bot_core import (
     PositionChanged,
     RequestDone,
     Resync,
+    StopRule,
+    StopRuleChanged,
 )
 
 from app import errors
@@ -70,6 +72,8 @@ __all__ = [
     "PositionChanged",
     "RequestDone",
     "Resync",
+    "StopRule",
+    "StopRuleChanged",
     "check_build",
 ]
 
@@ -398,6 +402,30 @@ class NativeEngine:
         with _translated():
             return self._engine.flatten(account_id, contract_id=contract_id, source=source)
 
+    def set_stop_rule(
+        self,
+        key: str,
+        *,
+        break_even_trigger_ticks: int | None = None,
+        break_even_plus_ticks: int = 0,
+        trail_stages: Sequence[tuple[int, int, int]] = (),
+        is_immediate: bool = False,
+        source: str,
+    ) -> int:
+        with _translated():
+            return self._engine.set_stop_rule(
+                key,
+                break_even_trigger_ticks=break_even_trigger_ticks,
+                break_even_plus_ticks=break_even_plus_ticks,
+                trail_stages=trail_stages,
+                is_immediate=is_immediate,
+                source=source,
+            )
+
+    def clear_stop_rule(self, key: str, *, source: str) -> int:
+        with _translated():
+            return self._engine.clear_stop_rule(key, source=source)
+
     def arm(self, source: str, account_id: int, is_armed: bool) -> None:
         with _translated():
             self._engine.arm(source, account_id, is_armed)
@@ -426,6 +454,9 @@ class NativeEngine:
 
     def fills(self) -> list[Fill]:
         return self._engine.fills()
+
+    def stop_rules(self) -> list[StopRule]:
+        return self._engine.stop_rules()
 
     def links(self) -> list[Link]:
         return self._engine.links()

@@ -7,6 +7,7 @@ engine's gate, whether it is taken is the broker's word. Nothing here retries: a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +15,7 @@ import structlog
 
 from app import domain, errors
 from app.config import TradingOptions
-from app.domain import Account, Contract, Order, RequestDone
+from app.domain import Account, Contract, Order, RequestDone, StopRule
 from app.errors import InvalidOrder
 from app.native import NativeEngine
 
@@ -231,6 +232,37 @@ class TradingService:
         """Cancel everything, close the net, read back. Done only when the broker says it is flat."""
         request = self._engine.flatten(account_id, contract_id=contract_id, source=source)
         return await self._settle(request, self._options.flatten_deadline_s)
+
+    async def hold_stop(
+        self,
+        key: str,
+        *,
+        break_even_trigger_ticks: int | None = None,
+        break_even_plus_ticks: int = 0,
+        trail_stages: Sequence[tuple[int, int, int]] = (),
+        is_immediate: bool = False,
+        source: str,
+    ) -> RequestDone:
+        """Let this computer move a stop: to break-even, and trailing by stages of (start, distance, step) ticks.
+
+        Raises Denied for an order that no rule can hold and for figures that cannot be meant.
+        """
+        request = self._engine.set_stop_rule(
+            key,
+            break_even_trigger_ticks=break_even_trigger_ticks,
+            break_even_plus_ticks=break_even_plus_ticks,
+            trail_stages=trail_stages,
+            is_immediate=is_immediate,
+            source=source,
+        )
+        return await self._settle(request, self._options.request_deadline_s)
+
+    async def release_stop(self, key: str, *, source: str) -> RequestDone:
+        """Take the rule of a stop away; the stop stays where it is."""
+        return await self._settle(self._engine.clear_stop_rule(key, source=source), self._options.request_deadline_s)
+
+    def stop_rules(self) -> list[StopRule]:
+        return self._engine.stop_rules()
 
     def arm(self, source: str, account_id: int, *, is_armed: bool) -> None:
         self._engine.arm(source, account_id, is_armed)

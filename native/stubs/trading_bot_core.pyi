@@ -209,6 +209,47 @@ class Position:
     is_disputed: bool
 
 @final
+class StopRule:
+    """A rule of this computer that moves a stop order; the stop itself stays at the broker.
+
+    state: resuming (not compared with the broker yet), waiting, break_even, trailing, ended. `trail_stages` are
+    (start, distance, step) in ticks, start in ticks of profit. `best_ticks` is the best price since the position is
+    followed, `level_ticks` the level last asked for, `text` says why the stop stands there or why the rule ended.
+    """
+
+    def __new__(
+        cls,
+        key: str,
+        account_id: int,
+        contract: int,
+        contract_id: str,
+        break_even_trigger_ticks: int | None,
+        break_even_plus_ticks: int,
+        trail_stages: list[tuple[int, int, int]],
+        is_immediate: bool,
+        state: str,
+        best_ticks: int | None,
+        level_ticks: int | None,
+        moves: int,
+        source: str,
+        text: str,
+    ) -> Self: ...
+    key: str
+    account_id: int
+    contract: int
+    contract_id: str
+    break_even_trigger_ticks: int | None
+    break_even_plus_ticks: int
+    trail_stages: list[tuple[int, int, int]]
+    is_immediate: bool
+    state: str
+    best_ticks: int | None
+    level_ticks: int | None
+    moves: int
+    source: str
+    text: str
+
+@final
 class Fill:
     def __new__(
         cls,
@@ -383,13 +424,33 @@ class ArmedChanged:
     is_armed: bool
 
 @final
+class StopRuleChanged:
+    """A stop rule was attached, went on, moved its stop or ended."""
+
+    def __new__(
+        cls,
+        rule: StopRule,
+    ) -> Self: ...
+    rule: StopRule
+
+@final
 class Resync:
     """News was dropped because nobody drained; reload the views."""
 
     def __new__(cls) -> Self: ...
 
 type Event = (
-    OrderChanged | FillAdded | PositionChanged | AccountChanged | LinkChanged | Denied | Notice | RequestDone | ArmedChanged | Resync
+    OrderChanged
+    | FillAdded
+    | PositionChanged
+    | AccountChanged
+    | LinkChanged
+    | Denied
+    | Notice
+    | RequestDone
+    | ArmedChanged
+    | StopRuleChanged
+    | Resync
 )
 
 @final
@@ -578,6 +639,23 @@ class Engine:
     def close_position(self, account_id: int, contract_id: str, *, size_lots: int | None = None, source: str) -> int: ...
     def flatten(self, account_id: int, *, contract_id: str | None = None, source: str) -> int:
         """Cancel, wait for proof, close the net, read back; RequestDone tells the end, Notice the progress."""
+    def set_stop_rule(
+        self,
+        key: str,
+        *,
+        break_even_trigger_ticks: int | None = None,
+        break_even_plus_ticks: int = 0,
+        trail_stages: Sequence[tuple[int, int, int]] = (),
+        is_immediate: bool = False,
+        source: str,
+    ) -> int:
+        """Let this computer move the own stop order `key`, or a native leg: to break-even, and trailing in up to three stages.
+
+        Replaces an earlier rule of the order. `is_immediate` ("trail now"): the first stage begins at the price of the
+        moment. Denied when the order is no own stop that closes a position, or the figures cannot be meant.
+        """
+    def clear_stop_rule(self, key: str, *, source: str) -> int:
+        """Take the rule away; the stop stays where it is."""
     def arm(self, source: str, account_id: int, is_armed: bool) -> None: ...
     def set_limits(self, account_id: int, limits: Limits) -> None: ...
     def reconcile(self) -> int: ...
@@ -588,6 +666,7 @@ class Engine:
     def orders(self) -> list[Order]: ...
     def positions(self) -> list[Position]: ...
     def fills(self) -> list[Fill]: ...
+    def stop_rules(self) -> list[StopRule]: ...
     def links(self) -> list[Link]: ...
     def limits(self, account_id: int) -> Limits: ...
     def is_armed(self, source: str, account_id: int) -> bool: ...

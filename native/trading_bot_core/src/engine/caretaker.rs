@@ -120,6 +120,7 @@ fn request_of(command: &Command) -> Option<RequestId> {
         | Command::CancelGroup { request, .. }
         | Command::ClosePosition { request, .. }
         | Command::Flatten { request, .. }
+        | Command::SetStopRule { request, .. }
         | Command::Reconcile { request }
         | Command::ChooseAccounts { request, .. }
         | Command::Subscribe { request, .. }

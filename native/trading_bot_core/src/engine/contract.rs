@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use crate::market_data::BookTrace;
 use crate::order_execution::gate::Limits;
+use crate::order_execution::stop_rules::rule::Plan;
 use crate::types::{
     AccountId, BrokerAccount, BrokerBar, BrokerContract, BrokerOrder, BrokerPosition, BrokerTrade,
     ClientTag, Contract, Lots, Mono, Nanos, OrderKind, RequestId, Side, Ticks,
@@ -26,8 +27,8 @@ use crate::websocket::parse::{MarketEvent, UserEvent};
 
 pub use super::views::{
     AccountRow, BarKey, BarRow, BarView, Board, DeniedRow, DoneOutcome, Event, FillRow, LinkRow,
-    MarketView, NoticeLevel, NoticeRow, OrderRow, PositionRow, PrintRow, StatusView, Text,
-    TradedRow,
+    MarketView, NoticeLevel, NoticeRow, OrderRow, PositionRow, PrintRow, StatusView, StopRuleRow,
+    Text, TradedRow,
 };
 pub use crate::order_execution::budget::Lane;
 pub use crate::order_execution::outcome::{Attempt, Endpoint, Envelope, Outcome};
@@ -277,6 +278,13 @@ pub enum Command {
         request: RequestId,
         account: AccountId,
         contract_id: Option<String>,
+        source: String,
+    },
+    /// Attaches a rule to a stop order, or takes it away when there is no plan.
+    SetStopRule {
+        request: RequestId,
+        key: String,
+        plan: Option<Plan>,
         source: String,
     },
     Arm {

@@ -14,12 +14,12 @@
 //!
 //! | op | result |
 //! |---|---|
-//! | `accounts contracts orders positions fills links` | the rows, as objects |
+//! | `accounts contracts orders positions fills links stop_rules` | the rows, as objects |
 //! | `status` | the figures, with `limits` of each account left to `limits` |
 //! | `limits` `is_armed` | by `account_id` (and `source`) |
 //! | `quote` | the newest view of `contract_id`: best prices, last, book |
 //! | `submit` | `{"tag": ...}`; the verdict shows itself in `orders` and `denied` |
-//! | `modify cancel cancel_group close_position flatten reconcile subscribe unsubscribe search_contracts choose_accounts` | `{"outcome", "text", "payload"}` once the request has ended, or an error of kind `unknown` after 30 s |
+//! | `modify cancel cancel_group close_position flatten reconcile set_stop_rule clear_stop_rule subscribe unsubscribe search_contracts choose_accounts` | `{"outcome", "text", "payload"}` once the request has ended, or an error of kind `unknown` after 30 s |
 //! | `arm halt set_limits` | `null` |
 
 use std::collections::BTreeSet;
@@ -37,6 +37,7 @@ use super::handle::{Handle, Refusal};
 use super::rows_json as rows;
 use crate::database::home::write_private;
 use crate::order_execution::gate::Limits;
+use crate::order_execution::stop_rules::rule::{BreakEven, Plan, Stage};
 use crate::types::{AccountId, Lots, Mono, OrderKind, RequestId, Side, Ticks};
 
 const LINE_MAX: u64 = 1 << 20;
@@ -295,6 +296,12 @@ fn read_view(
         "orders" => board.orders.load().iter().map(rows::order).collect(),
         "positions" => board.positions.load().iter().map(rows::position).collect(),
         "fills" => board.fills.load().iter().map(rows::fill).collect(),
+        "stop_rules" => board
+            .stop_rules
+            .load()
+            .iter()
+            .map(rows::stop_rule)
+            .collect(),
         "links" => board.links.load().iter().map(rows::link).collect(),
         "status" => rows::status(engine),
         "quote" => return Some(quote(engine, arguments)),
@@ -435,7 +442,47 @@ fn command_of(op: &str, arguments: &Arguments<'_>, request: RequestId) -> Result
             request,
             accounts: accounts_of(arguments)?,
         },
+        _ => return management_of(op, arguments, request),
+    })
+}
+
+/// The commands that manage what is there already.
+fn management_of(
+    op: &str,
+    arguments: &Arguments<'_>,
+    request: RequestId,
+) -> Result<Command, Failure> {
+    let source = arguments.source();
+    Ok(match op {
+        "set_stop_rule" | "clear_stop_rule" => Command::SetStopRule {
+            request,
+            key: arguments.text("key")?.to_owned(),
+            plan: (op == "set_stop_rule")
+                .then(|| plan_of(arguments))
+                .transpose()?,
+            source,
+        },
         _ => return Err(invalid(format!("Operation {op:?} is unknown."))),
+    })
+}
+
+fn plan_of(arguments: &Arguments<'_>) -> Result<Plan, Failure> {
+    let trigger = arguments.optional("break_even_trigger_ticks")?;
+    let plus = arguments.optional("break_even_plus_ticks")?.unwrap_or(0);
+    let stages = match arguments.0.get("trail_stages") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(listed) => serde_json::from_value::<Vec<(i64, i64, i64)>>(listed.clone())
+            .map_err(|_| invalid("trail_stages must be a list of [start, distance, step]."))?,
+    };
+    let stages = stages.into_iter().map(|(start, distance, step)| Stage {
+        start,
+        distance,
+        step,
+    });
+    Ok(Plan {
+        break_even: trigger.map(|trigger| BreakEven { trigger, plus }),
+        stages: stages.collect(),
+        is_immediate: arguments.flag("is_immediate"),
     })
 }
 

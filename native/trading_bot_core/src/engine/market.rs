@@ -142,6 +142,7 @@ impl Market {
         instrument.received = stamp.recv;
         instrument.is_dirty = true;
         instrument.is_late = false;
+        let span = span_of(&event);
         match event {
             MarketEvent::Quote(_, delta) => {
                 instrument.quote.apply(&delta);
@@ -166,6 +167,7 @@ impl Market {
         }
         let facts = instrument.facts();
         let before = trading.markets.insert(index, facts);
+        trading.prices_moved(index, span);
         before != Some(facts) && trading.has_position(index)
     }
 
@@ -934,6 +936,15 @@ impl Series {
             }
         }
     }
+}
+
+/// Lowest and highest print of a message.
+fn span_of(event: &MarketEvent<'_>) -> Option<(Ticks, Ticks)> {
+    let MarketEvent::Trades(_, prints) = event else {
+        return None;
+    };
+    let prices = prints.iter().map(|print| print.price);
+    Some((prices.clone().min()?, prices.max()?))
 }
 
 fn least(left: Option<Ticks>, right: Option<Ticks>) -> Option<Ticks> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::contract::ContractDef;
 use super::handle::Handle;
 use super::news::Latency;
-use super::views::{AccountRow, FillRow, LinkRow, MarketView, OrderRow, PositionRow};
+use super::views::{AccountRow, FillRow, LinkRow, MarketView, OrderRow, PositionRow, StopRuleRow};
 use crate::order_execution::gate::Limits;
 
 pub fn account(row: &AccountRow) -> Value {
@@ -46,6 +46,16 @@ pub fn position(row: &PositionRow) -> Value {
         "open_pnl_1e4": row.open_pnl_1e4, "realised_1e4": row.realised_1e4, "fees_1e4": row.fees_1e4,
         "stop_lots": row.stop_lots, "target_lots": row.target_lots, "source": row.source,
         "checked_ns": row.checked_ns, "broker_net_lots": row.broker_net_lots, "is_disputed": row.is_disputed,
+    })
+}
+
+pub fn stop_rule(row: &StopRuleRow) -> Value {
+    json!({
+        "key": &*row.key, "account_id": row.account_id, "contract": row.contract, "contract_id": &*row.contract_id,
+        "break_even_trigger_ticks": row.break_even_trigger_ticks, "break_even_plus_ticks": row.break_even_plus_ticks,
+        "trail_stages": row.trail_stages, "is_immediate": row.is_immediate, "state": row.state,
+        "best_ticks": row.best_ticks, "level_ticks": row.level_ticks, "moves": row.moves, "source": &*row.source,
+        "text": &*row.text,
     })
 }
 

@@ -63,6 +63,7 @@ struct Unpublished {
     accounts: bool,
     links: bool,
     armed: bool,
+    rules: bool,
     contracts: usize,
 }
 
@@ -89,6 +90,7 @@ impl Engine {
                 accounts: true,
                 links: true,
                 armed: true,
+                rules: true,
                 contracts: usize::MAX,
             },
             order_rows: Vec::new(),
@@ -240,6 +242,7 @@ impl Engine {
             | Command::ClosePosition { .. }
             | Command::Flatten { .. }
             | Command::Arm { .. }
+            | Command::SetStopRule { .. }
             | Command::SetLimits { .. }
             | Command::Reconcile { .. }
             | Command::ChooseAccounts { .. }
@@ -337,6 +340,7 @@ impl Engine {
         self.unpublished.positions |= !positions.is_empty();
         self.unpublished.accounts |= std::mem::take(&mut self.trading.are_accounts_dirty);
         self.unpublished.armed |= std::mem::take(&mut self.trading.is_armed_dirty);
+        self.unpublished.rules |= self.trading.rules_at_work.take_dirty();
         self.order_rows
             .resize(self.trading.store.orders.len(), None);
         for index in orders {
@@ -438,6 +442,9 @@ impl Engine {
                 .iter()
                 .map(|(source, id)| (source.as_str().into(), i64::from(id.0)));
             board.armed.store(Arc::new(pairs.collect()));
+        }
+        if changed.rules {
+            board.stop_rules.store(Arc::new(trading.rule_rows()));
         }
         if changed.links {
             let names = [LinkName::Market, LinkName::User, LinkName::Rest];

@@ -105,6 +105,30 @@ pub struct FillRow {
     pub is_voided: bool,
 }
 
+/// A rule of this computer that moves a stop order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopRuleRow {
+    /// Key of the stop order.
+    pub key: Text,
+    pub account_id: i64,
+    pub contract: i64,
+    pub contract_id: Text,
+    pub break_even_trigger_ticks: Option<i64>,
+    pub break_even_plus_ticks: i64,
+    /// Start, distance and step of each stage.
+    pub trail_stages: Vec<(i64, i64, i64)>,
+    pub is_immediate: bool,
+    /// resuming, waiting, `break_even`, trailing or ended.
+    pub state: &'static str,
+    pub best_ticks: Option<i64>,
+    /// The level last asked for.
+    pub level_ticks: Option<i64>,
+    pub moves: i64,
+    pub source: Text,
+    /// Why the stop stands where it stands.
+    pub text: Text,
+}
+
 /// State of one connection: name is market, user or rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkRow {
@@ -195,6 +219,7 @@ pub enum Event {
         text: String,
         payload_json: String,
     },
+    StopRuleChanged(StopRuleRow),
     ArmedChanged {
         source: Text,
         account_id: i64,
@@ -330,6 +355,7 @@ pub struct Board {
     pub status: ArcSwap<StatusView>,
     pub limits: ArcSwap<HashMap<i64, crate::order_execution::gate::Limits>>,
     pub armed: ArcSwap<Vec<(Text, i64)>>,
+    pub stop_rules: ArcSwap<Vec<StopRuleRow>>,
     pub contracts: ArcSwap<Vec<Arc<crate::engine::contract::ContractDef>>>,
     /// By contract index.
     pub markets: RwLock<HashMap<i64, Arc<ArcSwap<MarketView>>>>,

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use super::records;
 use crate::engine::news::Item;
 use crate::engine::views::{
-    AccountRow, DeniedRow, Event, FillRow, LinkRow, NoticeRow, OrderRow, PositionRow,
+    AccountRow, DeniedRow, Event, FillRow, LinkRow, NoticeRow, OrderRow, PositionRow, StopRuleRow,
 };
 use crate::order_execution::gate;
 use crate::types;
@@ -92,6 +92,25 @@ pub fn position(row: &PositionRow) -> records::Position {
         checked_ns: row.checked_ns,
         broker_net_lots: row.broker_net_lots,
         is_disputed: row.is_disputed,
+    }
+}
+
+pub fn stop_rule(row: &StopRuleRow) -> records::StopRule {
+    records::StopRule {
+        key: row.key.to_string(),
+        account_id: row.account_id,
+        contract: row.contract as u32,
+        contract_id: row.contract_id.to_string(),
+        break_even_trigger_ticks: row.break_even_trigger_ticks,
+        break_even_plus_ticks: row.break_even_plus_ticks,
+        trail_stages: row.trail_stages.clone(),
+        is_immediate: row.is_immediate,
+        state: row.state.to_owned(),
+        best_ticks: row.best_ticks,
+        level_ticks: row.level_ticks,
+        moves: row.moves,
+        source: row.source.to_string(),
+        text: row.text.to_string(),
     }
 }
 
@@ -184,6 +203,10 @@ pub fn news(py: Python<'_>, item: Item) -> PyResult<Py<PyAny>> {
                     payload_json,
                 },
             )
+        }
+        Event::StopRuleChanged(row) => {
+            let rule = Py::new(py, stop_rule(&row))?;
+            object(py, records::StopRuleChanged { rule })
         }
         Event::ArmedChanged {
             source,

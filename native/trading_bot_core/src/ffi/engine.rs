@@ -23,6 +23,7 @@ use crate::engine::news::Latency;
 use crate::engine::session::Connect;
 use crate::market_data::{BookTrace, TRACE_WIDTH};
 use crate::order_execution::gate::Limits;
+use crate::order_execution::stop_rules::rule::{BreakEven, Plan, Stage};
 use crate::types::{AccountId, Lots, Mono, OrderKind, RequestId, Side, Ticks};
 
 impl From<Refusal> for PyErr {
@@ -399,6 +400,56 @@ impl Engine {
         })
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the seam fixes them; all are named in the stub"
+    )]
+    #[pyo3(signature = (key, *, break_even_trigger_ticks = None, break_even_plus_ticks = 0,
+                        trail_stages = Vec::new(), is_immediate = false, source))]
+    fn set_stop_rule(
+        &self,
+        py: Python<'_>,
+        key: String,
+        break_even_trigger_ticks: Option<i64>,
+        break_even_plus_ticks: i64,
+        trail_stages: Vec<(i64, i64, i64)>,
+        is_immediate: bool,
+        source: String,
+    ) -> PyResult<u64> {
+        let break_even = break_even_trigger_ticks.map(|trigger| BreakEven {
+            trigger,
+            plus: break_even_plus_ticks,
+        });
+        let stages = trail_stages
+            .into_iter()
+            .map(|(start, distance, step)| Stage {
+                start,
+                distance,
+                step,
+            });
+        let plan = Some(Plan {
+            break_even,
+            stages: stages.collect(),
+            is_immediate,
+        });
+        self.ask(py, |request| Command::SetStopRule {
+            request,
+            key,
+            plan,
+            source,
+        })
+    }
+
+    #[pyo3(signature = (key, *, source))]
+    fn clear_stop_rule(&self, py: Python<'_>, key: String, source: String) -> PyResult<u64> {
+        self.ask(py, |request| Command::SetStopRule {
+            request,
+            key,
+            plan: None,
+            source,
+        })
+    }
+
     fn arm(&self, py: Python<'_>, source: String, account_id: i64, is_armed: bool) -> PyResult<()> {
         let account = account(account_id)?;
         self.push(
@@ -480,6 +531,16 @@ impl Engine {
             .load()
             .iter()
             .map(convert::fill)
+            .collect()
+    }
+
+    fn stop_rules(&self) -> Vec<records::StopRule> {
+        self.handle
+            .board()
+            .stop_rules
+            .load()
+            .iter()
+            .map(convert::stop_rule)
             .collect()
     }
 

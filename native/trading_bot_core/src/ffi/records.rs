@@ -102,6 +102,26 @@ pub struct Position {
     pub is_disputed: bool,
 }
 
+/// A rule of this computer that moves a stop order.
+#[pyclass(module = "trading_bot_core", frozen, get_all, new = "from_fields", eq)]
+#[derive(Clone, PartialEq, Debug)]
+pub struct StopRule {
+    pub key: String,
+    pub account_id: i64,
+    pub contract: u32,
+    pub contract_id: String,
+    pub break_even_trigger_ticks: Option<i64>,
+    pub break_even_plus_ticks: i64,
+    pub trail_stages: Vec<(i64, i64, i64)>,
+    pub is_immediate: bool,
+    pub state: String,
+    pub best_ticks: Option<i64>,
+    pub level_ticks: Option<i64>,
+    pub moves: i64,
+    pub source: String,
+    pub text: String,
+}
+
 /// One execution of ours or of a foreign order.
 #[pyclass(module = "trading_bot_core", frozen, get_all, new = "from_fields", eq)]
 #[derive(Clone, PartialEq, Debug)]
@@ -190,6 +210,12 @@ pub struct RequestDone {
     pub outcome: String,
     pub text: String,
     pub payload_json: String,
+}
+
+/// News: a stop rule was attached, went on, moved its stop or ended.
+#[pyclass(module = "trading_bot_core", frozen, get_all, new = "from_fields")]
+pub struct StopRuleChanged {
+    pub rule: Py<StopRule>,
 }
 
 /// News: a source was armed or disarmed for an account.
@@ -382,7 +408,7 @@ impl Limits {
 }
 
 /// The classes that `drain()` returns.
-pub const EVENTS: [&str; 10] = [
+pub const EVENTS: [&str; 11] = [
     "OrderChanged",
     "FillAdded",
     "PositionChanged",
@@ -392,6 +418,7 @@ pub const EVENTS: [&str; 10] = [
     "Notice",
     "RequestDone",
     "ArmedChanged",
+    "StopRuleChanged",
     "Resync",
 ];
 
@@ -413,6 +440,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Notice>()?;
     module.add_class::<RequestDone>()?;
     module.add_class::<ArmedChanged>()?;
+    module.add_class::<StopRule>()?;
+    module.add_class::<StopRuleChanged>()?;
     module.add_class::<Resync>()?;
     module.add_class::<MarketFrame>()?;
     module.add_class::<BarFrame>()?;

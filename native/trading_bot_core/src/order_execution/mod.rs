@@ -11,6 +11,7 @@ pub mod record;
 pub mod requests;
 pub mod rest;
 pub mod send;
+pub mod stop_rules;
 pub mod store;
 pub mod tag;
 pub mod trading;

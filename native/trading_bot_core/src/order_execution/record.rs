@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::order_execution::ledger::Fill;
 use crate::order_execution::order::Values;
+use crate::order_execution::stop_rules::rule::Plan;
 use crate::types::{BrokerOrder, BrokerTrade, Contract, ContractIndex, Money};
 
 /// One order as asked for.
@@ -240,6 +241,33 @@ pub enum Record {
         contract: Option<String>,
         step: String,
         source: String,
+        at: i64,
+    },
+    /// A rule holds a stop order from now on; it replaces an earlier one.
+    RuleSet {
+        key: String,
+        plan: Plan,
+        source: String,
+        at: i64,
+    },
+    /// The best price that a rule has seen; without a price there is no position to follow.
+    RuleMark {
+        key: String,
+        price: Option<i64>,
+        at: i64,
+    },
+    /// A rule asked for a level, or the trader put the stop elsewhere himself.
+    RuleMoved {
+        key: String,
+        level: i64,
+        #[serde(default)]
+        is_by_hand: bool,
+        text: String,
+        at: i64,
+    },
+    RuleEnded {
+        key: String,
+        text: String,
         at: i64,
     },
 }

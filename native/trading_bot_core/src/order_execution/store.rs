@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::order_execution::ledger::{Fill, Ledger, Opening, Taken};
 use crate::order_execution::order::{Change, Fact, Life, Order, Role, Values, Verdict, advance};
 use crate::order_execution::record::{ContractRow, End, IntentRow, Record, SeenRow};
+use crate::order_execution::stop_rules::rule::Rule;
 use crate::types::{
     AccountId, ClientTag, Contract, ContractIndex, Lots, Nanos, OrderId, OrderKind, OrderStatus,
     Side, Ticks, divide_half_even,
@@ -45,6 +46,8 @@ pub struct Store {
     /// Lots and Σ(ticks × lots) of the fills of each order id.
     traded: HashMap<OrderId, (i64, i128)>,
     compared: BTreeSet<AccountId>,
+    /// By the key of the stop order that each holds.
+    pub rules: BTreeMap<String, Rule>,
 }
 
 impl Store {
@@ -155,6 +158,18 @@ impl Store {
                 ..Applied::default()
             },
             Record::Exit { .. } => changed(),
+            Record::RuleSet {
+                key, plan, source, ..
+            } => self.apply_rule_set(key, plan, source),
+            Record::RuleMark { key, price, .. } => self.apply_rule_mark(key, *price),
+            Record::RuleMoved {
+                key,
+                level,
+                is_by_hand,
+                text,
+                ..
+            } => self.apply_rule_moved(key, *level, *is_by_hand, text),
+            Record::RuleEnded { key, .. } => self.apply_rule_ended(key),
         }
     }
 

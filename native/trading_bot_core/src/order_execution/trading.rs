@@ -14,13 +14,14 @@ use crate::engine::views::{DeniedRow, DoneOutcome, Event, NoticeLevel, NoticeRow
 use crate::order_execution::budget::{Budget, BudgetLimits};
 use crate::order_execution::exits::Task;
 use crate::order_execution::gate::{
-    AccountFacts, ChangeFacts, Exposure, Facts, Limits, MarketFacts, admit, admit_change,
+    AccountFacts, ChangeFacts, Exposure, Facts, Limits, MarketFacts, Reason, admit, admit_change,
 };
 use crate::order_execution::ledger::Ledger;
 use crate::order_execution::order::{Change, Life, Order, Role, Values};
 use crate::order_execution::reconcile::AccountLoop;
 use crate::order_execution::record::{IntentRow, Record};
 use crate::order_execution::requests;
+use crate::order_execution::stop_rules::RulesAtWork;
 use crate::order_execution::store::{Applied, Place, Store};
 use crate::types::{
     AccountId, BrokerAccount, ClientTag, Contract, ContractIndex, Lots, Mono, Nanos, OrderKind,
@@ -154,6 +155,7 @@ pub struct Trading {
     pub are_accounts_dirty: bool,
     pub dirty_accounts: BTreeSet<AccountId>,
     pub is_armed_dirty: bool,
+    pub(crate) rules_at_work: RulesAtWork,
     pub(super) now: Mono,
     pub(super) now_ns: Nanos,
     pub(super) effects: Vec<Effect>,
@@ -208,6 +210,7 @@ impl Trading {
             are_accounts_dirty: false,
             dirty_accounts: BTreeSet::new(),
             is_armed_dirty: false,
+            rules_at_work: RulesAtWork::default(),
             now: Mono(0),
             now_ns: Nanos(0),
             effects: Vec::new(),
@@ -502,6 +505,12 @@ impl Trading {
                 self.are_accounts_dirty = true;
             }
             Command::Reconcile { request } => self.wait_for_rounds(request),
+            Command::SetStopRule {
+                request,
+                key,
+                plan,
+                source,
+            } => self.set_stop_rule(request, &key, plan, &source),
             Command::ChooseAccounts { request, accounts } => self.choose(request, &accounts),
             Command::Halt { reason } => self.halt(reason),
             Command::Disconnect { request } => {
@@ -795,17 +804,28 @@ impl Trading {
             );
             return;
         };
-        let token = match admit_change(&self.change_facts(index, values, source)) {
-            Ok(token) => token,
+        match self.send_change(index, values, source, Some(request)) {
+            Ok(()) => self.note_hand(index, values.stop, source),
             Err(reasons) => {
                 let texts: Vec<String> = reasons.into_iter().map(|(_, text)| text).collect();
                 self.done(request, DoneOutcome::Denied, texts.join(" "));
-                return;
             }
-        };
+        }
+    }
+
+    /// Judges a modification and, when admitted, records it and sends it once.
+    pub(super) fn send_change(
+        &mut self,
+        index: usize,
+        values: Values,
+        source: &str,
+        request: Option<RequestId>,
+    ) -> Result<(), Vec<Reason>> {
+        let token = admit_change(&self.change_facts(index, values, source))?;
+        let key = self.store.orders[index].key.clone();
         self.budget.try_take(Lane::Ordinary, self.now.0 as i64);
         let (record, _) = self.record(&Record::ChangeAsked {
-            key: key.to_owned(),
+            key: key.clone(),
             is_cancel: false,
             values,
             source: source.to_owned(),
@@ -824,15 +844,15 @@ impl Trading {
             Some(record) => send.after(record),
             None => send,
         };
-        let key = key.to_owned();
         self.push_send(
             send,
             Pending::Change {
                 key,
                 is_cancel: false,
-                request: Some(request),
+                request,
             },
         );
+        Ok(())
     }
 
     fn change_facts(&mut self, index: usize, values: Values, source: &str) -> ChangeFacts {
@@ -972,6 +992,7 @@ impl Trading {
         self.run_cancels();
         self.run_loops();
         self.run_tasks();
+        self.run_rules();
         self.answer_waiting();
     }
 
@@ -984,7 +1005,13 @@ impl Trading {
         let unseen = self.unseen.values().copied();
         let guarded = self.guarded.values().flatten().copied();
         let unseen = unseen.chain(guarded);
-        cancels.chain(loops).chain(tasks).chain(unseen).min()
+        let rules = self.next_rule_moment();
+        cancels
+            .chain(loops)
+            .chain(tasks)
+            .chain(unseen)
+            .chain(rules)
+            .min()
     }
 
     /// An entry that asked for a stop and filled has one working within 2 s, or the trader hears it (I-15).
