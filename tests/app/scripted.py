@@ -94,6 +94,9 @@ class ScriptedCore:
     def flatten(self, account_id: int, *, contract_id: str | None, source: str) -> int:
         return self._request("flatten", account_id, contract_id, source)
 
+    def set_stop_rule(self, key: str, **named: object) -> int:
+        return self._request("set_stop_rule", key, named)
+
     def accounts(self) -> list[Account]:
         return self.held_accounts
 

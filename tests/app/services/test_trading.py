@@ -128,3 +128,10 @@ def test_a_refused_cancel_is_an_exception_and_a_done_one_an_answer(scripted: Scr
 def test_flattening_passes_account_and_contract(scripted: Scripted) -> None:
     run(scripted, lambda trading: trading.flatten(1, contract_id=records.MNQ.id, source="test"))
     assert scripted[0].called("flatten") == [(1, records.MNQ.id, "test")]
+
+
+def test_holding_a_stop_passes_the_whole_plan(scripted: Scripted) -> None:
+    stages = [(16, 12, 4), (40, 8, 2)]
+    run(scripted, lambda trading: trading.hold_stop(records.TAG, trail_stages=stages, is_immediate=True, source="test"))
+    ((key, plan),) = scripted[0].called("set_stop_rule")
+    assert (key, plan["trail_stages"], plan["is_immediate"]) == (records.TAG, stages, True)

@@ -1,0 +1,136 @@
+"""Break-even and trailing over real sockets: exact prices in, exact stops at the broker out (S10, S16)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trading_bot_core as core
+
+from tests.native.rig import ASK, BID, CONTRACT, QUOTE, Gateway, Rig
+
+BREAK_EVEN: dict[str, Any] = {"break_even_trigger_ticks": 8, "break_even_plus_ticks": 1}
+TRAIL = [(16, 12, 4)]
+
+
+def modifications(gateway: Gateway) -> int:
+    requests = gateway.counters()["requests"]
+    return sum(count for name, count in requests.items() if "Order/modify" in name)
+
+
+def go_to(rig: Rig, sign: int, profit: int) -> None:
+    """Move the market to `profit` ticks past the entry, as one quote and one print on the exit side."""
+    entry = ASK if sign > 0 else BID
+    price = entry + sign * profit
+    bid, ask = (price, price + 1) if sign > 0 else (price - 1, price)
+    quote = {**QUOTE, "bid": bid / 4, "ask": ask / 4}
+    side = "sell" if sign > 0 else "buy"
+    printed = {"price": price / 4, "lots": 1, "side": side}
+    rig.gateway.play([{"ms": 0, "quote": quote}, {"ms": 1, "print": printed}])
+    index = next(contract.index for contract in rig.engine.contracts() if contract.id == CONTRACT)
+    rig.until(lambda: (f := rig.engine.frame(index, 0)) and f.last_ticks == price, f"the print at {price}")
+
+
+def enter(rig: Rig, sign: int) -> str:
+    """A position of two lots with an own stop 20 ticks behind its entry; returns the stop's key."""
+    rig.connect()
+    rig.subscribe()
+    side, other = ("buy", "sell") if sign > 0 else ("sell", "buy")
+    rig.life(rig.submit(side, "market", 2), "filled")
+    rig.until(lambda: rig.net() == 2 * sign, "the position")
+    entry = ASK if sign > 0 else BID
+    stop = rig.submit(other, "stop", 2, stop_ticks=entry - 20 * sign, reduce_only=True)
+    rig.life(stop, "working")
+    return stop
+
+
+def stop_profit(rig: Rig, key: str, sign: int) -> int:
+    """Where the stop stands, in ticks of profit; never before its change is answered."""
+    order = rig.order(key)
+    assert order is not None
+    assert order.stop_ticks is not None
+    return sign * (order.stop_ticks - (ASK if sign > 0 else BID))
+
+
+def wait_for_stop(rig: Rig, key: str, sign: int, profit: int) -> None:
+    def is_there() -> bool:
+        order = rig.order(key)
+        return order is not None and order.change == "none" and stop_profit(rig, key, sign) == profit
+
+    rig.until(is_there, f"the stop at {profit} ticks of profit")
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["long", "short"])
+def test_s10_the_stop_moves_at_the_exact_ticks_never_back_and_no_oftener(rig: Rig, sign: int) -> None:
+    key = enter(rig, sign)
+    assert rig.done(rig.engine.set_stop_rule(key, **BREAK_EVEN, trail_stages=TRAIL, source="test")).outcome == "done"
+    # (ticks of profit, where the stop stands then)
+    path = [(4, -20), (7, -20), (8, 1), (3, 1), (12, 1), (15, 1), (16, 4), (14, 4), (19, 4), (20, 8), (10, 8), (24, 12)]
+    for profit, stop in path:
+        go_to(rig, sign, profit)
+        wait_for_stop(rig, key, sign, stop)
+    assert modifications(rig.gateway) == 4
+    told = [event.text for event in rig.events if isinstance(event, core.Notice) and event.code == "stop_moved"]
+    assert len(told) == 4
+    assert "break-even after 8 ticks, plus 1" in told[0]
+    assert "trail stage 1, 12 ticks behind in steps of 4" in told[3]
+    (rule,) = rig.engine.stop_rules()
+    assert (rule.key, rule.state, rule.moves, rule.contract_id) == (key, "trailing", 4, CONTRACT)
+    # Back through the stop: it fills where it was put, and the rule ends with it.
+    go_to(rig, sign, 11)
+    rig.life(key, "filled")
+    rig.until(lambda: rig.net() == 0, "flat")
+    rig.until(lambda: not rig.engine.stop_rules(), "the end of the rule")
+
+
+def test_a_native_leg_is_held_like_an_own_stop(rig: Rig) -> None:
+    rig.gateway.set_account(rig.account, auto_oco=True)
+    rig.connect()
+    rig.subscribe()
+    tag = rig.submit("buy", "market", 1, stop_bracket_ticks=20, target_bracket_ticks=80)
+    rig.life(tag, "filled")
+
+    def leg() -> core.Order | None:
+        return next((o for o in rig.engine.orders() if o.role == "stop" and o.life == "working"), None)
+
+    stop = rig.until(leg, "the native stop")
+    assert rig.done(rig.engine.set_stop_rule(stop.key, **BREAK_EVEN, source="test")).outcome == "done"
+    go_to(rig, 1, 9)
+    wait_for_stop(rig, stop.key, 1, 1)
+
+
+def test_s16_after_a_sudden_end_the_trail_goes_on_from_the_journal(tmp_path: Path, gateway: Gateway) -> None:
+    with Rig(tmp_path / "base", gateway) as first:
+        key = enter(first, 1)
+        first.done(first.engine.set_stop_rule(key, trail_stages=TRAIL, source="test"))
+        go_to(first, 1, 19)
+        wait_for_stop(first, key, 1, 4)
+    # While nobody looks, the market comes back; the native stop stays where it was put.
+    with Rig(tmp_path / "base", gateway) as second:
+        second.connect()
+        second.subscribe()
+        second.until(lambda: any(rule.state == "trailing" for rule in second.engine.stop_rules()), "the rule's return")
+        told = [event.text for event in second.events if isinstance(event, core.Notice)]
+        assert any("goes on" in text and "position 2" in text for text in told), told
+        go_to(second, 1, 18)
+        assert stop_profit(second, key, 1) == 4
+        go_to(second, 1, 20)
+        wait_for_stop(second, key, 1, 8)
+
+
+def test_only_what_can_be_meant_is_held(rig: Rig) -> None:
+    key = enter(rig, 1)
+    entry = rig.submit("buy", "limit", limit_ticks=BID - 40)
+    rig.life(entry, "working")
+
+    def answer(key: str, **figures: Any) -> str:
+        done = rig.done(rig.engine.set_stop_rule(key, **figures, source="test"))
+        assert done.outcome == "denied"
+        return done.text
+
+    assert "is no stop order" in answer(entry, **BREAK_EVEN)
+    assert "neither break-even nor trail" in answer(key)
+    assert "stages" in answer(key, trail_stages=[(1, 1, 1), (2, 1, 1), (3, 1, 1), (4, 1, 1)])
+    assert rig.engine.stop_rules() == []
+    assert rig.done(rig.engine.clear_stop_rule(key, source="test")).text == "No rule holds this order."
