@@ -645,7 +645,7 @@ class Engine:
         *,
         break_even_trigger_ticks: int | None = None,
         break_even_plus_ticks: int = 0,
-        trail_stages: Sequence[tuple[int, int, int]] = (),
+        trail_stages: Sequence[tuple[int, int, int]] | None = None,
         is_immediate: bool = False,
         source: str,
     ) -> int:

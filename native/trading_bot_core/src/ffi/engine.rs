@@ -405,14 +405,14 @@ impl Engine {
         reason = "the seam fixes them; all are named in the stub"
     )]
     #[pyo3(signature = (key, *, break_even_trigger_ticks = None, break_even_plus_ticks = 0,
-                        trail_stages = Vec::new(), is_immediate = false, source))]
+                        trail_stages = None, is_immediate = false, source))]
     fn set_stop_rule(
         &self,
         py: Python<'_>,
         key: String,
         break_even_trigger_ticks: Option<i64>,
         break_even_plus_ticks: i64,
-        trail_stages: Vec<(i64, i64, i64)>,
+        trail_stages: Option<Vec<(i64, i64, i64)>>,
         is_immediate: bool,
         source: String,
     ) -> PyResult<u64> {
@@ -422,6 +422,7 @@ impl Engine {
         });
         let stages = trail_stages
             .into_iter()
+            .flatten()
             .map(|(start, distance, step)| Stage {
                 start,
                 distance,
