@@ -3,7 +3,9 @@
     program     main, options, what runs without an engine
     reading     the parser and the words that every command shares
     viewing     commands that only look          ┐ each a `Command`: its arguments, what is wrong with them before
-    ordering    commands that trade              ┘ anybody is asked, and what it does at a desk
+    ordering    commands that send orders        │ anybody is asked, and what it does at a desk
+    managing    changes, cancels, closes         ┘
+    saving      commands on the app store: exit templates
     connecting  the desk: a running window's engine, or one of our own
     answering   tables, JSON, exit codes
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from app import errors, logs
 from app.cli.reading import Usage
-from app.services.desk import Row
+from app.services.rows import Row
 
 FAULT = 70
 
@@ -44,6 +44,9 @@ _TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
         "average",
         "look",
     ),
+    "templates": ("name", "version", "text"),
+    "stops": ("key", "stop_ticks", "outcome", "text"),
+    "accounts_flattened": ("account", "outcome", "text"),
     "checks": ("name", "state", "text"),
 }
 

@@ -1,48 +1,119 @@
-"""Commands that trade."""
+"""Commands that send orders. Those of the predecessor keep its names and its order: contract, side, size, prices."""
 
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from app import errors
-from app.cli.reading import Command, Usage, add_account, lots
-from app.services.desk import Desk, Row, Ticket
+from app.cli.reading import Command, add_account, add_contract, add_yes, confirm, lots
+from app.services import acts
+from app.services.desk import Desk, Ticket
+from app.services.exits import ExitTemplate, parse_distance
+from app.services.rows import Row
+
+_DISTANCE = "such as 40 (ticks), 10.25p (points) or 20d (dollars)"
 
 
-def _declare_ticket(parser: argparse.ArgumentParser) -> None:
+# arguments
+
+
+def _add_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("size", metavar="LOTS", type=lots, help="how many contracts")
-    parser.add_argument("contract", metavar="CONTRACT", help="root, name or id, such as MNQ")
+
+
+def _add_order(parser: argparse.ArgumentParser, *, with_side: bool = True) -> None:
+    """CONTRACT SIDE LOTS, as the predecessor had them; an account is never assumed."""
+    add_contract(parser)
+    if with_side:
+        parser.add_argument("side", metavar="SIDE", type=str.lower, choices=("buy", "sell"), help="buy or sell")
+    _add_size(parser)
+    add_account(parser, is_required=True)
+    add_yes(parser)
+
+
+def _declare_side(parser: argparse.ArgumentParser) -> None:
+    _add_size(parser)
+    add_contract(parser)
     add_account(parser, is_required=True)
     parser.add_argument("--limit", metavar="PRICE", help="limit price")
     parser.add_argument("--stop", metavar="PRICE", help="stop price; with --limit a stop limit order")
-    parser.add_argument("--trail-ticks", metavar="N", type=int, help="a trailing stop this far away")
+    parser.add_argument(
+        "--trail", "--trail-ticks", metavar="DISTANCE", help=f"a trailing stop this far away, {_DISTANCE}"
+    )
     parser.add_argument("--join", choices=("bid", "ask"), help="a limit order at the best bid or ask")
-    parser.add_argument("--stop-bracket", metavar="N", type=int, help="protect each fill with a stop N ticks away")
-    parser.add_argument("--target-bracket", metavar="N", type=int, help="take profit N ticks away")
-    parser.add_argument("--yes", action="store_true", help="send without asking")
+    parser.add_argument("--stop-bracket", metavar="DISTANCE", help=f"protect each fill with a stop, {_DISTANCE}")
+    parser.add_argument("--target-bracket", metavar="DISTANCE", help="take profit that far away")
+    parser.add_argument("--reduce-only", action="store_true", help="an exit: never opens or turns a position")
+    add_yes(parser)
 
 
-def _declare_cancel(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("key", nargs="?", help="an order's key, tag or id, as `pitdesk orders` shows it")
-    parser.add_argument("--all", action="store_true", help="all working orders of the account")
-    add_account(parser, is_required=False)
-    parser.add_argument("--contract", help="with --all: only this contract")
+def _declare_limit(parser: argparse.ArgumentParser) -> None:
+    _add_order(parser)
+    parser.add_argument("limit", metavar="PRICE", help="limit price, on the contract's grid")
 
 
-def _declare_flatten(parser: argparse.ArgumentParser) -> None:
-    add_account(parser, is_required=True)
-    parser.add_argument("--contract", help="only this contract")
+def _declare_stop(parser: argparse.ArgumentParser, *, with_side: bool) -> None:
+    _add_order(parser, with_side=with_side)
+    parser.add_argument("stop", metavar="PRICE", help="stop price, on the contract's grid")
+    parser.add_argument("--limit", metavar="PRICE", help="makes it a stop limit order")
+    parser.add_argument("--reduce-only", action="store_true", help="the stop of a position: never opens one")
 
 
-def _ticket(arguments: argparse.Namespace) -> Ticket:
+def _declare_trail(parser: argparse.ArgumentParser) -> None:
+    _add_order(parser)
+    parser.add_argument("trail", metavar="DISTANCE", help=_DISTANCE)
+    parser.add_argument("--reduce-only", action="store_true", help="the stop of a position: never opens one")
+
+
+def _declare_join(parser: argparse.ArgumentParser) -> None:
+    _add_order(parser)
+    parser.add_argument("--at", choices=("bid", "ask"), help="default: the order's own side")
+
+
+def _declare_bracket(parser: argparse.ArgumentParser) -> None:
+    _add_order(parser)
+    parser.add_argument("stop_leg", metavar="STOP", nargs="?", help=f"{_DISTANCE}; @PRICE for a price")
+    parser.add_argument("target_leg", metavar="TARGET", nargs="?", help="the same for the take profit")
+    parser.add_argument("--template", metavar="NAME", help="exits as saved under this name, instead of STOP and TARGET")
+    parser.add_argument("--limit", metavar="PRICE", help="enter at this limit instead of at the market")
+
+
+def _declare_native_bracket(parser: argparse.ArgumentParser) -> None:
+    _add_order(parser)
+    parser.add_argument("stop_leg", metavar="STOP_PRICE", help="stop price, on the losing side of the market")
+    parser.add_argument("target_leg", metavar="TARGET_PRICE", nargs="?", help="target price, on the winning side")
+
+
+def _declare_stop_bracket(parser: argparse.ArgumentParser) -> None:
+    _add_order(parser)
+    parser.add_argument("entry", metavar="ENTRY", help="stop price that opens the position")
+    parser.add_argument("stop_leg", metavar="STOP_PRICE", help="stop price, on the losing side of the entry")
+    parser.add_argument("target_leg", metavar="TARGET_PRICE", nargs="?", help="target price, on the winning side")
+
+
+# orders
+
+
+def _bracket(stop: str | None, target: str | None, *, is_price: bool = False) -> ExitTemplate | None:
+    """One stop and one target for the whole size, or None when there is neither."""
+    mark = "@" if is_price else ""
+    legs = [] if target is None else [{"distance": parse_distance(f"{mark}{target}", "target"), "share_percent": 100}]
+    if stop is None and not legs:
+        return None
+    return ExitTemplate.of(stop=None if stop is None else parse_distance(f"{mark}{stop}", "stop"), targets=tuple(legs))
+
+
+def _of_side(arguments: argparse.Namespace) -> Ticket:
     """Choose the kind of order from what was given. Raises InvalidOrder for a mixture that has no meaning."""
     has_price = arguments.limit is not None or arguments.stop is not None
-    if arguments.trail_ticks is not None and (has_price or arguments.join):
+    if arguments.trail is not None and (has_price or arguments.join):
         raise errors.InvalidOrder("trail", "A trailing stop has no other price: leave out --limit, --stop and --join.")
     if arguments.join and has_price:
         raise errors.InvalidOrder("join", "An order that joins the market has no price: leave out --limit and --stop.")
-    if arguments.trail_ticks is not None:
+    if arguments.trail is not None:
         kind = "trailing_stop"
     elif arguments.join:
         kind = f"join_{arguments.join}"
@@ -50,78 +121,126 @@ def _ticket(arguments: argparse.Namespace) -> Ticket:
         kind = "stop_limit" if arguments.limit is not None else "stop"
     else:
         kind = "limit" if arguments.limit is not None else "market"
-    return Ticket(
-        account=arguments.account,
-        contract=arguments.contract,
+    return _ticket(
+        arguments,
+        kind,
         side=arguments.command,
-        kind=kind,
-        size_lots=arguments.size,
-        limit=arguments.limit,
-        stop=arguments.stop,
-        trail_ticks=arguments.trail_ticks,
-        stop_bracket_ticks=arguments.stop_bracket,
-        target_bracket_ticks=arguments.target_bracket,
+        trail=arguments.trail,
+        exits=_bracket(arguments.stop_bracket, arguments.target_bracket),
     )
 
 
-def _confirm(arguments: argparse.Namespace) -> None:
-    """Arm the one order: by --yes or a typed y. Raises Denied."""
-    ticket = _ticket(arguments)
-    if arguments.yes:
-        return
-    price = " ".join(f"{name} {text}" for name, text in (("stop", ticket.stop), ("limit", ticket.limit)) if text)
-    what = f"{ticket.side} {ticket.size_lots} {ticket.contract} {price or ticket.kind.replace('_', ' ')}"
-    if sys.stdin.isatty():
-        sys.stderr.write(f"{what} on {ticket.account}? [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() == "y":
-            return
-    raise errors.Denied("", [("not_confirmed", f"Not sent: {what} on {ticket.account} was not confirmed; add --yes.")])
+def _ticket(arguments: argparse.Namespace, kind: str, **parts: Any) -> Ticket:
+    """The ticket of what every order command has, and `parts` of the one."""
+    optional = {"side": "side", "limit": "limit", "stop": "stop", "is_reduce_only": "reduce_only"}
+    named: dict[str, Any] = {
+        field: getattr(arguments, name) for field, name in optional.items() if hasattr(arguments, name)
+    }
+    return Ticket(
+        account=arguments.account,
+        contract=arguments.contract,
+        kind=kind,
+        size_lots=arguments.size,
+        **(named | parts),
+    )
 
 
-def _check_cancel(arguments: argparse.Namespace) -> None:
-    if arguments.all == (arguments.key is not None):
-        raise Usage("Name one order's key, or --all with --account.")
-    if arguments.all and arguments.account is None:
-        raise Usage("--all needs --account NAME; see `pitdesk accounts`.")
+def _of_stop(arguments: argparse.Namespace, side: str | None = None) -> Ticket:
+    kind = "stop_limit" if arguments.limit is not None else "stop"
+    return _ticket(arguments, kind, **({} if side is None else {"side": side}))
 
 
-async def _place(desk: Desk, arguments: argparse.Namespace) -> Row:
-    return {"order": await desk.place(_ticket(arguments))}
+def _of_trail(arguments: argparse.Namespace) -> Ticket:
+    return _ticket(arguments, "trailing_stop", trail=arguments.trail)
 
 
-async def _cancel(desk: Desk, arguments: argparse.Namespace) -> Row:
-    if arguments.all:
-        return {"cancelled": await desk.cancel_all(arguments.account, arguments.contract)}
-    return {"cancelled": await desk.cancel(arguments.key)}
+def _of_join(arguments: argparse.Namespace) -> Ticket:
+    return _ticket(arguments, f"join_{arguments.at or ('bid' if arguments.side == 'buy' else 'ask')}")
 
 
-async def _flatten(desk: Desk, arguments: argparse.Namespace) -> Row:
-    return {"flattened": await desk.flatten(arguments.account, arguments.contract)}
+def _of_bracket(arguments: argparse.Namespace) -> Ticket:
+    kind = "limit" if arguments.limit is not None else "market"
+    if (arguments.template is None) == (arguments.stop_leg is None):
+        raise errors.InvalidOrder("stop", "Give the stop's distance, or --template with the name of saved exits.")
+    if arguments.template is not None:
+        # Until the store is open it is only a name.
+        exits = arguments.template if isinstance(arguments.template, ExitTemplate) else None
+        return _ticket(arguments, kind, exits=exits)
+    return _ticket(arguments, kind, exits=_bracket(arguments.stop_leg, arguments.target_leg))
+
+
+def _of_native_bracket(arguments: argparse.Namespace) -> Ticket:
+    return _ticket(arguments, "market", exits=_bracket(arguments.stop_leg, arguments.target_leg, is_price=True))
+
+
+def _of_stop_bracket(arguments: argparse.Namespace) -> Ticket:
+    exits = _bracket(arguments.stop_leg, arguments.target_leg, is_price=True)
+    return _ticket(arguments, "stop", stop=arguments.entry, exits=exits)
+
+
+Making = Callable[[argparse.Namespace], Ticket]
+
+
+def _check(arguments: argparse.Namespace, make: Making) -> None:
+    ticket, named = make(arguments), getattr(arguments, "template", None)
+    prices = [("stop", ticket.stop), ("limit", ticket.limit), ("trailing", ticket.trail)]
+    price = " ".join(f"{name} {text}" for name, text in prices if text) or ticket.kind.replace("_", " ")
+    exits = f" with {ticket.exits.text}" if ticket.exits else f" with exits {named}" if named else ""
+    confirm(arguments, f"{ticket.side} {ticket.size_lots} {ticket.contract} {price}{exits}")
+
+
+async def _place(desk: Desk, arguments: argparse.Namespace, make: Making) -> Row:
+    return {"order": await acts.place(desk, make(arguments))}
+
+
+def _sending(
+    name: str, text: str, declare: Callable[[argparse.ArgumentParser], object], make: Making, *aliases: str
+) -> Command:
+    return Command(
+        name=name,
+        text=text,
+        declare=declare,
+        check=partial(_check, make=make),
+        perform=partial(_place, make=make),
+        aliases=aliases,
+    )
 
 
 COMMANDS = (
-    *(
-        Command(
-            name=side,
-            text=f"Send one order to {side}: market, or as the options say.",
-            declare=_declare_ticket,
-            check=_confirm,
-            perform=_place,
-        )
-        for side in ("buy", "sell")
+    _sending("buy", "Send one order to buy: market, or as the options say.", _declare_side, _of_side),
+    _sending("sell", "Send one order to sell: market, or as the options say.", _declare_side, _of_side),
+    _sending("trade", "Send a market order.", _add_order, lambda held: _ticket(held, "market")),
+    _sending("limit", "Send a limit order.", _declare_limit, lambda held: _ticket(held, "limit")),
+    _sending("stop", "Send a stop order.", partial(_declare_stop, with_side=True), _of_stop),
+    _sending(
+        "stop-buy",
+        "Send a stop order to buy.",
+        partial(_declare_stop, with_side=False),
+        partial(_of_stop, side="buy"),
+        "stop_buy",
     ),
-    Command(
-        name="cancel",
-        text="Cancel one order, or all of an account.",
-        declare=_declare_cancel,
-        check=_check_cancel,
-        perform=_cancel,
+    _sending(
+        "stop-sell",
+        "Send a stop order to sell.",
+        partial(_declare_stop, with_side=False),
+        partial(_of_stop, side="sell"),
+        "stop_sell",
     ),
-    Command(
-        name="flatten",
-        text="Cancel all orders of an account and close its positions.",
-        declare=_declare_flatten,
-        perform=_flatten,
+    _sending("trail", "Send a trailing stop that the broker holds.", _declare_trail, _of_trail),
+    _sending("join", "Send a limit order at the best bid or ask.", _declare_join, _of_join),
+    _sending("bracket", "Enter with a stop and a target at distances from the entry.", _declare_bracket, _of_bracket),
+    _sending(
+        "native-bracket",
+        "Enter at the market with a stop and a target at prices.",
+        _declare_native_bracket,
+        _of_native_bracket,
+        "native_bracket",
+    ),
+    _sending(
+        "stop-bracket",
+        "Enter by a stop order with a stop and a target at prices.",
+        _declare_stop_bracket,
+        _of_stop_bracket,
+        "stop_bracket",
     ),
 )

@@ -10,23 +10,29 @@ import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import app
 from app import config, errors, logs
-from app.cli import ordering, viewing
+from app.cli import managing, ordering, saving, viewing
 from app.cli.answering import FAULT, answer, fail
 from app.cli.connecting import open_desk
 from app.cli.reading import Command, Parser, Usage, common_options, source_options
+from app.cli.saving import StoreCommand, named_exits, use_shelf
 from app.config import Directories, Options
 from app.crash import CrashFolder
 from app.services import doctor, gateway
-from app.services.desk import Row
+from app.services.rows import Row
 
 INTERRUPTED = 130
 
-COMMANDS: Mapping[str, Command] = {command.name: command for command in (*viewing.COMMANDS, *ordering.COMMANDS)}
+COMMANDS: dict[str, Command] = {
+    name: command
+    for command in (*viewing.COMMANDS, *ordering.COMMANDS, *managing.COMMANDS)
+    for name in (command.name, *command.aliases)
+}
+STORE_COMMANDS: dict[str, StoreCommand] = {command.name: command for command in saving.COMMANDS}
 _PASSED_ON = ("gateway", "run")
 
 
@@ -38,9 +44,13 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     commands.add_parser("run", help="open the window; arguments go to it", add_help=False)
     commands.add_parser("gateway", help="run the practice gateway; arguments go to it", add_help=False)
-    for command in COMMANDS.values():
-        told = commands.add_parser(command.name, help=command.text, description=command.text, parents=[common, source])
+    for command in dict.fromkeys(COMMANDS.values()):
+        told = commands.add_parser(
+            command.name, help=command.text, description=command.text, aliases=command.aliases, parents=[common, source]
+        )
         command.declare(told)
+    for saved in STORE_COMMANDS.values():
+        saved.declare(commands.add_parser(saved.name, help=saved.text, description=saved.text, parents=[common]))
     text = "Check what the program needs on this machine."
     commands.add_parser("doctor", help=text, description=text, parents=[common])
     return parser
@@ -58,13 +68,19 @@ async def _perform(arguments: argparse.Namespace, options: Options, directories:
 
 def _execute(arguments: argparse.Namespace, crashes: CrashFolder, directories: Directories) -> Row:
     options = _options(arguments, directories)
-    COMMANDS[arguments.command].check(arguments)
+    command = COMMANDS.get(arguments.command) or STORE_COMMANDS[arguments.command]
+    command.check(arguments)
     directories.create()
     writer = logs.start(
         directories.log, level=options.log.level, file_kib=options.log.file_kib, files_kept=options.log.files_kept
     )
     crashes.install()
     try:
+        if arguments.command in STORE_COMMANDS:
+            perform = STORE_COMMANDS[arguments.command].perform
+            return use_shelf(options.storage.url, directories.base, lambda shelf: perform(shelf, arguments))
+        if name := getattr(arguments, "template", None):
+            arguments.template = named_exits(options.storage.url, directories.base, name)
         crashes.adopt_engine_panics(directories.base)
         return asyncio.run(_perform(arguments, options, directories))
     finally:

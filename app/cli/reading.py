@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
 from app import errors
-from app.services.desk import Desk, Row
+from app.services.desk import Desk
+from app.services.rows import Row
 
 
 class Usage(errors.PitdeskError):
@@ -28,14 +30,16 @@ def _nothing(_: argparse.Namespace) -> None:
 class Command:
     """One command at a desk.
 
-    `declare` adds its arguments. `check` raises for everything that is wrong without asking anybody, and takes the
-    person's consent; nothing is started before it returns. `perform` acts; its one-key answer names the table.
+    `declare` adds its arguments; `aliases` are other spellings of the name. `check` raises for everything that is wrong
+    without asking anybody, and takes the person's consent; nothing is started before it returns. `perform` acts; its
+    one-key answer names the table.
     """
 
     name: str
     text: str
     declare: Callable[[argparse.ArgumentParser], object]
     perform: Callable[[Desk, argparse.Namespace], Awaitable[Row]]
+    aliases: tuple[str, ...] = ()
     check: Callable[[argparse.Namespace], None] = _nothing
 
 
@@ -71,3 +75,24 @@ def lots(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number of lots")
     return int(text)
+
+
+def add_contract(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("contract", metavar="CONTRACT", help="root, name or id, such as MNQ")
+
+
+def add_yes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="send without asking")
+
+
+def confirm(arguments: argparse.Namespace, what: str) -> None:
+    """Arm the one order: by --yes or a typed y. `what` is a phrase such as `buy 2 MNQ market`. Raises Denied."""
+    if arguments.yes:
+        return
+    if sys.stdin.isatty():
+        sys.stderr.write(f"{what} on {arguments.account}? [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() == "y":
+            return
+    text = f"Not sent: {what} on {arguments.account} was not confirmed; add --yes."
+    raise errors.Denied("", [("not_confirmed", text)])

@@ -8,17 +8,20 @@ subscriptions are its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Self
 
-from app import domain, errors, logs
-from app.domain import Account, Contract, Order, Position
+from app import errors, logs
+from app.domain import Account, Contract, Limits, Order, Position
 from app.native import NativeEngine, RequestDone
-from app.services import desk, session, trading
-from app.services.desk import SOURCE, Row, Ticket
+from app.services import desk, rows, session, trading
 from app.services.market import front_month
+from app.services.rows import Row
+from app.services.trading import OrderDraft
 
 SOCKET_NAME = "control.sock"
 TOKEN_NAME = "control.token"  # noqa: S105 -- the name of a file
@@ -97,106 +100,79 @@ def _error(kind: str, text: str) -> errors.PitdeskError:
 class ControlDesk:
     """A desk over somebody else's engine."""
 
+    is_lasting = True
+
     def __init__(self, client: ControlClient, deadline_s: float) -> None:
         self._client = client
         self._deadline_s = deadline_s
 
-    async def accounts(self) -> list[Row]:
-        return [desk.account_row(account) for account in await self._accounts()]
-
-    async def contracts(self, text: str) -> list[Row]:
-        if text:
-            await self._client.request("search_contracts", text=text)
-        wanted = text.upper()
-        return [
-            desk.contract_row(contract)
-            for contract in await self._contracts()
-            if wanted in f"{contract.id} {contract.name} {contract.root} {contract.description}".upper()
-        ]
-
-    async def quote(self, contract: str) -> Row:
-        found = await self._find(contract)
-        view = await self._client.call("quote", contract_id=found.id)
-        if not _has_price(view):
-            await self._client.request("subscribe", contract_id=found.id)
-            view = await self._first_quote(found)
-        return desk.quote_row_of(found, view)
-
-    async def positions(self, account: str | None) -> list[Row]:
-        wanted, names = await self._named(account)
-        contracts = {contract.id: contract for contract in await self._contracts()}
-        positions = [Position(**row) for row in await self._client.call("positions")]
-        return [
-            desk.position_row(position, contracts.get(position.contract_id), names)
-            for position in positions
-            if position.account_id in wanted and position.net_lots
-        ]
-
-    async def orders(self, account: str | None, *, with_done: bool) -> list[Row]:
-        wanted, names = await self._named(account)
-        contracts = {contract.id: contract for contract in await self._contracts()}
-        return [
-            desk.order_row(order, contracts.get(order.contract_id), names)
-            for order in await self._orders()
-            if order.account_id in wanted and (with_done or not domain.is_done(order))
-        ]
-
-    async def place(self, ticket: Ticket) -> Row:
-        accounts = await self._accounts()
-        account = session.account_named(accounts, ticket.account)
-        contract = await self._find(ticket.contract)
-        draft = desk.draft_of(ticket, account, contract)
-        trading.check_shape(draft, accounts, [contract])
-        await self.quote(contract.id)
-        await self._client.call("arm", source=SOURCE, account_id=account.id, is_armed=True)
-        try:
-            told = await self._client.call("submit", **desk.submit_arguments(draft))
-            order = trading.accepted(await self._decided(told["tag"]))
-        finally:
-            await self._client.call("arm", source=SOURCE, account_id=account.id, is_armed=False)
-        return desk.order_row(order, contract, {account.id: account.name})
-
-    async def cancel(self, key: str) -> Row:
-        order = desk.order_named(await self._orders(), key)
-        answer = await self._client.request("cancel", key=order.key, source=SOURCE)
-        return {"key": order.key, "outcome": answer.outcome, "text": answer.text}
-
-    async def cancel_all(self, account: str, contract: str | None) -> Row:
-        return await self._exit("cancel_group", account, contract)
-
-    async def flatten(self, account: str, contract: str | None) -> Row:
-        return await self._exit("flatten", account, contract)
-
-    async def _exit(self, operation: str, account: str, contract: str | None) -> Row:
-        chosen = session.account_named(await self._accounts(), account)
-        arguments = {"contract_id": (await self._find(contract)).id} if contract else {}
-        answer = await self._client.request(operation, account_id=chosen.id, source=SOURCE, **arguments)
-        return {"account": chosen.name, "outcome": answer.outcome, "text": answer.text}
-
-    async def _accounts(self) -> list[Account]:
+    async def accounts(self) -> list[Account]:
         return [Account(**row) for row in await self._client.call("accounts")]
 
-    async def _contracts(self) -> list[Contract]:
-        return [Contract(**row) for row in await self._client.call("contracts")]
+    async def account(self, wanted: str) -> Account:
+        return session.account_named(await self.accounts(), wanted)
 
-    async def _orders(self) -> list[Order]:
-        return [Order(**row) for row in await self._client.call("orders")]
+    async def follow(self, wanted: str | None) -> list[Account]:
+        accounts = await self.accounts()
+        return [session.account_named(accounts, wanted)] if wanted else accounts
 
-    async def _named(self, account: str | None) -> tuple[set[int], dict[int, str]]:
-        accounts = await self._accounts()
-        chosen = [session.account_named(accounts, account)] if account else accounts
-        return {held.id for held in chosen}, {held.id: held.name for held in accounts}
+    async def contracts(self, text: str) -> list[Contract]:
+        if text:
+            await self.request("search_contracts", text=text)
+        wanted = text.upper()
+        return [
+            c for c in await self.known_contracts() if wanted in f"{c.id} {c.name} {c.root} {c.description}".upper()
+        ]
 
-    async def _find(self, text: str) -> Contract:
-        wanted = text.strip().upper()
+    async def contract(self, wanted: str) -> Contract:
+        name = wanted.strip().upper()
         for is_searched in (False, True):
             if is_searched:
-                await self._client.request("search_contracts", text=text)
-            contracts = await self._contracts()
-            named = [contract for contract in contracts if wanted in {contract.id.upper(), contract.name.upper()}]
-            if found := (named[0] if named else front_month(contracts, wanted)):
+                await self.request("search_contracts", text=wanted)
+            contracts = await self.known_contracts()
+            named = [contract for contract in contracts if name in {contract.id.upper(), contract.name.upper()}]
+            if found := (named[0] if named else front_month(contracts, name)):
                 return found
-        raise errors.InvalidOption("contract", text, "a root, name or id that `pitdesk contracts` lists")
+        raise errors.InvalidOption("contract", wanted, "a root, name or id that `pitdesk contracts` lists")
+
+    async def known_contracts(self) -> list[Contract]:
+        return [Contract(**row) for row in await self._client.call("contracts")]
+
+    async def quote(self, contract: Contract) -> Row:
+        view = await self._client.call("quote", contract_id=contract.id)
+        if not _has_price(view):
+            await self.request("subscribe", contract_id=contract.id)
+            view = await self._first_quote(contract)
+        return rows.quote_row_of(contract, view)
+
+    async def positions(self) -> list[Position]:
+        return [Position(**row) for row in await self._client.call("positions")]
+
+    async def orders(self) -> list[Order]:
+        return [Order(**row) for row in await self._client.call("orders")]
+
+    async def limits(self, account: Account) -> Limits:
+        return Limits(**await self._client.call("limits", account_id=account.id))
+
+    async def set_limits(self, account: Account, limits: Limits) -> None:
+        named = {name: getattr(limits, name) for name in rows.LIMIT_NAMES}
+        await self._client.call("set_limits", account_id=account.id, **named)
+
+    async def request(self, operation: str, **arguments: Any) -> RequestDone:
+        return await self._client.request(operation, **arguments)
+
+    @contextlib.asynccontextmanager
+    async def armed(self, account: Account) -> AsyncIterator[None]:
+        await self._client.call("arm", source=desk.SOURCE, account_id=account.id, is_armed=True)
+        try:
+            yield
+        finally:
+            await self._client.call("arm", source=desk.SOURCE, account_id=account.id, is_armed=False)
+
+    async def place(self, draft: OrderDraft) -> Order:
+        await self.quote(await self.contract(draft.contract_id))
+        told = await self._client.call("submit", **desk.submit_arguments(draft))
+        return trading.accepted(await self._decided(told["tag"]))
 
     async def _first_quote(self, contract: Contract) -> Row:
         try:
@@ -213,7 +189,7 @@ class ControlDesk:
         try:
             async with asyncio.timeout(self._deadline_s):
                 while True:
-                    for order in await self._orders():
+                    for order in await self.orders():
                         if order.tag == tag and trading.is_decided(order):
                             return order
                     await asyncio.sleep(_POLL_S)

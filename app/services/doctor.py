@@ -12,7 +12,7 @@ from app.errors import PitdeskError
 from app.persistence import AppStore
 from app.services import gateway
 from app.services.control import SOCKET_NAME
-from app.services.desk import Row
+from app.services.rows import Row
 
 FINE, NOTE, BROKEN = "fine", "note", "broken"
 

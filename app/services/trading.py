@@ -18,6 +18,7 @@ from app.config import TradingOptions
 from app.domain import Account, Contract, Order, RequestDone, StopRule
 from app.errors import InvalidOrder
 from app.native import NativeEngine
+from app.services import exits
 
 _log = structlog.get_logger(__name__)
 
@@ -83,6 +84,21 @@ def ticks_from_text(contract: Contract, text: str, field: str) -> int:
         return contract.ticks_from_text(text.strip())
     except ValueError as error:
         raise InvalidOrder(field, str(error)) from None
+
+
+def distance_ticks(contract: Contract, text: str | None, field: str) -> int | None:
+    """Parse a distance a person typed, in ticks, points or dollars. Raises InvalidOrder."""
+    return None if text is None else exits.ticks_of(exits.parse_distance(text, field), contract, field)
+
+
+def native_bracket(plan: exits.ExitPlan, size_lots: int) -> tuple[int | None, int | None]:
+    """Stop and target ticks of one order: a stop and at most one target, for the whole size (decision 17).
+
+    Raises InvalidOrder for what one native bracket cannot hold.
+    """
+    if len(plan.targets) > 1 or any(target.lots != size_lots for target in plan.targets):
+        raise InvalidOrder("target", "A native bracket has one target for the whole size; allowed: one target of 100%.")
+    return plan.stop_ticks, plan.targets[0].ticks if plan.targets else None
 
 
 def check_shape(draft: Draft, accounts: list[Account], contracts: list[Contract]) -> None:

@@ -1,5 +1,6 @@
 """The command line without any engine: reading, refusing, answering. With one: `test_cli_end_to_end.py`."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -39,6 +40,22 @@ def answer(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, s
         (["cancel"], "Name one order's key"),
         (["cancel", "key", "--all"], "Name one order's key"),
         (["cancel", "--all"], "--all needs --account"),
+        (["cancel", "key", "--side", "buy"], "Name one order's key"),
+        (["cancel", "--side", "buy"], "--all needs --account"),
+        (["modify", "key"], "Nothing to change"),
+        (["modify", "key", "--size", "0"], "'0' is not a positive whole number of lots"),
+        (["close", "MNQ", "--fraction", "0", "--account", "A"], "'0' is not a whole percentage from 1 to 100"),
+        (["close", "MNQ", "1", "--fraction", "50", "--account", "A"], "not allowed with"),
+        (["break-even", "MNQ", "--plus", "-1", "--account", "A"], "--plus"),
+        (["trade", "MNQ", "long", "1", "--account", "A"], "'long'"),
+        (["trade", "MNQ", "buy", "-3", "--account", "A"], "-3"),
+        (["bracket", "MNQ", "buy", "1", "--account", "A"], "Give the stop's distance"),
+        (["bracket", "MNQ", "buy", "1", "40x", "--account", "A"], "allowed: 40 or 40t (ticks)"),
+        (["flatten", "--all", "--account", "A"], "Name --account NAME, or --all"),
+        (["size", "MNQ", "--risk", "0", "--stop", "40"], "'0' is not a positive amount"),
+        (["templates", "show"], "take one"),
+        (["templates", "save", "Swing"], "The template is empty"),
+        (["templates", "save", "Swing", "--stop", "40", "--trail", "8"], "allowed: 40:20 or 40:20:4"),
         (["flatten"], "--account"),
         (["accounts", "--wrong"], "'--wrong'"),
         (["accounts", "--live", "--practice"], "not allowed with"),
@@ -93,7 +110,10 @@ def test_every_error_has_its_documented_exit_code(error: errors.PitdeskError, co
     assert cli.exit_code(error) == code
 
 
-@pytest.mark.parametrize("command", [[], *[[name] for name in cli_program.COMMANDS], ["doctor"]])
+EVERY = [*cli_program.COMMANDS, *cli_program.STORE_COMMANDS, "doctor"]
+
+
+@pytest.mark.parametrize("command", [[], *[[name] for name in EVERY]])
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([*command, "--help"])
@@ -159,3 +179,75 @@ def test_a_table_lines_up_and_shows_what_is_absent() -> None:
         "A     1   -",
         "LONG  22  yes",
     ]
+
+
+# The predecessor's trading commands as a person typed them, and the same wish here (predecessor 1.2).
+PREDECESSOR = {
+    "trade MNQ BUY 1": "trade MNQ BUY 1",
+    "limit MNQ BUY 1 21499.50": "limit MNQ BUY 1 21499.50",
+    "bracket MNQ BUY 1 40 80": "bracket MNQ BUY 1 40 80",
+    "native_bracket MNQ BUY 1 21490 21520": "native_bracket MNQ BUY 1 21490 21520",
+    "stop_bracket MNQ BUY 1 21510 21500 21530": "stop_bracket MNQ BUY 1 21510 21500 21530",
+    "stop MNQ SELL 1 21490": "stop MNQ SELL 1 21490",
+    "stop_buy MNQ 1 21510": "stop_buy MNQ 1 21510",
+    "stop_sell MNQ 1 21490": "stop_sell MNQ 1 21490",
+    "trail MNQ SELL 1 10": "trail MNQ SELL 1 10p",
+    "modify_stop 77 21495": "modify_stop MNQ 21495",
+    "modify_tp 77 21530": "modify_tp MNQ 21530",
+    "close 77 1": "close MNQ 1",
+    "cancel 77": "cancel 77",
+    "modify 77 2": "modify 77 --size 2",
+    "modify 77 21499.75": "modify 77 --price 21499.75",
+    "flatten": "flatten",
+}
+NAMELESS = ("cancel", "modify")
+
+
+@pytest.mark.parametrize(("old", "new"), PREDECESSOR.items())
+def test_every_trading_command_of_the_predecessor_is_understood(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, old: str, new: str
+) -> None:
+    reached: list[str] = []
+
+    def note(arguments: argparse.Namespace, *_: object) -> dict[str, object]:
+        command = cli_program.COMMANDS[arguments.command]
+        command.check(arguments)
+        reached.append(command.name)
+        return {"order": {}}
+
+    monkeypatch.setattr(cli_program, "_execute", note)
+    account = [] if old.split(maxsplit=1)[0] in NAMELESS else ["--account", "A"]
+    consent = ["--yes"] if "add --yes" in answer(capsys, *new.split(), *account)[2] else []
+    code, _, err = answer(capsys, *new.split(), *account, *consent)
+    assert (code, err) == (0, "")
+    spelled = old.split(maxsplit=1)[0].replace("_", "-").replace("modify-tp", "modify-target")
+    assert reached[-1] == spelled
+
+
+def test_the_readme_tells_where_every_command_of_the_predecessor_went() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    table = {line.split("|")[1].strip().split()[0].strip("`") for line in readme.splitlines() if line.startswith("| `")}
+    assert {old.split()[0] for old in PREDECESSOR} <= table
+
+
+def test_a_template_is_saved_listed_and_removed_without_any_engine(
+    capsys: pytest.CaptureFixture[str], base: Path
+) -> None:
+    legs = ["--target", "1:40", "--target", "50%:80t", "--break-even", "24+2", "--trail", "40:20:4"]
+    assert answer(capsys, "templates", "save", "Swing", "--stop", "40", *legs)[0] == 0
+    _, out, _ = answer(capsys, "templates", "save", "Swing", "--stop", "20d", "--json")
+    assert (json.loads(out)["templates"][0]["version"], json.loads(out)["templates"][0]["text"]) == (2, "stop 20d")
+    _, out, _ = answer(capsys, "templates", "show", "Swing", "--version", "1")
+    assert "targets 1 at 40t and 50% at 80t, break-even after 24t +2, trail from 40t at 20t by 4" in out
+    answer(capsys, "templates", "remove", "Swing")
+    assert answer(capsys, "templates")[1] == "No templates.\n"
+    code, _, err = answer(capsys, "templates", "show", "Swing", "--version", "9")
+    assert (code, "one of 1, 2" in err) == (2, True)
+
+
+def test_an_unknown_template_stops_an_order_before_anything_is_started(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["bracket", "MNQ", "buy", "1", "--template", "Swong", "--account", "A"]
+    code, _, err = answer(capsys, *words)
+    assert (code, "with exits Swong on A was not confirmed" in err) == (3, True)
+    code, _, err = answer(capsys, *words, "--yes")
+    assert (code, "'Swong'; allowed: a name; none is saved yet" in err) == (2, True)

@@ -94,6 +94,120 @@ def test_a_market_order_fills_makes_a_position_and_is_flattened(ask: Ask, accoun
     store.close()
 
 
+@pytest.fixture
+def window(base: Path, market: GatewayProcess, account: str) -> Iterator[Services]:
+    """A running window: many commands through one login, as the gateway's budget of requests wants it."""
+    with _running_window(base, market, account) as services:
+        yield services
+
+
+def test_a_bracket_protects_its_position_and_its_legs_are_moved_by_role(
+    window: Services, ask: Ask, account: str
+) -> None:
+    mine = ["--account", account]
+    code, told = ask("bracket", "MNQ", "buy", "2", "40", "80", *mine, "--yes")
+    assert code == 0, told
+    legs = {row["role"]: row for row in ask("orders")[1]["orders"]}
+    assert (legs["stop"]["stop"], legs["target"]["limit"]) == ("21490.25", "21520.25")
+    assert ask("positions")[1]["positions"][0]["stop_lots"] == 2
+    # A stop entry on the same contract is nobody's exit.
+    code, entry = ask("stop", "MNQ", "sell", "1", "21480", *mine, "--yes")
+    assert code == 0, entry
+    code, told = ask("modify-stop", "MNQ", "21495.00", *mine)
+    assert (code, told.get("modified", told)["outcome"]) == (0, "done"), told
+    assert ask("modify-tp", "MNQ", "21515.00", *mine)[0] == 0
+    held = {row["key"]: (row["stop"], row["limit"]) for row in ask("orders")[1]["orders"]}
+    assert held[legs["stop"]["key"]] == ("21495.00", None)
+    assert held[legs["target"]["key"]] == (None, "21515.00")
+    assert held[entry["order"]["key"]] == ("21480.00", None)
+    assert ask("modify-tp", "MNQ", "21515.13", *mine)[1]["error"]["exit_code"] == 2
+    assert ask("flatten", "--all")[0] == 0
+    assert ask("orders")[1] == {"orders": []}
+
+
+def test_a_part_of_a_position_is_closed_and_the_rest_stays(window: Services, ask: Ask, account: str) -> None:
+    mine = ["--account", account]
+    assert ask("trade", "MNQ", "sell", "4", *mine, "--yes")[0] == 0
+    code, told = ask("close", "MNQ", "1", *mine)
+    assert code == 0, told
+    assert ask("positions")[1]["positions"][0]["net_lots"] == -3
+    assert ask("close", "MNQ", "--fraction", "50", *mine)[1]["closed"]["lots"] == 1
+    assert ask("positions")[1]["positions"][0]["net_lots"] == -2
+    code, told = ask("close", "MNQ", "5", *mine)
+    assert (code, "5 lots are more than the 2 held" in told["error"]["text"]) == (2, True)
+    assert ask("close", "MNQ", *mine)[0] == 0
+    assert ask("positions")[1] == {"positions": []}
+    assert "has no position in" in ask("close", "MNQ", *mine)[1]["error"]["text"]
+
+
+def test_working_orders_are_changed_and_cancelled_by_group(window: Services, ask: Ask, account: str) -> None:
+    mine = ["--account", account]
+    low = ask("limit", "MNQ", "buy", "1", "21499.00", *mine, "--yes")[1]["order"]["key"]
+    ask("limit", "MNQ", "sell", "1", "21505.00", *mine, "--yes")
+    stop = ask("stop-buy", "MNQ", "1", "21510.00", *mine, "--yes")[1]["order"]["key"]
+    trail = ask("trail", "MNQ", "sell", "1", "10p", *mine, "--yes")[1]["order"]
+    assert trail["kind"] == "trailing_stop"
+    assert ask("modify", low, "--price", "21498.50", "--size", "2", "--yes")[0] == 0
+    assert ask("modify", stop, "--price", "21512.00")[0] == 0
+    shown = {row["key"]: (row["size_lots"], row["limit"], row["stop"]) for row in ask("orders")[1]["orders"]}
+    assert (shown[low], shown[stop]) == ((2, "21498.50", None), (1, None, "21512.00"))
+    assert ask("cancel", "--side", "sell", *mine)[0] == 0
+    assert {row["side"] for row in ask("orders")[1]["orders"]} == {"buy"}
+    assert ask("cancel", "--price", "21498.50", *mine)[1]["cancelled"]["keys"] == [low]
+    assert ask("cancel", "--kind", "stop", *mine)[0] == 0
+    assert ask("orders")[1] == {"orders": []}
+
+
+def test_break_even_tightens_the_stop_once(ask: Ask, account: str) -> None:
+    mine = ["--account", account]
+    assert ask("bracket", "MNQ", "buy", "1", "40", *mine, "--yes")[0] == 0
+    # The market stands below the entry: beyond it a stop would trigger at once, so the broker refuses.
+    code, told = ask("break-even", "MNQ", *mine)
+    assert code in (0, 3, 4), told
+    ask("flatten", *mine)
+    code, told = ask("break-even", "MNQ", *mine)
+    assert (code, "has no position" in told["error"]["text"]) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("native-bracket MNQ buy 1 21510 21520", "The stop 21510.00 must be below the entry 21500.25."),
+        ("native-bracket MNQ sell 1 21510 21520", "The target 1 21520.00 must be below the entry 21500.00."),
+        ("native-bracket MNQ buy 1 1500 21520", "is 80,001 ticks of"),
+        ("stop-bracket MNQ buy 1 21510 21515 21530", "The stop 21515.00 must be below the entry 21510.00."),
+        ("limit MNQ buy 1 24990.13", "nearest are 24990.00 and 24990.25"),
+        ("bracket MNQ buy 1 10.3p", "nearest are 10.25 and 10.5 points"),
+    ],
+)
+def test_the_predecessors_silent_corrections_are_refusals(ask: Ask, account: str, words: str, says: str) -> None:
+    code, told = ask(*words.split(), "--account", account, "--yes")
+    assert (code, says in told["error"]["text"]) == (2, True), told
+    assert ask("orders", "--all")[1] == {"orders": []}
+
+
+def test_a_saved_template_sizes_and_protects_an_order(
+    ask: Ask, account: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["templates", "save", "Scalp", "--stop", "20d", "--target", "10p"]) == 0
+    code, told = ask("bracket", "MNQ", "sell", "1", "--template", "Scalp", "--account", account, "--yes")
+    assert code == 0, told
+    legs = {row["role"]: row for row in ask("orders")[1]["orders"]}
+    assert (legs["stop"]["stop"], legs["target"]["limit"]) == ("21510.00", "21490.00")
+
+
+def test_dollars_of_risk_are_told_in_lots_and_micros(ask: Ask) -> None:
+    _, told = ask("size", "NQ", "--risk", "300", "--stop", "22", "--mixed")
+    assert told["size"]["text"] == "2 NQ + 5 MNQ: 288.66 of 300.00 with fees."
+    assert ask("size", "NQ", "--risk", "100", "--stop", "22")[1]["size"]["micro_lots"] == 8
+
+
+def test_limits_are_lowered_at_once_and_raised_only_in_the_options(ask: Ask, account: str) -> None:
+    assert ask("limits", "--account", account)[1]["limits"]["max_order_lots"] == 5
+    code, told = ask("limits", "--account", account, "--max-order-lots", "9")
+    assert (code, "1 to 5" in told["error"]["text"]) == (2, True)
+
+
 def test_what_happens_is_kept_on_postgresql_when_the_options_say_so(
     ask: Ask, account: str, base: Path, postgres_url: str
 ) -> None:

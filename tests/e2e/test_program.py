@@ -18,6 +18,7 @@ pytest.importorskip("trading_bot_core", reason="the extension is not built")
 
 from app.errors import PitdeskError
 from app.native import NativeEngine
+from app.services import acts
 from app.services.control import ControlClient, ControlDesk
 from tests.e2e.leaks import LIMIT_S
 
@@ -150,9 +151,9 @@ def test_a_window_that_is_told_to_terminate_leaves_no_child_no_lock_and_no_crash
     start: Callable[..., Program], base: Path
 ) -> None:
     window = start("--contract", "MNQ")
-    quote = window.answers(lambda desk: desk.quote("MNQ"))
+    quote = window.answers(lambda desk: acts.quote(desk, "MNQ"))
     assert in_dollars(quote["bid"]) < in_dollars(quote["ask"])
-    (account, *_) = window.answers(lambda desk: desk.accounts())
+    (account, *_) = window.answers(acts.accounts)
     assert account["word"] == "DEMO"
     gateway = window.gateway()
     assert window.is_told(signal.SIGTERM) == (0, "")
@@ -179,21 +180,21 @@ def test_a_window_that_is_killed_takes_its_gateway_with_it_and_the_next_one_star
     start: Callable[..., Program], base: Path
 ) -> None:
     window = start("--contract", "MNQ")
-    window.answers(lambda desk: desk.quote("MNQ"))
+    window.answers(lambda desk: acts.quote(desk, "MNQ"))
     gateway = window.gateway()
     window.is_told(signal.SIGKILL)
     assert sees_the_end(gateway)
     again = start("--contract", "MNQ")
-    assert again.answers(lambda desk: desk.quote("MNQ"))
+    assert again.answers(lambda desk: acts.quote(desk, "MNQ"))
     assert again.is_told(signal.SIGTERM) == (0, "")
 
 
 def test_a_second_window_names_the_first_and_ends_as_busy(start: Callable[..., Program], base: Path) -> None:
     first = start("--contract", "MNQ")
-    first.answers(lambda desk: desk.accounts())
+    first.answers(acts.accounts)
     code, said = start("--contract", "MNQ").ends()
     assert (code, f"(process {first.pid})" in said) == (7, True), said
-    assert first.answers(lambda desk: desk.quote("MNQ"))
+    assert first.answers(lambda desk: acts.quote(desk, "MNQ"))
     assert first.is_told(signal.SIGTERM) == (0, "")
 
 
@@ -215,9 +216,9 @@ def test_the_recorded_hour_is_replayed_at_its_own_prices_and_leaves_no_folder(
 
 
 def check_replay(window: Program, base: Path, low: float, high: float) -> None:
-    quote = window.answers(lambda desk: desk.quote("ES"))
+    quote = window.answers(lambda desk: acts.quote(desk, "ES"))
     assert low <= in_dollars(quote["bid"]) <= high
-    (account, *_) = window.answers(lambda desk: desk.accounts())
+    (account, *_) = window.answers(acts.accounts)
     assert account["word"] == "REPLAY"
     gateway = window.gateway()
     assert window.is_told(signal.SIGTERM) == (0, "")

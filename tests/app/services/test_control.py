@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app import errors
+from app.services import acts
 from app.services.control import SOCKET_NAME, TOKEN_NAME, ControlClient, ControlDesk
 from app.services.desk import Ticket
 from tests.app import records
@@ -87,7 +88,7 @@ def run(folder: Path, scripted_engine: ScriptedEngine, act: Callable[[ControlDes
 
 
 def test_each_request_carries_the_token_and_its_own_number(tmp_path: Path, scripted_engine: ScriptedEngine) -> None:
-    rows = run(tmp_path, scripted_engine, lambda desk: desk.accounts())
+    rows = run(tmp_path, scripted_engine, acts.accounts)
     assert [row["name"] for row in rows] == ["PRAC-1"]
     (request,) = scripted_engine.asked
     assert (request["token"], request["op"], request["id"]) == ("the-control-token", "accounts", 1)
@@ -96,7 +97,7 @@ def test_each_request_carries_the_token_and_its_own_number(tmp_path: Path, scrip
 def test_an_order_is_armed_sent_once_and_disarmed(tmp_path: Path, scripted_engine: ScriptedEngine) -> None:
     answers = iter([[], [records.ORDER | {"life": "sent"}], [records.ORDER | {"life": "working"}]])
     scripted_engine.results["orders"] = lambda: next(answers)
-    row = run(tmp_path, scripted_engine, lambda desk: desk.place(TICKET))
+    row = run(tmp_path, scripted_engine, lambda desk: acts.place(desk, TICKET))
     assert (row["key"], row["life"], row["limit"]) == (records.TAG, "working", "21500.00")
     sent = [request["args"] for request in scripted_engine.asked if request["op"] == "submit"]
     assert [(args["limit_ticks"], args["size_lots"], args["source"]) for args in sent] == [(86_001, 2, "cli")]
@@ -107,19 +108,19 @@ def test_an_order_is_armed_sent_once_and_disarmed(tmp_path: Path, scripted_engin
 def test_a_refused_order_is_disarmed_too(tmp_path: Path, scripted_engine: ScriptedEngine) -> None:
     scripted_engine.results["orders"] = [records.ORDER | {"life": "refused", "reason": "Not enough margin."}]
     with pytest.raises(errors.BrokerRejected, match="Not enough margin"):
-        run(tmp_path, scripted_engine, lambda desk: desk.place(TICKET))
+        run(tmp_path, scripted_engine, lambda desk: acts.place(desk, TICKET))
     assert scripted_engine.asked[-1]["args"]["is_armed"] is False
 
 
 def test_an_order_that_never_shows_is_unknown(tmp_path: Path, scripted_engine: ScriptedEngine) -> None:
     with pytest.raises(errors.OutcomeUnknown, match="may be live"):
-        run(tmp_path, scripted_engine, lambda desk: desk.place(TICKET))
+        run(tmp_path, scripted_engine, lambda desk: acts.place(desk, TICKET))
     assert scripted_engine.operations().count("submit") == 1
 
 
 def test_the_windows_accounts_and_limits_are_left_alone(tmp_path: Path, scripted_engine: ScriptedEngine) -> None:
     scripted_engine.results["orders"] = [records.ORDER]
-    run(tmp_path, scripted_engine, lambda desk: desk.place(TICKET))
+    run(tmp_path, scripted_engine, lambda desk: acts.place(desk, TICKET))
     assert not {"choose_accounts", "set_limits", "unsubscribe"} & set(scripted_engine.operations())
 
 
@@ -128,7 +129,7 @@ def test_a_contract_that_the_window_does_not_stream_is_subscribed(
 ) -> None:
     answers = iter([None, None, QUOTE])
     scripted_engine.results["quote"] = lambda: next(answers)
-    row = run(tmp_path, scripted_engine, lambda desk: desk.quote("MNQ"))
+    row = run(tmp_path, scripted_engine, lambda desk: acts.quote(desk, "MNQ"))
     assert (row["bid"], row["ask"]) == ("21500.00", "21500.25")
     assert "subscribe" in scripted_engine.operations()
 
@@ -149,20 +150,20 @@ def test_the_kind_of_a_failure_is_kept(
 ) -> None:
     scripted_engine.results["flatten"] = errors.EngineFault(kind, "why")
     with pytest.raises(expected, match="why"):
-        run(tmp_path, scripted_engine, lambda desk: desk.flatten("PRAC-1", None))
+        run(tmp_path, scripted_engine, lambda desk: acts.flatten(desk, "PRAC-1", None))
 
 
 def test_a_cancel_names_the_order_by_key_or_broker_id(tmp_path: Path, scripted_engine: ScriptedEngine) -> None:
     scripted_engine.results["orders"] = [records.ORDER | {"order_id": 77}]
-    assert run(tmp_path, scripted_engine, lambda desk: desk.cancel("77"))["key"] == records.TAG
+    assert run(tmp_path, scripted_engine, lambda desk: acts.cancel(desk, "77"))["key"] == records.TAG
     with pytest.raises(errors.InvalidOrder, match="no order '78'"):
-        run(tmp_path, scripted_engine, lambda desk: desk.cancel("78"))
+        run(tmp_path, scripted_engine, lambda desk: acts.cancel(desk, "78"))
 
 
 def test_working_orders_are_listed_and_done_ones_on_request(tmp_path: Path, scripted_engine: ScriptedEngine) -> None:
     scripted_engine.results["orders"] = [records.ORDER, records.ORDER | {"key": "done", "life": "filled"}]
-    assert len(run(tmp_path, scripted_engine, lambda desk: desk.orders(None, with_done=False))) == 1
-    assert len(run(tmp_path, scripted_engine, lambda desk: desk.orders("PRAC-1", with_done=True))) == 2
+    assert len(run(tmp_path, scripted_engine, lambda desk: acts.orders(desk, None, with_done=False))) == 1
+    assert len(run(tmp_path, scripted_engine, lambda desk: acts.orders(desk, "PRAC-1", with_done=True))) == 2
 
 
 def test_without_a_socket_or_behind_a_stale_one_nobody_is_there(tmp_path: Path) -> None:

@@ -141,15 +141,6 @@ def test_a_refusal_stays_in_the_results_with_its_reason(ticket: Any) -> None:
     assert [line.text()[-8:] for line in ticket._result_lines] == ["reason 3", "reason 2", "reason 1"]
 
 
-def test_breakeven_only_tightens() -> None:
-    orders = [
-        records.Order(key="far", side="sell", kind="stop", stop_ticks=31430),
-        records.Order(key="beyond", side="sell", kind="stop", stop_ticks=31444),
-        records.Order(key="target", side="sell", limit_ticks=31460),
-    ]
-    assert plan.breakeven_changes(orders, 2, 314_424_000, 1) == [("far", 31444)]
-
-
 @pytest.mark.parametrize(
     ("text", "lots"),
     [

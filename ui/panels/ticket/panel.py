@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
 
+from app.services import management
 from ui import formatting
 from ui.bridge import OrderDraft
 from ui.controls import ElidedLabel, HoldButton, PanelFrame, Segmented, SendButton, caption, enable
@@ -355,7 +356,7 @@ class TicketPanel(PanelFrame):
     def _breakeven(self) -> list[tuple[str, int]]:
         if self._position is None:
             return []
-        return plan.breakeven_changes(self._orders, self._net(), self._position.average_ticks_1e4, 1)
+        return management.break_even_changes(self._orders, self._net(), self._position.average_ticks_1e4, 1)
 
     def _show_lock(self) -> None:
         name = "lock-open" if self.form.price_ticks is None else "lock"

@@ -5,14 +5,13 @@ The same checks run again in the core at send time, and that result wins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ui import formatting
 
 if TYPE_CHECKING:
-    from app.domain import Contract, Order
+    from app.domain import Contract
 
 TYPES = ("market", "limit", "stop", "join_bid", "join_ask", "trailing_stop")
 _WORDS = {
@@ -175,29 +174,6 @@ def preview(
         (f" of {limits.max_position_lots} allowed.", False),
     ]
     return pieces
-
-
-def breakeven_changes(
-    orders: Sequence[Order], net_lots: int, average_ticks_1e4: int, plus_ticks: int
-) -> list[tuple[str, int]]:
-    """Stops of a position and the price that takes them `plus_ticks` beyond the average, as (key, ticks).
-
-    Only moves that tighten: a stop already beyond break-even stays.
-    """
-    if net_lots == 0:
-        return []
-    sign = 1 if net_lots > 0 else -1
-    # Rounded away from the loss, so that break-even is never a tick short.
-    average = -(-average_ticks_1e4 // 10_000) if sign > 0 else average_ticks_1e4 // 10_000
-    wanted = average + sign * plus_ticks
-    return [
-        (order.key, wanted)
-        for order in orders
-        if order.look != "done"
-        and order.stop_ticks is not None
-        and (order.side == "sell") == (net_lots > 0)
-        and (wanted - order.stop_ticks) * sign > 0
-    ]
 
 
 def parse_size(text: str, current: int, net_lots: int) -> int | None:

@@ -1,0 +1,316 @@
+"""What the commands do at a desk, each written once for a running window's engine and for our own.
+
+Every act returns rows as the command line shows them, and raises the errors of `app.errors`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from app import domain
+from app.domain import Account, Contract, Limits, Order, Position
+from app.errors import InvalidOption, InvalidOrder
+from app.services import exits, fees, management, rows, sizing, trading
+from app.services.desk import SOURCE, Desk, Ticket, draft_of, order_named
+from app.services.rows import Row
+
+# looking
+
+
+async def accounts(desk: Desk) -> list[Row]:
+    return [rows.account_row(account) for account in await desk.accounts()]
+
+
+async def contracts(desk: Desk, text: str) -> list[Row]:
+    return [rows.contract_row(contract) for contract in await desk.contracts(text)]
+
+
+async def quote(desk: Desk, contract: str) -> Row:
+    return await desk.quote(await desk.contract(contract))
+
+
+async def positions(desk: Desk, account: str | None) -> list[Row]:
+    followed = {held.id for held in await desk.follow(account)}
+    names, known = await _names(desk), await _contracts(desk)
+    return [
+        rows.position_row(position, known.get(position.contract_id), names)
+        for position in await desk.positions()
+        if position.account_id in followed and position.net_lots
+    ]
+
+
+async def orders(desk: Desk, account: str | None, *, with_done: bool) -> list[Row]:
+    followed = {held.id for held in await desk.follow(account)}
+    names, known = await _names(desk), await _contracts(desk)
+    return [
+        rows.order_row(order, known.get(order.contract_id), names)
+        for order in await desk.orders()
+        if order.account_id in followed and (with_done or not domain.is_done(order))
+    ]
+
+
+async def limits(desk: Desk, account: str) -> Row:
+    chosen = await desk.account(account)
+    return _limits_row(chosen, await desk.limits(chosen))
+
+
+async def lower_limits(desk: Desk, account: str, wanted: dict[str, int]) -> Row:
+    """Lower limits of an account from now on. Raises InvalidOption for one that would be raised."""
+    chosen = await desk.account(account)
+    held = await desk.limits(chosen)
+    named: dict[str, int] = {name: getattr(held, name) for name in rows.LIMIT_NAMES}
+    for name, value in wanted.items():
+        if not 0 < value <= named[name]:
+            raise InvalidOption(
+                name, value, f"1 to {named[name]}: a limit is lowered at once and raised in the options"
+            )
+    lowered = Limits(**named | wanted)
+    await desk.set_limits(chosen, lowered)
+    return _limits_row(chosen, lowered)
+
+
+def _limits_row(account: Account, held: Limits) -> Row:
+    return {"account": account.name, **{name: getattr(held, name) for name in rows.LIMIT_NAMES}}
+
+
+async def size_by_risk(desk: Desk, contract: str, *, risk: Decimal, stop: str, is_mixed: bool) -> Row:
+    """Contracts for dollars of risk and a stop distance. Raises InvalidOrder, also for a product without known fees."""
+    found = await desk.contract(contract)
+    stop_ticks = exits.ticks_of(exits.parse_distance(stop, "stop"), found, "stop")
+    micro = sizing.micro_of(found, await desk.contracts(sizing.MICRO_OF.get(found.root, found.root)))
+    small = (micro, _fees(micro)) if micro is not None else None
+    found_size = sizing.sized_by_risk(
+        found, stop_ticks, int(risk * 10_000), fees_1e4=_fees(found), micro=small, is_mixed=is_mixed
+    )
+    return {
+        "text": found_size.text,
+        "parts": [
+            {
+                "contract": part.contract.name,
+                "lots": part.lots,
+                "stop_ticks": part.stop_ticks,
+                "risk_1e4": part.risk_1e4,
+            }
+            | {"fees_1e4": part.fees_1e4}
+            for part in found_size.parts
+        ],
+        "cost_1e4": found_size.cost_1e4,
+        "risk_1e4": found_size.risk_1e4,
+        "micro_lots": found_size.micro_lots,
+    }
+
+
+def _fees(contract: Contract) -> int:
+    known = fees.round_turn_1e4(contract)
+    if known is None:
+        raise InvalidOrder("fees", f"The fees of {contract.root} are not known, so its risk cannot be stated.")
+    return known
+
+
+# ordering
+
+
+async def place(desk: Desk, ticket: Ticket) -> Row:
+    """Send one order; the person has consented."""
+    account, contract = await desk.account(ticket.account), await desk.contract(ticket.contract)
+    draft = draft_of(ticket, account, contract, market_ticks=await _market_ticks(desk, ticket, contract))
+    trading.check_shape(draft, await desk.accounts(), [contract])
+    async with desk.armed(account):
+        order = await desk.place(draft)
+    return rows.order_row(order, contract, {account.id: account.name})
+
+
+async def _market_ticks(desk: Desk, ticket: Ticket, contract: Contract) -> int | None:
+    """Where an order without a price of its own would fill: needed only for exits that are prices."""
+    if ticket.exits is None or not ticket.exits.has_prices or ticket.limit or ticket.stop:
+        return None
+    ticks = (await desk.quote(contract))["ask_ticks" if ticket.side == "buy" else "bid_ticks"]
+    if ticks is None:
+        side = "ask" if ticket.side == "buy" else "bid"
+        raise InvalidOrder("stop", f"{contract.name} shows no {side}: a price as exit has nothing to be measured from.")
+    return int(ticks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What a person wants of a working order. `price` is the limit of a limit order and the stop of a stop order."""
+
+    size_lots: int | None = None
+    price: str | None = None
+    limit: str | None = None
+    stop: str | None = None
+    trail: str | None = None
+
+
+async def modify(desk: Desk, key: str, change: Change, *, is_armed: bool) -> Row:
+    """Change one order; without consent only what does not raise the risk passes the gate."""
+    await desk.follow(None)
+    order = order_named(await desk.orders(), key)
+    contract = await desk.contract(order.contract_id)
+    return await _modify(desk, order, _wanted(order, contract, change), is_armed=is_armed)
+
+
+def _wanted(order: Order, contract: Contract, change: Change) -> dict[str, int]:
+    limit, stop = change.limit, change.stop
+    if change.price is not None:
+        if limit is not None or stop is not None or order.kind not in ("limit", "stop"):
+            raise InvalidOrder("price", f"A {order.kind.replace('_', ' ')} order takes its prices one by one, by name.")
+        limit, stop = (change.price, stop) if order.kind == "limit" else (limit, change.price)
+    wanted: dict[str, int | None] = {
+        "size_lots": change.size_lots,
+        "limit_ticks": None if limit is None else trading.ticks_from_text(contract, limit, "limit"),
+        "stop_ticks": None if stop is None else trading.ticks_from_text(contract, stop, "stop"),
+        "trail_ticks": trading.distance_ticks(contract, change.trail, "trail"),
+    }
+    named = {name: value for name, value in wanted.items() if value is not None}
+    if not named:
+        raise InvalidOrder("order", "Nothing to change: name a size or a price.")
+    return named
+
+
+async def _modify(desk: Desk, order: Order, wanted: dict[str, int], *, is_armed: bool) -> Row:
+    async with contextlib.AsyncExitStack() as stack:
+        if is_armed:
+            holder = next(held for held in await desk.accounts() if held.id == order.account_id)
+            await stack.enter_async_context(desk.armed(holder))
+        answer = await desk.request("modify", key=order.key, source=SOURCE, **wanted)
+    return {"key": order.key, "outcome": answer.outcome, "text": answer.text, **wanted}
+
+
+async def modify_exit(desk: Desk, account: str, contract: str, role: str, price: str) -> Row:
+    """Move the stop or the target of a position: never an entry that rests on the same contract.
+
+    Raises InvalidOrder when there is none, or more than one: then the order has to be named.
+    """
+    position, found, held = await _position(desk, account, contract)
+    legs = management.exits_of(held, position.net_lots, role)
+    if len(legs) != 1:
+        keys = ", ".join(order.key for order in legs)
+        raise InvalidOrder(
+            role,
+            f"The position in {found.name} has {len(legs)} working {role}s"
+            + (f" ({keys}); name one with `pitdesk modify`." if legs else "; nothing was changed."),
+        )
+    ticks = trading.ticks_from_text(found, price, role)
+    wanted = {"stop_ticks" if legs[0].kind != "limit" else "limit_ticks": ticks}
+    return await _modify(desk, legs[0], wanted, is_armed=False)
+
+
+async def break_even(desk: Desk, account: str, contract: str, plus_ticks: int) -> list[Row]:
+    """Bring the stops of a position to its average price, and `plus_ticks` beyond; only where that tightens them."""
+    position, found, held = await _position(desk, account, contract)
+    changes = management.break_even_changes(held, position.net_lots, position.average_ticks_1e4, plus_ticks)
+    if not changes:
+        raise InvalidOrder("stop", f"No stop of the position in {found.name} would be tightened; nothing was changed.")
+    by_key = {order.key: order for order in held}
+    return [await _modify(desk, by_key[key], {"stop_ticks": ticks}, is_armed=False) for key, ticks in changes]
+
+
+# leaving
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Working orders by what they are; None stands for any."""
+
+    contract: str | None = None
+    side: str | None = None
+    kind: str | None = None
+    role: str | None = None
+    price: str | None = None
+
+
+async def cancel(desk: Desk, key: str) -> Row:
+    await desk.follow(None)
+    order = order_named(await desk.orders(), key)
+    answer = await desk.request("cancel", key=order.key, source=SOURCE)
+    return {"key": order.key, "outcome": answer.outcome, "text": answer.text}
+
+
+async def cancel_group(desk: Desk, account: str, group: Group) -> Row:
+    """Cancel what belongs to the group. By role or price each order is named; the rest the engine finds itself."""
+    chosen = await desk.account(account)
+    found = await desk.contract(group.contract) if group.contract else None
+    if group.role is None and group.price is None:
+        named = {"contract_id": found.id if found else None, "side": group.side, "kind": group.kind}
+        answer = await desk.request(
+            "cancel_group", account_id=chosen.id, source=SOURCE, **{name: held for name, held in named.items() if held}
+        )
+        return {"account": chosen.name, "outcome": answer.outcome, "text": answer.text}
+    keys = [order.key for order in await desk.orders() if await _belongs(desk, order, chosen, found, group)]
+    for key in keys:
+        await desk.request("cancel", key=key, source=SOURCE)
+    return {"account": chosen.name, "outcome": "done", "text": f"{len(keys)} cancelled.", "keys": keys}
+
+
+async def _belongs(desk: Desk, order: Order, account: Account, contract: Contract | None, group: Group) -> bool:
+    if domain.is_done(order) or order.account_id != account.id:
+        return False
+    if contract is not None and order.contract_id != contract.id:
+        return False
+    if any(wanted not in (None, held) for wanted, held in ((group.side, order.side), (group.kind, order.kind))):
+        return False
+    if group.role is not None and group.role != order.role:
+        return False
+    if group.price is None:
+        return True
+    own = await desk.contract(order.contract_id)
+    return trading.ticks_from_text(own, group.price, "price") in (order.limit_ticks, order.stop_ticks)
+
+
+async def close(desk: Desk, account: str, contract: str, *, lots: int | None, percent: int | None) -> Row:
+    """Close a position, a number of lots or a share of it; the rest stays.
+
+    Raises InvalidOrder for more lots than are held, or when there is nothing.
+    """
+    position, found, _ = await _position(desk, account, contract)
+    size = management.lots_of(position.net_lots, percent) if percent is not None else lots
+    if size is not None and size > abs(position.net_lots):
+        raise InvalidOrder("size", f"{size} lots are more than the {abs(position.net_lots)} held in {found.name}.")
+    named = {} if size is None else {"size_lots": size}
+    answer = await desk.request(
+        "close_position", account_id=position.account_id, contract_id=found.id, source=SOURCE, **named
+    )
+    return {"contract": found.name, "lots": size or abs(position.net_lots), "outcome": answer.outcome} | {
+        "text": answer.text
+    }
+
+
+async def flatten(desk: Desk, account: str, contract: str | None) -> Row:
+    return await _flatten(desk, await desk.account(account), await desk.contract(contract) if contract else None)
+
+
+async def flatten_everything(desk: Desk) -> list[Row]:
+    """Flatten every account of the login, one after the other; those that are flat prove it quickly."""
+    return [await _flatten(desk, account, None) for account in await desk.follow(None)]
+
+
+async def _flatten(desk: Desk, account: Account, contract: Contract | None) -> Row:
+    named: dict[str, Any] = {"contract_id": contract.id} if contract else {}
+    answer = await desk.request("flatten", account_id=account.id, source=SOURCE, **named)
+    return {"account": account.name, "outcome": answer.outcome, "text": answer.text}
+
+
+# finding
+
+
+async def _position(desk: Desk, account: str, contract: str) -> tuple[Position, Contract, Sequence[Order]]:
+    """The open position of an account and the working orders around it. Raises InvalidOrder."""
+    chosen, found = await desk.account(account), await desk.contract(contract)
+    held = [order for order in await desk.orders() if order.account_id == chosen.id and not domain.is_done(order)]
+    for position in await desk.positions():
+        if (position.account_id, position.contract_id) == (chosen.id, found.id) and position.net_lots:
+            return position, found, [order for order in held if order.contract_id == found.id]
+    raise InvalidOrder("contract", f"{chosen.name} has no position in {found.name}; see `pitdesk positions`.")
+
+
+async def _names(desk: Desk) -> dict[int, str]:
+    return {account.id: account.name for account in await desk.accounts()}
+
+
+async def _contracts(desk: Desk) -> dict[str, Contract]:
+    return {contract.id: contract for contract in await desk.known_contracts()}
