@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from app import errors
+from app.cli import saving
 from app.cli.reading import Command, Usage, add_account, add_contract, lots
 from app.domain import KINDS
 from app.services import acts
@@ -58,6 +59,14 @@ def _declare_break_even(parser: argparse.ArgumentParser) -> None:
     add_account(parser, is_required=True)
 
 
+def _declare_trail_rule(parser: argparse.ArgumentParser) -> None:
+    add_contract(parser)
+    add_account(parser, is_required=True)
+    saving.add_rule(parser)
+    parser.add_argument("--now", action="store_true", help="the first stage begins at the price of the moment")
+    parser.add_argument("--off", action="store_true", help="take the rule away; the stop stays where it is")
+
+
 def _declare_flatten(parser: argparse.ArgumentParser) -> None:
     add_account(parser, is_required=False)
     parser.add_argument("--contract", help="only this contract")
@@ -95,6 +104,14 @@ def _check_flatten(arguments: argparse.Namespace) -> None:
         raise Usage("Name --account NAME, or --all for every account of the login.")
     if arguments.all and arguments.contract is not None:
         raise Usage("--all flattens everything; --contract belongs to one --account.")
+
+
+def _check_trail_rule(arguments: argparse.Namespace) -> None:
+    has_rule = arguments.break_even is not None or bool(arguments.trail)
+    if arguments.off == has_rule or (arguments.now and not arguments.trail):
+        raise Usage("Give --trail or --break-even, or --off; --now belongs to --trail.")
+    if has_rule:
+        saving.rule_of(arguments)
 
 
 async def _modify(desk: Desk, arguments: argparse.Namespace) -> Row:
@@ -136,6 +153,11 @@ async def _close(desk: Desk, arguments: argparse.Namespace) -> Row:
 
 async def _break_even(desk: Desk, arguments: argparse.Namespace) -> Row:
     return {"stops": await acts.break_even(desk, arguments.account, arguments.contract, arguments.plus)}
+
+
+async def _trail_rule(desk: Desk, arguments: argparse.Namespace) -> Row:
+    rule = None if arguments.off else saving.rule_of(arguments)
+    return {"rules": await acts.follow_stop(desk, arguments.account, arguments.contract, rule, is_now=arguments.now)}
 
 
 async def _flatten(desk: Desk, arguments: argparse.Namespace) -> Row:
@@ -180,6 +202,13 @@ COMMANDS = (
         declare=_declare_break_even,
         perform=_break_even,
         aliases=("break_even",),
+    ),
+    Command(
+        name="trail-rule",
+        text="Let this computer move the stops of a position: break-even, trailing in up to three stages.",
+        declare=_declare_trail_rule,
+        check=_check_trail_rule,
+        perform=_trail_rule,
     ),
     Command(
         name="flatten",

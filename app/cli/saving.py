@@ -57,9 +57,28 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target", metavar="[SIZE:]DISTANCE", action="append", help="save, up to four: 1:40, 50%%:80t; 80 is all lots"
     )
-    parser.add_argument("--break-even", metavar="TRIGGER[+TICKS]", help="save: 24+2 moves the stop after 24 ticks")
-    parser.add_argument("--trail", metavar="START:DISTANCE[:STEP]", action="append", help="save, up to three stages")
+    add_rule(parser)
     parser.add_argument("--on-adding", choices=("extend", "separate", "ask"), default="extend", help="save")
+
+
+def add_rule(parser: argparse.ArgumentParser) -> None:
+    """How this computer moves a stop."""
+    parser.add_argument("--break-even", metavar="TRIGGER[+TICKS]", help="24+2: 24 ticks on, to 2 beyond the entry")
+    parser.add_argument(
+        "--trail", metavar="START:DISTANCE[:STEP]", action="append", help="40:20:4: after 40 ticks follow at 20, by 4"
+    )
+
+
+def rule_of(arguments: argparse.Namespace) -> ExitTemplate:
+    """The rule that the options spell, as a template without legs. Raises InvalidOrder."""
+    return ExitTemplate.of(**_rule(arguments))
+
+
+def _rule(arguments: argparse.Namespace) -> dict[str, object]:
+    return {
+        "break_even": _break_even(arguments.break_even) if arguments.break_even is not None else None,
+        "trail": tuple(_stage(text) for text in arguments.trail or ()),
+    }
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -74,10 +93,11 @@ def template_of(arguments: argparse.Namespace) -> ExitTemplate:
     template = ExitTemplate.of(
         stop=parse_distance(arguments.stop, "stop") if arguments.stop is not None else None,
         targets=tuple(_target(text) for text in arguments.target or ()),
-        break_even=_break_even(arguments.break_even) if arguments.break_even is not None else None,
-        trail=tuple(_stage(text) for text in arguments.trail or ()),
         on_adding=arguments.on_adding,
+        **_rule(arguments),
     )
+    if template.has_rule and template.stop is None:
+        raise errors.InvalidOrder("stop", "Break-even and trailing move a stop; give it a --stop.")
     if template == ExitTemplate(on_adding=template.on_adding):
         raise errors.InvalidOrder("template", "The template is empty: give it a --stop or a --target.")
     return template

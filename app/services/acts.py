@@ -16,6 +16,7 @@ from app.domain import Account, Contract, Limits, Order, Position
 from app.errors import InvalidOption, InvalidOrder
 from app.services import exits, fees, management, rows, sizing, trading
 from app.services.desk import SOURCE, Desk, Ticket, draft_of, order_named
+from app.services.exits import ExitTemplate
 from app.services.rows import Row
 
 # looking
@@ -208,6 +209,33 @@ async def break_even(desk: Desk, account: str, contract: str, plus_ticks: int) -
         raise InvalidOrder("stop", f"No stop of the position in {found.name} would be tightened; nothing was changed.")
     by_key = {order.key: order for order in held}
     return [await _modify(desk, by_key[key], {"stop_ticks": ticks}, is_armed=False) for key, ticks in changes]
+
+
+async def follow_stop(desk: Desk, account: str, contract: str, rule: ExitTemplate | None, *, is_now: bool) -> list[Row]:
+    """Let this computer move the stops of a position: break-even and trailing stages of `rule`; None takes it away.
+
+    With `is_now` the first stage begins at the price of the moment. The stops themselves stay at the broker.
+    """
+    _, found, held = await _position_and_stops(desk, account, contract)
+    told = []
+    for order in held:
+        if rule is None:
+            answer = await desk.request("clear_stop_rule", key=order.key, source=SOURCE)
+        else:
+            plan = exits.plan_of(rule, found, "buy", 1)
+            answer = await desk.request("set_stop_rule", key=order.key, source=SOURCE, **plan.rule, is_immediate=is_now)
+        told.append({"key": order.key, "outcome": answer.outcome, "text": answer.text})
+    if rule is not None and not desk.is_lasting:
+        told[-1]["text"] += " It sleeps until a window runs."
+    return told
+
+
+async def _position_and_stops(desk: Desk, account: str, contract: str) -> tuple[Position, Contract, list[Order]]:
+    position, found, held = await _position(desk, account, contract)
+    stops = management.exits_of(held, position.net_lots, "stop")
+    if not stops:
+        raise InvalidOrder("stop", f"The position in {found.name} has no stop to move; nothing was changed.")
+    return position, found, stops
 
 
 # leaving

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -96,7 +96,7 @@ class ExitTemplate(_Frozen):
 
     @model_validator(mode="after")
     def _has_meaning(self) -> Self:
-        if (self.break_even or self.trail) and self.stop is None:
+        if (self.break_even or self.trail) and self.targets and self.stop is None:
             raise ValueError("break-even and trailing move a stop, and there is none")
         shares = sum(leg.share_percent or 0 for leg in self.targets)
         if shares > 100:
@@ -126,6 +126,11 @@ class ExitTemplate(_Frozen):
         distances += [self.break_even.trigger] if self.break_even else []
         distances += [distance for held in self.trail for distance in (held.start, held.distance)]
         return any(distance is not None and distance.unit == "price" for distance in distances)
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether this computer has to move the stop."""
+        return self.break_even is not None or bool(self.trail)
 
     @property
     def body(self) -> str:
@@ -174,6 +179,15 @@ class ExitPlan:
     break_even_trigger_ticks: int | None = None
     break_even_plus_ticks: int = 0
     stages: tuple[StagePlan, ...] = ()
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        """Break-even and stages as arguments of the engine's `set_stop_rule`."""
+        return {
+            "break_even_trigger_ticks": self.break_even_trigger_ticks,
+            "break_even_plus_ticks": self.break_even_plus_ticks,
+            "trail_stages": [(held.start_ticks, held.distance_ticks, held.step_ticks) for held in self.stages],
+        }
 
     def risk_1e4(self, contract: Contract, size_lots: int) -> int | None:
         """What a stop-out costs without fees and slippage; None without a stop."""

@@ -53,6 +53,8 @@ def answer(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, s
         (["bracket", "MNQ", "buy", "1", "40x", "--account", "A"], "allowed: 40 or 40t (ticks)"),
         (["flatten", "--all", "--account", "A"], "Name --account NAME, or --all"),
         (["size", "MNQ", "--risk", "0", "--stop", "40"], "'0' is not a positive amount"),
+        (["trail-rule", "MNQ", "--account", "A"], "Give --trail or --break-even, or --off"),
+        (["trail-rule", "MNQ", "--account", "A", "--trail", "x:4"], "cannot be read"),
         (["templates", "show"], "take one"),
         (["templates", "save", "Swing"], "The template is empty"),
         (["templates", "save", "Swing", "--stop", "40", "--trail", "8"], "allowed: 40:20 or 40:20:4"),

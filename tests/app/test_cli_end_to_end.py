@@ -158,6 +158,21 @@ def test_working_orders_are_changed_and_cancelled_by_group(window: Services, ask
     assert ask("orders")[1] == {"orders": []}
 
 
+def test_a_stop_is_followed_by_this_computer_until_it_is_told_off(window: Services, ask: Ask, account: str) -> None:
+    mine = ["--account", account]
+    assert ask("bracket", "MNQ", "buy", "1", "40", *mine, "--yes")[0] == 0
+    code, told = ask("trail-rule", "MNQ", "--trail", "40:20:4", "--break-even", "24+2", *mine)
+    assert (code, "the stop itself stays at the broker" in told["rules"][0]["text"]) == (0, True), told
+    (rule,) = window.engine.stop_rules()
+    assert (rule.break_even_trigger_ticks, rule.break_even_plus_ticks) == (24, 2)
+    assert rule.trail_stages == [(40, 20, 4)]
+    assert ask("trail-rule", "MNQ", "--off", *mine)[0] == 0
+    assert [held.state for held in window.engine.stop_rules() if held.state != "ended"] == []
+    ask("flatten", *mine)
+    code, told = ask("trail-rule", "MNQ", "--off", *mine)
+    assert (code, "has no position" in told["error"]["text"]) == (2, True)
+
+
 def test_break_even_tightens_the_stop_once(ask: Ask, account: str) -> None:
     mine = ["--account", account]
     assert ask("bracket", "MNQ", "buy", "1", "40", *mine, "--yes")[0] == 0

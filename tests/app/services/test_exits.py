@@ -134,7 +134,7 @@ def test_a_distance_told_in_points_or_dollars_is_the_same_number_of_ticks(ticks:
     ("parts", "says"),
     [
         ({"targets": [("1", "8")] * 5}, "at most 4"),
-        ({"break_even": {"trigger": {"amount": "8"}}}, "there is none"),
+        ({"break_even": {"trigger": {"amount": "8"}}, "targets": [("1", "8")]}, "there is none"),
         ({"stop": "8", "targets": [("60%", "8"), ("60%", "8")]}, "make 120 percent"),
         ({"stop": "8", "targets": [("0", "8")]}, "greater than or equal to 1"),
     ],
