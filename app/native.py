@@ -287,6 +287,15 @@ class NativeEngine:
     def halt(self, reason: str) -> None:
         self._engine.halt(reason)
 
+    def beat_window(self) -> None:
+        """Show the guardian that this thread takes its turns."""
+        self._engine.beat_window()
+
+    def lead_guardian(self, pipe_fd: int) -> None:
+        """Hand over the write end of a guardian's standard input; the engine closes it."""
+        with _translated():
+            self._engine.lead_guardian(pipe_fd)
+
     # market
 
     def subscribe(self, contract_id: str) -> int:

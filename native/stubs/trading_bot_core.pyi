@@ -588,6 +588,13 @@ class Engine:
     def is_running(self) -> bool: ...
     def halt(self, reason: str) -> None: ...
 
+    # being watched
+    def beat_window(self) -> None:
+        """Show the guardian that the window's thread takes its turns; call it from there a few times a second."""
+    def lead_guardian(self, pipe_fd: int) -> None:
+        """Tell a guardian every login, over the write end of its standard input. The engine owns the descriptor from now
+        on; make it non-blocking, so that a guardian that stops reading delays nobody. Secrets take this way alone."""
+
     # market
     def subscribe(self, contract_id: str) -> int: ...
     def unsubscribe(self, contract_id: str) -> int: ...

@@ -7,6 +7,7 @@
 //! journals/<id>/   the order journal of one gateway login (decision 3)
 //! caretaker-N.jsonl  what the caretaker of start N did after the engine had failed (decision 4)
 //! control.sock     the control socket; control.token its password (decision 2)
+//! heartbeat.page   by which the guardian sees that engine and window live
 //! ```
 
 use std::fs::{self, File, OpenOptions};

@@ -97,6 +97,13 @@ impl Segment {
         }
     }
 
+    /// A segment that keeps nothing, for readings.
+    pub const fn silent() -> Self {
+        Self {
+            file: Mutex::new(None),
+        }
+    }
+
     /// Adds one line; a failure closes the segment.
     pub fn note(&self, line: &serde_json::Value) {
         let mut file = self.file.lock();

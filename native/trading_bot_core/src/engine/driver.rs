@@ -20,8 +20,10 @@ use super::contract::{
     LinkState, NoticeLevel, NoticeRow, Outbox, Outgoing, Reply, Rows, SendId, Stamp, StatusView,
 };
 use super::news::{Gauges, Latency, News};
+use super::pulse::{Heart, Pulse};
 use super::session::{Arrival, Connect, Postbox, Session};
 use super::views::{Board, Event};
+use super::watch_line::WatchLine;
 use super::{Engine, Setup};
 use crate::clock::{mono, wall};
 use crate::database::home::Home;
@@ -77,6 +79,8 @@ pub struct Shared {
     pub news: Arc<News>,
     pub gauges: Arc<Gauges>,
     pub is_stopping: Arc<AtomicBool>,
+    pub heart: Arc<Heart>,
+    pub watch_line: Arc<WatchLine>,
     /// Tags for practice and for live endpoints.
     pub mints: Arc<[TagMint; 2]>,
     pub settings: Settings,
@@ -105,6 +109,7 @@ pub struct Driver {
     timer: Option<Mono>,
     is_dirty: bool,
     pace: Pace,
+    pulse: Pulse,
     wants_wake: bool,
     is_rest_live: bool,
     /// The last turn that did something.
@@ -173,6 +178,7 @@ impl Driver {
             timer: None,
             is_dirty: true,
             pace: Pace::default(),
+            pulse: Pulse::default(),
             wants_wake: false,
             is_rest_live: false,
             stepped: mono(),
@@ -183,12 +189,16 @@ impl Driver {
     /// Runs until the shared stop flag is set.
     pub fn run(mut self) {
         while !self.shared.is_stopping.load(Ordering::Acquire) {
+            self.pulse
+                .beat(&self.shared.heart, &self.shared.board, &self.identity);
             match catch_unwind(AssertUnwindSafe(|| self.turn())) {
                 Ok(true) => {}
                 Ok(false) => self.nap(),
                 Err(panic) => self.fail(&panic_text(panic.as_ref())),
             }
         }
+        self.pulse
+            .end(&self.shared.heart, &self.shared.board, &self.identity);
     }
 
     /// Sleeps until something arrives or the timer is due.
@@ -564,7 +574,8 @@ impl Driver {
             mono(),
         );
         if let Some(session) = &mut self.session {
-            session.open_hubs();
+            session.tell(&self.shared.watch_line, &self.identity);
+            session.open_hubs(&self.shared.watch_line);
         }
     }
 

@@ -15,6 +15,7 @@ use super::contract::{BarUnit, BarView, Command, ContractDef, Draft, Environment
 use super::control;
 use super::driver::{Driver, Shared};
 use super::news::{Gauges, News};
+use super::pulse::Heart;
 use super::session::{Arrival, Connect};
 use super::views::{Board, Event, NoticeLevel, NoticeRow};
 use crate::clock::{mono, wall};
@@ -87,6 +88,8 @@ impl Handle {
             news: Arc::new(News::new(wake_fd)),
             gauges: Arc::new(Gauges::default()),
             is_stopping: Arc::new(AtomicBool::new(false)),
+            heart: Arc::new(Heart::new(directory)),
+            watch_line: Arc::default(),
             settings: settings_of(&|name| std::env::var(name).ok()),
         };
         let (commands, wanted) = bounded(COMMANDS_MAX);
@@ -147,6 +150,16 @@ impl Handle {
 
     pub fn home(&self) -> &Home {
         &self.shared.home
+    }
+
+    /// The window's thread takes its turns.
+    pub fn beat_window(&self) {
+        self.shared.heart.beat_window();
+    }
+
+    /// Takes the write end of a guardian's standard input.
+    pub fn lead_guardian(&self, pipe: std::fs::File) {
+        self.shared.watch_line.attach(pipe);
     }
 
     /// A number for the next request.
@@ -297,6 +310,7 @@ impl Handle {
         let _ = engine.join();
         runtime.shutdown_timeout(Duration::from_secs(1));
         control::remove(self.home().directory());
+        self.shared.watch_line.end();
         self.shared.home.release();
     }
 }

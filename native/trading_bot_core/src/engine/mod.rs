@@ -18,6 +18,7 @@ pub mod feed;
 pub mod handle;
 mod market;
 pub mod news;
+pub mod pulse;
 pub(crate) mod rows;
 mod rows_json;
 pub mod session;
@@ -25,5 +26,6 @@ pub mod session;
 mod simulation;
 mod step;
 pub mod views;
+pub mod watch_line;
 
 pub use step::{Engine, Setup, next_epoch};

@@ -18,6 +18,7 @@ use super::contract::{
 use super::feed::{Batch, Feed, MarketSink, UserSink};
 use super::news::{Gauges, Latency};
 use super::views::Board;
+use super::watch_line::WatchLine;
 use crate::clock::mono;
 use crate::order_execution::rest::{self, Client, LoginFailure, Pool};
 use crate::types::{AccountId, Nanos, RequestId};
@@ -186,8 +187,18 @@ impl Session {
         });
     }
 
+    /// Tells the guardian of this login.
+    pub fn tell(&self, line: &WatchLine, gateway: &str) {
+        let Connect {
+            rest_url,
+            environment,
+            ..
+        } = &self.connect;
+        line.login(Arc::clone(&self.client), rest_url, gateway, *environment);
+    }
+
     /// Opens both hubs and keeps the connections warm. Call once, after the login.
-    pub fn open_hubs(&mut self) {
+    pub fn open_hubs(&mut self, line: &Arc<WatchLine>) {
         let user = UserSink::new(self.number, self.postbox.clone(), Arc::clone(&self.gauges));
         let market = MarketSink::new(self.number, self.postbox.clone(), self.feed.clone());
         let user_topics = BTreeSet::from([accounts_topic()]);
@@ -198,13 +209,14 @@ impl Session {
         let user = self.supervise(Hub::User, user_url, user_topics, user);
         let market = self.supervise(Hub::Market, market_url, BTreeSet::new(), market);
         self.hubs = Some([user, market]);
-        let client = Arc::clone(&self.client);
+        let (client, line) = (Arc::clone(&self.client), Arc::clone(line));
         self.tasks.push(self.runtime.spawn(async move {
             loop {
                 tokio::time::sleep(TEND_EVERY).await;
                 client.tend().await;
                 // A refused renewal shows itself in the next request's 401.
                 let _ = client.renew_when_due().await;
+                line.refresh();
             }
         }));
     }

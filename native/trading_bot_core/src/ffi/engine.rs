@@ -174,6 +174,22 @@ impl Engine {
         self.handle.is_running()
     }
 
+    fn beat_window(&self) {
+        self.handle.beat_window();
+    }
+
+    /// Owns the descriptor from now on, whatever happens.
+    #[cfg(unix)]
+    fn lead_guardian(&self, py: Python<'_>, pipe_fd: i32) -> PyResult<()> {
+        use std::os::fd::FromRawFd;
+        if pipe_fd < 0 {
+            return Err(invalid(format!("{pipe_fd} is no descriptor.")));
+        }
+        // SAFETY: the caller made this descriptor for us and gives it up, as the stub says.
+        let pipe = unsafe { std::fs::File::from_raw_fd(pipe_fd) };
+        gate(py, || self.handle.lead_guardian(pipe))
+    }
+
     fn halt(&self, py: Python<'_>, reason: String) -> PyResult<()> {
         self.push(py, Command::Halt { reason })
     }

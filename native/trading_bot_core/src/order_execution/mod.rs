@@ -13,5 +13,6 @@ pub mod rest;
 pub mod send;
 pub mod stop_rules;
 pub mod store;
+pub mod sweep;
 pub mod tag;
 pub mod trading;

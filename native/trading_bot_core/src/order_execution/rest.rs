@@ -260,6 +260,8 @@ pub struct Client {
     endpoint: Endpoint,
     tls: Option<TlsConnector>,
     idle: [Mutex<Vec<Connection>>; 2],
+    /// Connections kept warm, of each pool.
+    warm: [usize; 2],
     session: RwLock<Session>,
     renewing: tokio::sync::Mutex<()>,
 }
@@ -277,6 +279,16 @@ const WARM: [usize; 2] = [6, 2];
 impl Client {
     /// A client without connections; `warm_up` opens them.
     pub fn new(endpoint: Endpoint, user_name: String, api_key: SecretString) -> Self {
+        Self::with_warm(endpoint, user_name, api_key, WARM)
+    }
+
+    /// A client that keeps other numbers of connections warm.
+    pub fn with_warm(
+        endpoint: Endpoint,
+        user_name: String,
+        api_key: SecretString,
+        warm: [usize; 2],
+    ) -> Self {
         let tls = endpoint.is_tls.then(tls_connector);
         let session = Session {
             user_name,
@@ -290,6 +302,7 @@ impl Client {
             endpoint,
             tls,
             idle: [Mutex::new(Vec::new()), Mutex::new(Vec::new())],
+            warm,
             session: RwLock::new(session),
             renewing: tokio::sync::Mutex::new(()),
         }
@@ -301,7 +314,7 @@ impl Client {
 
     /// Opens the connections of both pools that are missing. Failures are left to the request that needs one.
     pub async fn warm_up(&self) {
-        for (pool, wanted) in WARM.iter().enumerate() {
+        for (pool, wanted) in self.warm.iter().enumerate() {
             while self.idle[pool].lock().len() < *wanted {
                 match self.open().await {
                     Ok(connection) => self.idle[pool].lock().push(connection),
@@ -530,6 +543,17 @@ impl Client {
         self.session.read().token.clone()
     }
 
+    /// The user and the key of this login, for the guardian alone.
+    pub fn credentials(&self) -> (String, SecretString) {
+        let session = self.session.read();
+        (session.user_name.clone(), session.api_key.clone())
+    }
+
+    /// Takes a token that another client of the same login was given.
+    pub fn adopt(&self, token: &SecretString) {
+        self.enter_session(token.expose_secret());
+    }
+
     /// Logs in with the key.
     pub async fn login(&self) -> Result<(), LoginFailure> {
         let body = {
@@ -626,17 +650,21 @@ impl Client {
                 .unwrap_or_else(|| login_error_text(reply.error_code).to_owned());
             return Err(failure(text, reply.error_code != 8));
         };
-        let claims = Claims::read(&token);
+        self.enter_session(&token);
+        Ok(())
+    }
+
+    fn enter_session(&self, token: &str) {
+        let claims = Claims::read(token);
         let life = claims
             .as_ref()
             .and_then(Claims::life)
             .unwrap_or(Duration::from_secs(24 * 3600));
         let mut session = self.session.write();
-        session.token = Some(SecretString::from(token.as_str()));
+        session.token = Some(SecretString::from(token));
         session.generation += 1;
         session.renew_at = Some(Instant::now() + life / 2);
         session.issuer = claims.and_then(|claims| claims.iss).unwrap_or_default();
-        Ok(())
     }
 }
 

@@ -1,0 +1,145 @@
+//! The engine's heartbeat: what is published, shortened to what a guardian must know, at least five times a second.
+//!
+//! It is written by the engine's own thread between two turns, so that a beat proves that turns are taken; the
+//! interpreter's lock has no part in it.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::views::Board;
+use crate::clock::mono;
+use crate::database::heartbeat::{
+    Detail, EngineBeat, EngineState, HeldAccount, HeldExit, HeldPosition, Page,
+};
+use crate::types::Mono;
+
+/// The engine naps at most 200 ms, so that a beat is never older than that while it works.
+const BEAT_EVERY: Duration = Duration::from_millis(100);
+
+/// The page, shared by engine and window. Without a page nothing beats: trading does not depend on being watched.
+#[derive(Debug)]
+pub struct Heart {
+    page: Option<Page>,
+    window: AtomicU64,
+}
+
+impl Heart {
+    pub fn new(directory: &Path) -> Self {
+        let page = Page::create(directory);
+        if let Err(error) = &page {
+            tracing::warn!(%error, "heartbeat state=absent");
+        }
+        Self {
+            page: page.ok(),
+            window: AtomicU64::new(0),
+        }
+    }
+
+    /// The window's thread takes its turns; call it from that thread a few times a second.
+    pub fn beat_window(&self) {
+        let beat = self.window.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(page) = &self.page {
+            // A beat that cannot be written is what the guardian waits for.
+            let _ = page.write_window(beat, mono().0);
+        }
+    }
+}
+
+/// The engine thread's own part.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    beat: u64,
+    last: Option<Mono>,
+}
+
+impl Pulse {
+    /// Beats when it is due. `gateway` is the identity of the journal in use.
+    pub fn beat(&mut self, heart: &Heart, board: &Board, gateway: &str) {
+        let now = mono();
+        let is_due = self
+            .last
+            .is_none_or(|last| now.0.saturating_sub(last.0) >= BEAT_EVERY.as_nanos() as u64);
+        if is_due && heart.page.is_some() {
+            self.last = Some(now);
+            self.write(heart, board, gateway, state_of(board), now);
+        }
+    }
+
+    /// The last beat of an engine that ends in order.
+    pub fn end(&mut self, heart: &Heart, board: &Board, gateway: &str) {
+        self.write(heart, board, gateway, EngineState::Ended, mono());
+    }
+
+    fn write(
+        &mut self,
+        heart: &Heart,
+        board: &Board,
+        gateway: &str,
+        state: EngineState,
+        now: Mono,
+    ) {
+        self.beat += 1;
+        let orders = board.orders.load();
+        let beat = EngineBeat {
+            beat: self.beat,
+            mono_ns: now.0,
+            process: std::process::id(),
+            requests_used: u32::try_from(board.status.load().budget_used).unwrap_or(0),
+            living_orders: orders.iter().filter(|row| is_living(row.life)).count() as u32,
+            state,
+            detail: detail_of(board, gateway),
+        };
+        if let Some(page) = &heart.page {
+            let _ = page.write_engine(&beat);
+        }
+    }
+}
+
+fn state_of(board: &Board) -> EngineState {
+    match board.status.load().state {
+        "live" => EngineState::Live,
+        "halted" => EngineState::Halted,
+        _ => EngineState::Idle,
+    }
+}
+
+fn is_living(life: &str) -> bool {
+    matches!(life, "intent" | "sent" | "suspended" | "working")
+}
+
+fn detail_of(board: &Board, gateway: &str) -> Detail {
+    let accounts = board.accounts.load();
+    let positions = board.positions.load();
+    let orders = board.orders.load();
+    Detail {
+        gateway: gateway.to_owned(),
+        accounts: accounts
+            .iter()
+            .filter(|row| row.is_own)
+            .map(|row| HeldAccount {
+                id: row.id,
+                name: row.name.to_string(),
+            })
+            .collect(),
+        positions: positions
+            .iter()
+            .filter(|row| row.net_lots != 0)
+            .map(|row| HeldPosition {
+                account: row.account_id,
+                contract: row.contract_id.to_string(),
+                net_lots: row.net_lots,
+                stop_lots: row.stop_lots,
+            })
+            .collect(),
+        exits: orders
+            .iter()
+            .filter(|row| row.holder != "broker" && is_living(row.life))
+            .map(|row| HeldExit {
+                account: row.account_id,
+                contract: row.contract_id.to_string(),
+                what: format!("{} {}", row.role, row.kind.replace('_', " ")),
+            })
+            .collect(),
+    }
+}
