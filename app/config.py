@@ -99,6 +99,15 @@ class WindowOptions(_Section):
     frames_per_second: int = _option(60, "Most repaints a second.", unit="Hz", ge=5, le=120)
 
 
+class GuardianOptions(_Section):
+    global_key: str = _option(
+        "ctrl+alt+shift+k",
+        "Key that cancels and flattens everything, wherever the focus is (X11 and Windows; empty for none). On other "
+        "desktops bind a key to: pitdesk kill --yes",
+        pattern=r"^$|^[A-Za-z0-9]+(\+[A-Za-z0-9]+)*$",
+    )
+
+
 class _SectionEnvironment(EnvSettingsSource):
     """Only `PITDESK_SECTION__NAME`: a bare `PITDESK_LOG` is no JSON document for the whole section."""
 
@@ -117,6 +126,7 @@ class Options(BaseSettings):
     risk: RiskOptions = RiskOptions()
     trading: TradingOptions = TradingOptions()
     window: WindowOptions = WindowOptions()
+    guardian: GuardianOptions = GuardianOptions()
 
     @classmethod
     def settings_customise_sources(

@@ -15,6 +15,7 @@
     │   ├── EngineHalted             only cancels and closes are taken
     │   ├── InvalidCommand           unknown account, contract, order or a value outside its range
     │   └── BuildMismatch            extension and Python files come from different builds
+    ├── ProgramMissing               a program of our own was not found or does not start
     └── StoreUnavailable             the app store cannot be opened (newer schema, no server)
 
 The command line turns each into an exit code (`app.cli`), the window into a message beside its cause.
@@ -77,6 +78,10 @@ class CredentialsMissing(NotConnected):
 
 
 class GatewayUnavailable(NotConnected):
+    pass
+
+
+class ProgramMissing(PitdeskError):
     pass
 
 

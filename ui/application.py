@@ -30,9 +30,9 @@ from PySide6.QtWidgets import QApplication
 
 from app import config, logs
 from app.crash import CrashFolder
-from app.errors import CredentialsMissing, EngineBusy, InvalidOption, PitdeskError
+from app.errors import CredentialsMissing, EngineBusy, InvalidOption, PitdeskError, ProgramMissing
 from app.native import BUILD_HASH, VERSION
-from app.services import credentials
+from app.services import credentials, guardian
 from app.services.composition import Services
 from app.services.gateway import GatewayProcess, Hello, practice_arguments, replay_arguments
 from app.services.session import Endpoint
@@ -50,6 +50,7 @@ EXIT_USAGE, EXIT_BUSY, EXIT_FAULT = 2, 7, 70
 DEFAULT_ROOT = "ES"
 _LAYOUT_FILE = "state.ini"
 _PAINT_DEADLINE_S = 1.0
+_BEAT_EVERY_MS = 250
 
 _log = logging.getLogger(__name__)
 
@@ -102,6 +103,8 @@ class Application:
         self.desk: Desk | None = None
         self.bridge: Bridge | None = None
         self._gateway: GatewayProcess | None = None
+        self._guardian: guardian.GuardianProcess | None = None
+        self._beat = QTimer(self.window)
         self._replay_folder: Path | None = None
         self._ended = asyncio.Event()
         self._painted = asyncio.Event()
@@ -125,6 +128,9 @@ class Application:
         self.window.first_painted.connect(self._painted.set)
         self.window.show()
         self._say_old_crashes()
+        self._say_old_news()
+        self._start_beating(self.services)
+        self.keeper.spawn(self._start_guardian(self.services), "guardian")
         self.keeper.spawn(self._connect(gateway), "connect")
         await self._ended.wait()
         await self._shutdown()
@@ -169,8 +175,10 @@ class Application:
         await self.keeper.close(1.0)
         if self.bridge is not None:
             self.bridge.close()
+        self._beat.stop()
         if self.services is not None:
             await self.services.close()
+        await self._stop_guardian()
         await self._stop_gateway()
         window.close_for_real()
 
@@ -215,6 +223,68 @@ class Application:
             self._gateway = None
         if self._replay_folder is not None:
             await asyncio.to_thread(shutil.rmtree, self._replay_folder, ignore_errors=True)
+
+    # the guardian
+
+    def _start_beating(self, services: Services) -> None:
+        """Show that this thread takes its turns; the engine shows its own without us."""
+        self._beat.setObjectName("beat")
+        self._beat.setInterval(_BEAT_EVERY_MS)
+        self._beat.timeout.connect(services.engine.beat_window)
+        self._beat.start()
+
+    async def _start_guardian(self, services: Services) -> None:
+        """Start the process that outlives us; without it the window works and says so."""
+        loop = asyncio.get_running_loop()
+
+        def pass_on(news: guardian.News) -> None:
+            # The thread may still read when the loop has ended.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._on_guardian_news, news)
+
+        try:
+            self._guardian = await asyncio.to_thread(
+                guardian.GuardianProcess.start,
+                self.directories.base,
+                services.engine,
+                key=self.options.guardian.global_key,
+                on_news=pass_on,
+            )
+        except ProgramMissing as error:
+            if self.desk is not None:
+                self.desk.say("warning", "no_guardian", f"There is no kill switch beside this window. {error.text}")
+
+    def _on_guardian_news(self, news: guardian.News) -> None:
+        if self.desk is not None and not self._ended.is_set():
+            self.desk.say(news.level, news.code, news.text)
+
+    async def _stop_guardian(self) -> None:
+        """The engine has said goodbye to it; what it announced was shown."""
+        if self._guardian is not None:
+            await asyncio.to_thread(self._guardian.stop)
+            await asyncio.to_thread(guardian.take_news, self.directories.base)
+            self._guardian = None
+
+    def _say_old_news(self) -> None:
+        """What a guardian said after our last life had ended without a goodbye."""
+        for news in guardian.take_news(self.directories.base):
+            if self.desk is not None and news.level != "info":
+                self.desk.say(news.level, news.code, f"While the window was gone: {news.text}")
+
+    def _on_kill(self) -> None:
+        self.keeper.spawn(self._kill(), "kill")
+
+    async def _kill(self) -> None:
+        """Everything, at once, by the guardian; by our own engine when there is none."""
+        assert self.desk is not None, "a command needs a desk"
+        try:
+            report = await guardian.kill(self.directories.base, (), source="window")
+            if report is None:
+                await self.desk.flatten_all()
+            elif report["exit_code"]:
+                self.desk.say("alarm", "kill", report["text"])
+        except PitdeskError as error:
+            self.desk.say("alarm", "kill", error.text)
 
     async def _connect(self, gateway: asyncio.Task[Hello] | None) -> None:
         """Log in, choose account and contract; what fails is said in the message list."""
@@ -319,6 +389,7 @@ class Application:
             "reset_layout": self.window.arrange,
             "toggle_theme": self._on_toggle_theme,
             "cancel_all": self._on_cancel_all,
+            "kill": self._on_kill,
             "flatten_contract": self._on_flatten_contract,
             "show_messages": self._on_show_messages,
             "focus_ticket": self._on_focus_ticket,

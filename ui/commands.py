@@ -40,6 +40,13 @@ COMMANDS = (
     Command("lock_all", "Trade", "Lock all", "Ctrl+L", "Disarm everything and refuse arming until unlocked"),
     Command("cancel_all", "Trade", "Cancel all orders", "Ctrl+Shift+X", starts_group=True),
     Command("flatten_contract", "Trade", "Flatten this contract\u2026", "Ctrl+Shift+F"),
+    Command(
+        "kill",
+        "Trade",
+        "Kill: cancel and flatten everything",
+        "Ctrl+Alt+Shift+K",
+        "All accounts, at once and without a question; works on a frozen window as the global key",
+    ),
     Command("show_messages", "Help", "Messages", "Ctrl+M"),
     Command("about", "Help", "About Pitdesk"),
 )

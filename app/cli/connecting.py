@@ -20,7 +20,7 @@ from app.services.gateway import GatewayProcess, Hello
 from app.services.session import Endpoint
 
 
-async def _endpoint(
+async def endpoint_of(
     arguments: argparse.Namespace, options: Options, directories: Directories, stack: contextlib.AsyncExitStack
 ) -> Endpoint:
     """Whom to talk to; a practice gateway of our own is started here and ended with the stack."""
@@ -66,7 +66,7 @@ async def open_desk(arguments: argparse.Namespace, options: Options, directories
     async with contextlib.AsyncExitStack() as stack:
         services = await Services.open(directories, options, is_headless=True)
         try:
-            endpoint = await _endpoint(arguments, options, directories, stack)
+            endpoint = await endpoint_of(arguments, options, directories, stack)
             await services.connect(endpoint)
             yield HeadlessDesk(services)
         finally:

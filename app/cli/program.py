@@ -15,7 +15,7 @@ from pathlib import Path
 
 import app
 from app import config, errors, logs
-from app.cli import managing, ordering, saving, viewing
+from app.cli import killing, managing, ordering, saving, viewing
 from app.cli.answering import FAULT, answer, fail
 from app.cli.connecting import open_desk
 from app.cli.reading import Command, Parser, Usage, common_options, source_options
@@ -51,6 +51,8 @@ def build_parser() -> argparse.ArgumentParser:
         command.declare(told)
     for saved in STORE_COMMANDS.values():
         saved.declare(commands.add_parser(saved.name, help=saved.text, description=saved.text, parents=[common]))
+    text = "Kill switch: cancel everything and flatten, beside a frozen window or none as well."
+    killing.declare(commands.add_parser("kill", help=text, description=text, parents=[common, source]))
     text = "Check what the program needs on this machine."
     commands.add_parser("doctor", help=text, description=text, parents=[common])
     return parser
@@ -158,6 +160,10 @@ def _run_command(arguments: argparse.Namespace, *, is_json: bool) -> int:
         report = doctor.examine(directories, lambda: _options(arguments, directories))
         answer({"checks": report}, is_json=is_json)
         return FAULT if any(row["state"] == doctor.BROKEN for row in report) else 0
+    if arguments.command == "kill":
+        killed = killing.run(arguments, _options(arguments, directories), directories)
+        answer({"kill": killed if is_json else killing.text_of(killed)}, is_json=is_json)
+        return int(killed["exit_code"])
     crashes = CrashFolder(directories.crash)
     try:
         told = _execute(arguments, crashes, directories)

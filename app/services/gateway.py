@@ -10,7 +10,6 @@ import json
 import os
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,30 +17,20 @@ from pathlib import Path
 from typing import Any, Self
 
 from app import logs
-from app.errors import GatewayUnavailable, InvalidOption
+from app.errors import GatewayUnavailable, InvalidOption, ProgramMissing
+from app.services import programs
 
-PROGRAM = "pitdesk-gateway.exe" if sys.platform == "win32" else "pitdesk-gateway"
+PROGRAM = "pitdesk-gateway"
 PROGRAM_VARIABLE = "PITDESK_GATEWAY"
-_ROOT = Path(__file__).resolve().parents[2]
 _STOP_DEADLINE_S = 5.0
 
 
-def find_program(variables: Mapping[str, str] = os.environ, root: Path = _ROOT) -> Path:
-    """The gateway program: PITDESK_GATEWAY, then the one shipped in resources/bin, then a build of this tree.
-
-    Raises GatewayUnavailable, which names every place.
-    """
-    if named := variables.get(PROGRAM_VARIABLE):
-        if os.access(named, os.X_OK):
-            return Path(named)
-        raise GatewayUnavailable(f"{PROGRAM_VARIABLE} is {named!r}, which is no program that can be started.")
-    target = root / "native" / "target"
-    places = [root / "resources" / "bin" / PROGRAM, target / "release" / PROGRAM, target / "debug" / PROGRAM]
-    for place in places:
-        if os.access(place, os.X_OK):
-            return place
-    looked = ", ".join(str(place) for place in places)
-    raise GatewayUnavailable(f"The practice gateway was not found. Looked for: {looked}. Set {PROGRAM_VARIABLE}.")
+def find_program(variables: Mapping[str, str] = os.environ, root: Path = programs.ROOT) -> Path:
+    """The gateway program (`programs.find`). Raises GatewayUnavailable, which names every place."""
+    try:
+        return programs.find(PROGRAM, PROGRAM_VARIABLE, variables, root)
+    except ProgramMissing as error:
+        raise GatewayUnavailable(error.text) from None
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,10 @@ class Control:
         answer: dict[str, Any] = self._http.post(f"/control/{what}", json=body).raise_for_status().json()
         return answer
 
+    def ping(self) -> None:
+        """Spend one request of the login's budget."""
+        self._rest.post("/api/Account/search", json={"onlyActiveAccounts": True}).raise_for_status()
+
     def orders_by_tag(self, account_id: int) -> dict[str, list[dict[str, Any]]]:
         """Every order of the account, whatever its status, grouped by tag; read over the public protocol."""
         body = {"accountId": account_id, "startTimestamp": "2000-01-01T00:00:00Z"}

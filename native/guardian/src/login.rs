@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::sync::mpsc::{Receiver, channel};
 use trading_bot_core::order_execution::rest::{Client, Endpoint};
@@ -32,11 +32,6 @@ impl Login {
             gateway: told.gateway,
             token: SecretString::from(told.token.as_str()),
         })
-    }
-
-    /// Whether it came with a token.
-    pub fn has_token(&self) -> bool {
-        !self.token.expose_secret().is_empty()
     }
 
     fn is_same_login(&self, other: &Self) -> bool {
@@ -148,6 +143,7 @@ impl Logins {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secrecy::ExposeSecret;
 
     fn message(text: &str) -> Message {
         serde_json::from_str(text).expect("a message")
@@ -159,7 +155,7 @@ mod tests {
             r#"{"session":{"rest_url":"http://127.0.0.1:1","user_name":"u","api_key":"canary-key","token":"canary-token","gateway":"g","environment":"demo"}}"#,
         );
         let login = Login::of(told.session.expect("a session")).expect("usable");
-        assert!(login.has_token());
+        assert_eq!(login.token.expose_secret(), "canary-token");
         assert!(!format!("{:?}", login.client).contains("canary"));
     }
 

@@ -1,0 +1,1 @@
+"""Drills: what must work when something else does not. `./dev drill kill [--json FILE]`."""
