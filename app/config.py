@@ -102,8 +102,8 @@ class WindowOptions(_Section):
 class GuardianOptions(_Section):
     global_key: str = _option(
         "ctrl+alt+shift+k",
-        "Key that cancels and flattens everything, wherever the focus is (X11 and Windows; empty for none). On other "
-        "desktops bind a key to: pitdesk kill --yes",
+        "Key that cancels and flattens everything, wherever the focus is, on X11 and Windows; empty for none. On other "
+        "desktops bind a key of their own to the command `pitdesk kill --yes`.",
         pattern=r"^$|^[A-Za-z0-9]+(\+[A-Za-z0-9]+)*$",
     )
 
