@@ -19,13 +19,16 @@ T = TypeVar("T")
 DEADLINE_S = 30.0
 CONTRACT = "CON.F.US.MNQ.Z26"
 BID, ASK = 117_920, 117_921
+UNLIMITED = "--no-rate-limits"
 QUOTE = {"bid": BID / 4, "bid_lots": 50, "ask": ASK / 4, "ask_lots": 50}
 
 
 class Gateway:
     """A practice gateway that plays `steps`; by default one quote and nothing more."""
 
-    def __init__(self, folder: Path, steps: list[dict[str, Any]] | None = None, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, steps: list[dict[str, Any]] | None = None, options: Sequence[str] = (UNLIMITED,)
+    ) -> None:
         script = folder / "script.json"
         script.write_text(json.dumps(steps or [{"ms": 0, "quote": QUOTE}]))
         arguments = [
@@ -34,7 +37,6 @@ class Gateway:
             "--market",
             "script",
             str(script),
-            "--no-rate-limits",
             *options,
         ]
         self.process = GatewayProcess.start(arguments)
@@ -123,7 +125,7 @@ class Rig:
         deadline = time.monotonic() + DEADLINE_S
         while not (value := condition()):
             if time.monotonic() > deadline:
-                orders = [(o.key, o.life, o.look, o.reason) for o in self.engine.orders()]
+                orders = [(o.key, o.life, o.look, o.reason) for o in self.engine.orders()][-6:]
                 links = [(link.name, link.state, link.text) for link in self.engine.links()]
                 raise AssertionError(f"{what} not within {DEADLINE_S} s; {orders=} {links=} {self.engine.status()=}")
             self.pump(0.05)

@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import GatewayUnavailable
 from app.services.gateway import find_program
-from tests.native.rig import Gateway
+from tests.native.rig import UNLIMITED, Gateway
 from tests.regression.rig import SHORT, Proof, Wire, heartbeat
 
 
@@ -18,7 +18,7 @@ def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway
         find_program()
     except GatewayUnavailable as error:
         pytest.skip(str(error))
-    running = Gateway(tmp_path_factory.mktemp("shared"), heartbeat(300), ["--no-firm-hours"])
+    running = Gateway(tmp_path_factory.mktemp("shared"), heartbeat(300), [UNLIMITED, "--no-firm-hours"])
     yield running
     running.stop()
 

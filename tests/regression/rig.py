@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import select
 import socket
 import threading
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import trading_bot_core as core
 
-from tests.native.rig import CONTRACT, QUOTE, Rig
+from tests.native.rig import BID, CONTRACT, QUOTE, Gateway, Rig
 
 # Waits shortened together with the gateway's delays; the budget is proven by tests of its own.
 SHORT = {
@@ -30,6 +32,10 @@ def heartbeat(seconds: int) -> list[dict[str, Any]]:
 class Proof(Rig):
     """A rig whose tests follow one another: what the last one left behind is removed by `begin()`."""
 
+    def __init__(self, folder: Path, gateway: Gateway) -> None:
+        super().__init__(folder, gateway)
+        self._levels = itertools.count()
+
     def begin(self) -> None:
         """Disarm all faults, end all orders and positions, arm again, and forget the news so far."""
         self.gateway.clear_faults()
@@ -39,6 +45,10 @@ class Proof(Rig):
         self.engine.arm("test", self.account, is_armed=True)
         self.until(lambda: self.engine.is_armed("test", self.account), "armed")
         self.events.clear()
+
+    def level(self) -> int:
+        """A price below the market that no order had before: the same order twice in 300 ms would be denied."""
+        return BID - 20 - next(self._levels) % 300
 
     def living(self) -> list[core.Order]:
         over = {"filled", "cancelled", "expired", "refused", "denied", "not_accepted"}
@@ -65,9 +75,10 @@ class Proof(Rig):
     def notices(self, code: str) -> list[str]:
         return [notice.text for notice in self.news(core.Notice) if notice.code == code]
 
-    def working(self, side: str, limit_ticks: int, lots: int = 1) -> core.Order:
-        """A limit order that rests."""
-        return self.life(self.submit(side, "limit", lots, limit_ticks=limit_ticks), "working")
+    def working(self, lots: int = 1, limit_ticks: int | None = None) -> core.Order:
+        """A limit order to buy that rests."""
+        at = self.level() if limit_ticks is None else limit_ticks
+        return self.life(self.submit("buy", "limit", lots, limit_ticks=at), "working")
 
     def position(self, net_lots: int) -> None:
         """Fill at the market until the position is as told, from flat."""
@@ -126,6 +137,13 @@ class Wire:
                 for end in pair:
                     end.close()
             self._pairs.clear()
+
+    def is_left(self) -> bool:
+        """Whether the client has closed its ends of the connections that were cut."""
+        port = f":{self.port:04X}"
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        established, close_wait = "01", "08"
+        return not any(row[2].endswith(port) and row[3] in {established, close_wait} for row in rows)
 
     def mend(self) -> None:
         with self._lock:

@@ -491,14 +491,17 @@ impl Market {
         let now = trading.now();
         let is_connected = matches!(state, LinkState::Live | LinkState::Late);
         let was_connected = std::mem::replace(&mut self.is_hub_connected, is_connected);
+        // Live after live: another connection took over, and what was printed between the two is missing.
+        let is_hand_over =
+            was_connected && state == LinkState::Live && self.hub_silent_since.is_none();
         let silent_since = match state {
             LinkState::Late => self.hub_silent_since.or(Some(now)),
             LinkState::Off | LinkState::Connecting | LinkState::Live | LinkState::Dead => None,
         };
         let was_silent = std::mem::replace(&mut self.hub_silent_since, silent_since)
             .is_some_and(|since| now.since(since) >= MISSED_AFTER_NS);
-        let is_gap_over =
-            is_connected && (!was_connected || (was_silent && silent_since.is_none()));
+        let is_gap_over = is_connected
+            && (!was_connected || is_hand_over || (was_silent && silent_since.is_none()));
         let market_now = trading.now_ns();
         for (index, instrument) in &mut self.instruments {
             instrument.is_dirty = true;

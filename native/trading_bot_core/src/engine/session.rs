@@ -212,7 +212,7 @@ impl Session {
         let (client, line) = (Arc::clone(&self.client), Arc::clone(line));
         self.tasks.push(self.runtime.spawn(async move {
             loop {
-                tokio::time::sleep(TEND_EVERY).await;
+                tokio::time::sleep(client.until_renewal().min(TEND_EVERY)).await;
                 client.tend().await;
                 // A refused renewal shows itself in the next request's 401.
                 let _ = client.renew_when_due().await;

@@ -990,10 +990,7 @@ impl Trading {
             state.is_reconciled = false;
         }
         self.are_accounts_dirty = true;
-        let accounts: Vec<AccountId> = self.loops.keys().copied().collect();
-        for account in accounts {
-            self.want_full_round(account, self.now);
-        }
+        self.compare_all();
         let body = r#"{"onlyActiveAccounts":true}"#.to_owned();
         let pending = Pending::Accounts {
             request: Some(request),
@@ -1010,7 +1007,13 @@ impl Trading {
     /// A connection changed. Losing the user hub disarms; getting it back compares everything.
     pub fn link_changed(&mut self, name: LinkName, state: LinkState) {
         let before = self.links.insert(name, state);
-        if name != LinkName::User || before == Some(state) {
+        // Live after live: another connection took over without a gap, and what it may have missed is compared.
+        let is_hand_over = before == Some(LinkState::Live) && state == LinkState::Live;
+        if name != LinkName::User || (before == Some(state) && !is_hand_over) {
+            return;
+        }
+        if is_hand_over {
+            self.compare_all();
             return;
         }
         if state == LinkState::Live {
@@ -1025,6 +1028,10 @@ impl Trading {
             let text = "The order connection is down; no new risk until it is back. Orders are read every 5 s.";
             self.notice(NoticeLevel::Warning, "user_hub", text.into());
         }
+        self.compare_all();
+    }
+
+    fn compare_all(&mut self) {
         let accounts: Vec<AccountId> = self.loops.keys().copied().collect();
         for account in accounts {
             self.want_full_round(account, self.now);

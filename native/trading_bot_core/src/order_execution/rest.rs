@@ -35,6 +35,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Twenty thousand bars are about 2 MB; nothing legitimate comes near this.
 const BODY_LIMIT: usize = 32 << 20;
 const PING_AFTER: Duration = Duration::from_secs(60);
+const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
 const REPLACE_AFTER: Duration = Duration::from_secs(90);
 
 /// Which connections a request uses.
@@ -589,6 +590,13 @@ impl Client {
             return Ok(());
         }
         self.renew(generation).await
+    }
+
+    /// How long until the token's half life. A renewal that failed is tried again after a pause.
+    pub fn until_renewal(&self) -> Duration {
+        let due = self.session.read().renew_at;
+        due.and_then(|at| at.checked_duration_since(Instant::now()))
+            .unwrap_or(RENEWAL_PAUSE)
     }
 
     /// Logs in again unless somebody has since `generation`: ten refused requests are one login.

@@ -31,6 +31,8 @@ const BURST: usize = 32;
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 const PROBES_LOST: u32 = 3;
 const SILENCE_IS_DEATH: Duration = Duration::from_secs(30);
+/// How long the old connection is heard beside its successor, whose subscriptions take a round trip.
+const HAND_OVER: Duration = Duration::from_millis(250);
 /// A gateway that answers no invocation is live all the same.
 const ANSWERS_OVERDUE: Duration = Duration::from_secs(3);
 const LATE_AFTER: Duration = Duration::from_secs(3);
@@ -253,12 +255,13 @@ impl<S: FrameSink> Supervisor<S> {
     }
 
     async fn connect_and_serve(&mut self) -> Ended {
+        let generation = self.client.generation();
         let (socket, rest) = match self.open().await {
             Ok(opened) => opened,
             Err(ended) => return ended,
         };
         self.sink.reset();
-        let mut session = Session::new(socket);
+        let mut session = Session::new(socket, generation);
         match session.serve(self, &rest).await {
             Ok(ended) => {
                 // A close frame is a courtesy: the far side may be gone already.
@@ -344,6 +347,8 @@ pub trait FrameSink: Send {
 /// A live connection: what it is subscribed to and when it was last heard.
 struct Session {
     socket: Socket,
+    /// The token it was opened with, as the client counts them.
+    generation: u64,
     active: BTreeSet<Topic>,
     next_id: u64,
     sent: Instant,
@@ -363,10 +368,11 @@ struct Session {
 }
 
 impl Session {
-    fn new(socket: Socket) -> Self {
+    fn new(socket: Socket, generation: u64) -> Self {
         let now = Instant::now();
         Self {
             socket,
+            generation,
             active: BTreeSet::new(),
             next_id: 0,
             sent: now,
@@ -392,13 +398,9 @@ impl Session {
     ) -> Result<Ended, String> {
         self.agree(&owner.wanted).await?;
         self.announce(owner, false).await;
-        if !rest.is_empty()
-            && let Some(ended) = self.take(owner, rest, mono()).await
-        {
-            owner.sink.flush().await;
+        if let Some(ended) = self.take_rest(owner, rest).await {
             return Ok(ended);
         }
-        owner.sink.flush().await;
         let mut tick = tokio::time::interval(PROBE_EVERY / 2);
         let mut is_probe = false;
         loop {
@@ -422,9 +424,61 @@ impl Session {
                 _ = tick.tick() => {
                     is_probe = !is_probe;
                     self.watch(owner, is_probe).await?;
+                    if self.generation != owner.client.generation()
+                        && let Some(ended) = self.take_new_token(owner).await?
+                    {
+                        return Ok(ended);
+                    }
                 }
             }
         }
+    }
+
+    /// Takes the bytes that came with the handshake.
+    async fn take_rest<S: FrameSink>(
+        &mut self,
+        owner: &mut Supervisor<S>,
+        rest: &[u8],
+    ) -> Option<Ended> {
+        let ended = if rest.is_empty() {
+            None
+        } else {
+            self.take(owner, rest, mono()).await
+        };
+        owner.sink.flush().await;
+        ended
+    }
+
+    /// The token was renewed: the gateway may end connections opened with the old one, so a successor takes over before
+    /// that. On the user hub it is subscribed while the old connection is still heard: what both of them tell is known by
+    /// its ids. On the market hub the old one is left first, since a print heard twice would count twice.
+    async fn take_new_token<S: FrameSink>(
+        &mut self,
+        owner: &mut Supervisor<S>,
+    ) -> Result<Option<Ended>, String> {
+        let generation = owner.client.generation();
+        let (socket, rest) = match owner.open().await {
+            Ok(opened) => opened,
+            Err(ended) => return Ok(Some(ended)),
+        };
+        let mut successor = Self::new(socket, generation);
+        let mut until = tokio::time::Instant::now();
+        if owner.hub == Hub::User {
+            successor.agree(&owner.wanted).await?;
+            until += HAND_OVER;
+        }
+        while let Ok(message) = tokio::time::timeout_at(until, self.socket.next()).await {
+            // However the old connection ends now, the new one goes on.
+            if !matches!(self.receive(owner, message, mono()).await, Ok(None)) {
+                break;
+            }
+        }
+        owner.sink.flush().await;
+        owner.sink.reset();
+        let mut old = std::mem::replace(self, successor);
+        let _ = timeout(Duration::from_millis(200), old.socket.close(None)).await;
+        self.agree(&owner.wanted).await?;
+        Ok(self.take_rest(owner, &rest).await)
     }
 
     /// Takes a frame and those that lie ready behind it, under one time stamp: under load the clock, the hand-over to the
