@@ -5,13 +5,11 @@ Sources, weakest first: default, TOML file, `PITDESK_<SECTION>__<NAME>` in the e
 settings page are generated from these declarations, so an option that is not declared here does not exist.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
-import platformdirs
 import tomlkit
 import tomlkit.exceptions
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,10 +17,12 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.errors import InvalidOption
+from app.places import ENVIRONMENT_PREFIX as ENVIRONMENT_PREFIX  # noqa: PLC0414 -- part of this module's own words
+from app.places import PROGRAM as PROGRAM  # noqa: PLC0414
+from app.places import Directories as Directories  # noqa: PLC0414
+from app.places import directories as directories  # noqa: PLC0414
 
-PROGRAM = "pitdesk"
 CONFIG_FILE_NAME = "pitdesk.toml"
-ENVIRONMENT_PREFIX = "PITDESK_"
 
 
 def _option(default: Any, description: str, *, unit: str = "", **bounds: Any) -> Any:
@@ -207,46 +207,6 @@ def sample_text() -> str:
         lines += [f"# {declaration.description}", f"# Allowed: {declaration.allowed}"]
         lines += [f"#{name} = {tomlkit.item(declaration.default).as_string()}", ""]
     return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class Directories:
-    """Where the program's files live. `base` is the engine's base directory: lock, control socket, journal, app.db."""
-
-    base: Path
-    config: Path
-    log: Path
-    crash: Path
-    practice: Path
-
-    @classmethod
-    def under(cls, base: Path) -> Self:
-        """Everything below one directory: portable use, and each test by itself."""
-        return cls(
-            base=base, config=base / "config", log=base / "log", crash=base / "crash", practice=base / "practice"
-        )
-
-    @classmethod
-    def of_user(cls) -> Self:
-        found = platformdirs.PlatformDirs(PROGRAM, appauthor=False)
-        data, state = Path(found.user_data_dir), Path(found.user_state_dir)
-        return cls(
-            base=data,
-            config=Path(found.user_config_dir),
-            log=state / "log",
-            crash=state / "crash",
-            practice=data / "practice",
-        )
-
-    def create(self) -> None:
-        for directory in (self.base, self.config, self.log, self.crash, self.practice):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def directories(base: str | Path | None, environment: Mapping[str, str] | None = None) -> Directories:
-    """Choose by `--basedir`, then `PITDESK_BASEDIR`, then the system's own places."""
-    chosen = base or (os.environ if environment is None else environment).get(f"{ENVIRONMENT_PREFIX}BASEDIR")
-    return Directories.under(Path(chosen).expanduser().resolve()) if chosen else Directories.of_user()
 
 
 def load(file: Path | None, environment: Mapping[str, str], assignments: Sequence[str] = ()) -> Options:

@@ -8,6 +8,8 @@
     saving      commands on the app store: exit templates
     connecting  the desk: a running window's engine, or one of our own
     answering   tables, JSON, exit codes
+    switch      the kill switch as far as a guardian is there: first, and without any of the others
+    killing     the kill switch when there is none
 
 A command goes to the engine that holds the base directory, over its control socket; when nobody holds it, it runs an
 engine of its own, reconciles, acts and ends (decision 2). Exit codes:
@@ -17,7 +19,20 @@ engine of its own, reconciles, acts and ends (decision 2). Exit codes:
 With `--json` there is one JSON object on standard output, for errors as well.
 """
 
-from app.cli.answering import exit_code
-from app.cli.program import INTERRUPTED, main
+from __future__ import annotations
 
-__all__ = ["INTERRUPTED", "exit_code", "main"]
+import sys
+from collections.abc import Sequence
+
+from app.cli import switch
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if (code := switch.press(words)) is not None:
+        return code
+    # Behind the switch: the program's imports take longer than the whole kill.
+    from app.cli import program
+
+    return program.main(words)

@@ -7,24 +7,12 @@ import asyncio
 import contextlib
 import sys
 
-from app import errors, logs
+from app import errors
+from app.cli import switch
 from app.cli.connecting import endpoint_of
+from app.cli.switch import Report
 from app.config import Directories, Options
 from app.services import guardian
-from app.services.guardian import Report
-
-SOURCE = "cli"
-
-
-def declare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--account",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="only this account, by name or id; may be given more than once (default: every account that is traded)",
-    )
-    parser.add_argument("--yes", action="store_true", help="do not ask; for a key of the desktop")
 
 
 def confirm(arguments: argparse.Namespace) -> None:
@@ -40,13 +28,13 @@ def confirm(arguments: argparse.Namespace) -> None:
     raise errors.Denied("", [("not_confirmed", f"Nothing was done. {what}: not confirmed; add --yes.")])
 
 
-async def kill(arguments: argparse.Namespace, options: Options, directories: Directories) -> Report:
+async def _kill(arguments: argparse.Namespace, options: Options, directories: Directories) -> Report:
     """Cancel and flatten by whoever is there: the guardian, the engine, or a guardian just for this."""
-    report = await guardian.kill(directories.base, arguments.account, source=SOURCE)
-    if report is None or report["outcome"] == "not_connected":
+    report = switch.ask(directories.base, arguments.account)
+    if report is None or report["outcome"] == switch.NOT_CONNECTED:
         # A guardian without a login, or whose gateway on this machine died with the window, cannot help.
         report = await guardian.kill_by_engine(directories.base, arguments.account) or report
-    if report is not None and report["outcome"] != "not_connected":
+    if report is not None and report["outcome"] != switch.NOT_CONNECTED:
         return report
     return await _kill_alone(arguments, options, directories)
 
@@ -61,20 +49,10 @@ def run(arguments: argparse.Namespace, options: Options, directories: Directorie
     """Perform it all; the report, whose `exit_code` is the program's."""
     confirm(arguments)
     _make(directories)
-    return asyncio.run(kill(arguments, options, directories))
+    return asyncio.run(_kill(arguments, options, directories))
 
 
 def _make(directories: Directories) -> None:
     # A full disk must not keep anybody from a kill: without folders and log it still works.
     with contextlib.suppress(OSError):
         directories.create()
-
-
-def text_of(report: Report) -> str:
-    """The report for people: one line for each account, then the sentence."""
-    lines = [
-        f"{row['name']}: {row['outcome']} by {row['by']}, {row.get('cancelled', 0)} orders cancelled and "
-        f"{row.get('closed', 0)} positions closed by the guardian"
-        for row in report.get("accounts", ())
-    ]
-    return logs.redactor.text("\n".join([*lines, str(report["text"])]))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import app
 from app import config, errors, logs
-from app.cli import killing, managing, ordering, saving, viewing
+from app.cli import killing, managing, ordering, saving, switch, viewing
 from app.cli.answering import FAULT, answer, fail
 from app.cli.connecting import open_desk
 from app.cli.reading import Command, Parser, Usage, common_options, source_options
@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     for saved in STORE_COMMANDS.values():
         saved.declare(commands.add_parser(saved.name, help=saved.text, description=saved.text, parents=[common]))
     text = "Kill switch: cancel everything and flatten, beside a frozen window or none as well."
-    killing.declare(commands.add_parser("kill", help=text, description=text, parents=[common, source]))
+    switch.declare(commands.add_parser("kill", help=text, description=text, parents=[common, source]))
     text = "Check what the program needs on this machine."
     commands.add_parser("doctor", help=text, description=text, parents=[common])
     return parser
@@ -162,7 +162,7 @@ def _run_command(arguments: argparse.Namespace, *, is_json: bool) -> int:
         return FAULT if any(row["state"] == doctor.BROKEN for row in report) else 0
     if arguments.command == "kill":
         killed = killing.run(arguments, _options(arguments, directories), directories)
-        answer({"kill": killed if is_json else killing.text_of(killed)}, is_json=is_json)
+        answer({"kill": killed if is_json else switch.text_of(killed)}, is_json=is_json)
         return int(killed["exit_code"])
     crashes = CrashFolder(directories.crash)
     try:

@@ -109,7 +109,7 @@ def test_with_json_an_error_is_one_object_on_standard_output(capsys: pytest.Capt
     ],
 )
 def test_every_error_has_its_documented_exit_code(error: errors.PitdeskError, code: int) -> None:
-    assert cli.exit_code(error) == code
+    assert answering.exit_code(error) == code
 
 
 EVERY = [*cli_program.COMMANDS, *cli_program.STORE_COMMANDS, "doctor"]

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from app import cli, config
+from app.cli.program import INTERRUPTED
 from app.persistence import AppStore
 from app.services.composition import Services
 from app.services.gateway import GatewayProcess
@@ -367,5 +368,5 @@ def test_sigterm_ends_a_command_in_order(market: GatewayProcess, base: Path, tmp
     while not (log.exists() and "session connected" in log.read_text()):
         assert child.poll() is None, "the command waits for a price that never comes"
     child.send_signal(signal.SIGTERM)
-    assert child.wait(30) == cli.INTERRUPTED
+    assert child.wait(30) == INTERRUPTED
     assert not (base / "control.sock").exists()

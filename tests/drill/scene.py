@@ -44,7 +44,7 @@ def wait_for(condition: Callable[[], Any], what: str, limit_s: float = LIMIT_S) 
 class Scene:
     """One gateway, one window, one guardian, below one directory. Everything that was started is ended by `close`."""
 
-    def __init__(self, folder: Path, *, seed: int = 4) -> None:
+    def __init__(self, folder: Path, *, key: str = "", seed: int = 4) -> None:
         self.base = folder / "base"
         self.base.mkdir(parents=True, exist_ok=True)
         self.gateway = GatewayProcess.start(gateway.practice_arguments(folder / "gateway", seed=seed))
@@ -55,7 +55,7 @@ class Scene:
         self._log = (folder / "window.log").open("w", encoding="utf-8")
         self._window_arguments = [
             *("--attach", str(hello_file), "--basedir", str(self.base), "--contract", CONTRACT),
-            *("-o", "risk.max_position_lots=1000", "-o", "guardian.global_key="),
+            *("-o", "risk.max_position_lots=1000", "-o", f"guardian.global_key={key}"),
         ]
         self.hello_file = hello_file
         self.window = self.open_window()
@@ -81,13 +81,13 @@ class Scene:
         return found
 
     async def _ask_guardian(self, request: dict[str, Any]) -> dict[str, Any]:
-        try:
+        answer = b""
+        # One that is about to go may close the socket at any moment.
+        with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_unix_connection(str(self.base / "guardian.sock"))
-        except OSError:
-            return {}
-        writer.write(json.dumps(request).encode() + b"\n")
-        answer = await reader.readline()
-        writer.close()
+            with contextlib.closing(writer):
+                writer.write(json.dumps(request).encode() + b"\n")
+                answer = await reader.readline()
         told: dict[str, Any] = json.loads(answer) if answer else {}
         return told
 
@@ -224,8 +224,8 @@ def seconds_of(text: str) -> float:
 
 
 @contextlib.contextmanager
-def scene(folder: Path) -> Iterator[Scene]:
-    opened = Scene(folder)
+def scene(folder: Path, *, key: str = "") -> Iterator[Scene]:
+    opened = Scene(folder, key=key)
     try:
         yield opened
     finally:
