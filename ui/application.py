@@ -301,6 +301,7 @@ class Application:
                 name = self.arguments.account or str(hello.accounts[0]["name"])
             if name:
                 await self.desk.trade_account(name)
+            await self.desk.load_templates()
             contract = await self._first_contract(self.services)
             self.desk.choose_contract(contract)
         except (PitdeskError, OSError) as error:

@@ -12,6 +12,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QSocketNotifier, Signal
 
+from app.services.exits import NO_EXITS, ExitPlan
+
 
 @dataclass(frozen=True, kw_only=True)
 class OrderDraft:
@@ -26,8 +28,7 @@ class OrderDraft:
     limit_ticks: int | None = None
     stop_ticks: int | None = None
     trail_ticks: int | None = None
-    stop_bracket_ticks: int | None = None
-    target_bracket_ticks: int | None = None
+    exits: ExitPlan = NO_EXITS
     reduce_only: bool = False
     painted_bid_ticks: int | None = None
     painted_ask_ticks: int | None = None

@@ -601,6 +601,69 @@ class Segmented(QWidget):
         return next((key for key, _word, cell in self._cells() if cell.contains(position)), "")
 
 
+class WordSwitch(QWidget):
+    """Words side by side, the chosen one in full strength: a quiet choice in a caption's row."""
+
+    chosen = Signal(str)
+
+    def __init__(self, theme: Theme, words: list[tuple[str, str]], parent: QWidget | None = None) -> None:
+        """words: (key, word) from left to right."""
+        super().__init__(parent)
+        self._theme = theme
+        self._words = words
+        self._key = words[0][0]
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setFixedSize(round(self._cells()[-1][2].right()), 18)
+        theme.changed.connect(self.update)
+
+    @property
+    def key(self) -> str:
+        """The chosen key."""
+        return self._key
+
+    def choose(self, key: str) -> None:
+        """Choose by program or hand; emits only on a change."""
+        if key != self._key:
+            self._key = key
+            self.setAccessibleDescription(key)
+            self.update()
+            self.chosen.emit(key)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        theme = self._theme
+        for place, (key, word, cell) in enumerate(self._cells()):
+            is_on = key == self._key
+            font = theme.font("caption", weight=600 if is_on else 500)
+            draw_text(painter, cell, word, font, theme.color("text.primary" if is_on else "text.muted"), CENTRE)
+            if place:
+                painter.fillRect(QRectF(cell.left(), 4, 1, 10), theme.color("line.strong"))
+            if is_on and self.hasFocus():
+                painter.fillRect(cell.adjusted(6, 16, -6, 0), theme.color("line.focus"))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        for key, _word, cell in self._cells():
+            if cell.contains(event.position()) and event.button() == Qt.MouseButton.LeftButton:
+                self.choose(key)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        keys = [key for key, _word in self._words]
+        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Space: 1}.get(Qt.Key(event.key()))
+        if step is None:
+            super().keyPressEvent(event)
+        else:
+            self.choose(keys[(keys.index(self._key) + step) % len(keys)])
+
+    def _cells(self) -> list[tuple[str, str, QRectF]]:
+        metrics = self._theme.metrics("caption", weight=600)
+        cells, left = [], 0.0
+        for key, word in self._words:
+            width = metrics.horizontalAdvance(word) + 12
+            cells.append((key, word, QRectF(left, 0, width, 18)))
+            left += width
+        return cells
+
+
 class ConditionStrip(QWidget):
     """One strip of 24 px that names a condition or an intent; it never changes height.
 

@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from app.errors import PitdeskError
+from app.services import sizing
 from ui import formatting
 from ui.bridge import Bridge, OrderDraft
 from ui.frame_clock import FrameClock
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         RequestDone,
     )
     from app.services.composition import Services
+    from app.services.exits import ExitPlan, ExitTemplate
 
 SURFACES = ("ladder", "chart", "ticket")
 _TABLES_EVERY_MS = 100
@@ -140,6 +142,9 @@ class Desk(QObject):
         for table in (self.ticket, self.positions):
             table.close_requested.connect(self._on_close_requested)
             table.flatten_requested.connect(self._on_flatten_requested)
+        self.ticket.trail_requested.connect(self._on_trail_requested)
+        self.ticket.template_save_requested.connect(self._on_template_save)
+        self.ticket.template_remove_requested.connect(self._on_template_remove)
         for source_of_groups in (self.ticket, self.orders):
             source_of_groups.cancel_group_requested.connect(self._on_cancel_keys)
         self.orders.cancel_requested.connect(self._on_cancel_requested)
@@ -195,6 +200,7 @@ class Desk(QObject):
         self._frame, self._bars = None, None
         for context in self.contexts.values():
             context.set_contract(contract)
+        self.ticket.show_micro(sizing.micro_of(contract, self._engine.contracts()))
         self._spawn(self._watch(contract, old), f"watch {contract.name}")
         self.refresh()
 
@@ -270,6 +276,36 @@ class Desk(QObject):
     def cancel_all(self) -> None:
         """Cancel every open order of the chosen account."""
         self._on_cancel_keys([order.key for order in self._open_orders() if self._is_ours(order.account_id)])
+
+    def _on_trail_requested(self, keys: list[str], exits: ExitPlan) -> None:
+        source = self._source()
+        for key in keys:
+            work = self._services.trading.follow_stop(key, exits, is_immediate=True, source=source)
+            self._spawn(work, f"trail {key}")
+
+    # exit templates
+
+    async def load_templates(self) -> None:
+        """Offer the saved exits in the ticket."""
+        await self._services.templates.load()
+        self.ticket.show_templates(self._services.templates.held)
+
+    def _on_template_save(self, name: str, template: ExitTemplate) -> None:
+        self._spawn(self._save_template(name, template), f"save {name}")
+
+    async def _save_template(self, name: str, template: ExitTemplate) -> None:
+        saved = await self._services.templates.save(name, template)
+        self.ticket.show_templates(self._services.templates.held)
+        self.say("info", "template", f"Exits {saved.name} saved, version {saved.version}.")
+
+    def _on_template_remove(self, name: str) -> None:
+        self._spawn(self._remove_template(name), f"remove {name}")
+
+    async def _remove_template(self, name: str) -> None:
+        await self._services.templates.remove(name)
+        self.ticket.show_templates(self._services.templates.held)
+
+    # leaving positions
 
     def _on_close_here(self) -> None:
         if self.account is not None and self.contract is not None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from app import errors
 from app.cli.reading import Usage
-from app.services.exits import ExitTemplate, parse_distance
+from app.services.exits import NO_TEMPLATE, ExitTemplate, parse_distance
 from app.services.rows import Row
 from app.services.templates import NamedTemplate, Shelf
 
@@ -58,7 +58,6 @@ def _declare(parser: argparse.ArgumentParser) -> None:
         "--target", metavar="[SIZE:]DISTANCE", action="append", help="save, up to four: 1:40, 50%%:80t; 80 is all lots"
     )
     add_rule(parser)
-    parser.add_argument("--on-adding", choices=("extend", "separate", "ask"), default="extend", help="save")
 
 
 def add_rule(parser: argparse.ArgumentParser) -> None:
@@ -93,12 +92,11 @@ def template_of(arguments: argparse.Namespace) -> ExitTemplate:
     template = ExitTemplate.of(
         stop=parse_distance(arguments.stop, "stop") if arguments.stop is not None else None,
         targets=tuple(_target(text) for text in arguments.target or ()),
-        on_adding=arguments.on_adding,
         **_rule(arguments),
     )
     if template.has_rule and template.stop is None:
         raise errors.InvalidOrder("stop", "Break-even and trailing move a stop; give it a --stop.")
-    if template == ExitTemplate(on_adding=template.on_adding):
+    if template == NO_TEMPLATE:
         raise errors.InvalidOrder("template", "The template is empty: give it a --stop or a --target.")
     return template
 

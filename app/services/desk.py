@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app import domain
@@ -18,7 +18,7 @@ from app.errors import InvalidOrder, NotConnected
 from app.native import RequestDone
 from app.services import rows, session, trading
 from app.services.composition import Services
-from app.services.exits import ExitPlan, ExitTemplate, plan_of
+from app.services.exits import NO_EXITS, ExitTemplate, plan_of
 from app.services.rows import Row
 from app.services.trading import OrderDraft
 
@@ -191,10 +191,9 @@ def draft_of(ticket: Ticket, account: Account, contract: Contract, *, market_tic
 
     limit, stop = ticks(ticket.limit, "limit"), ticks(ticket.stop, "stop")
     entry = next((price for price in (limit, stop, market_ticks) if price is not None), None)
-    plan = ExitPlan()
+    plan = NO_EXITS
     if ticket.exits is not None:
         plan = plan_of(ticket.exits, contract, ticket.side, ticket.size_lots, entry_ticks=entry)
-    stop_bracket, target_bracket = trading.native_bracket(plan, ticket.size_lots)
     return OrderDraft(
         account_id=account.id,
         contract_id=contract.id,
@@ -206,11 +205,5 @@ def draft_of(ticket: Ticket, account: Account, contract: Contract, *, market_tic
         stop_ticks=stop,
         trail_ticks=trading.distance_ticks(contract, ticket.trail, "trail"),
         reduce_only=ticket.is_reduce_only,
-        stop_bracket_ticks=stop_bracket,
-        target_bracket_ticks=target_bracket,
+        exits=plan,
     )
-
-
-def submit_arguments(draft: OrderDraft) -> Row:
-    """The draft as arguments of the control socket's `submit`; the moment of the press stays in its process."""
-    return {name: value for name, value in asdict(draft).items() if name != "pressed_mono_ns"}

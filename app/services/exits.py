@@ -92,7 +92,6 @@ class ExitTemplate(_Frozen):
     targets: tuple[TargetLeg, ...] = Field(default=(), max_length=TARGETS_MOST)
     break_even: BreakEven | None = None
     trail: tuple[TrailStage, ...] = Field(default=(), max_length=STAGES_MOST)
-    on_adding: Literal["extend", "separate", "ask"] = "extend"
 
     @model_validator(mode="after")
     def _has_meaning(self) -> Self:
@@ -181,6 +180,11 @@ class ExitPlan:
     stages: tuple[StagePlan, ...] = ()
 
     @property
+    def has_rule(self) -> bool:
+        """Whether this computer has to move the stop."""
+        return self.break_even_trigger_ticks is not None or bool(self.stages)
+
+    @property
     def rule(self) -> dict[str, Any]:
         """Break-even and stages as arguments of the engine's `set_stop_rule`."""
         return {
@@ -196,6 +200,10 @@ class ExitPlan:
     def gain_1e4(self, contract: Contract) -> int:
         """What all targets together earn, without fees."""
         return sum(leg.ticks * leg.lots for leg in self.targets) * contract.tick_value_1e4
+
+
+NO_TEMPLATE = ExitTemplate()
+NO_EXITS = ExitPlan()
 
 
 def parse_distance(text: str, field: str) -> Distance:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -18,7 +18,7 @@ from app.config import TradingOptions
 from app.domain import Account, Contract, Order, RequestDone, StopRule
 from app.errors import InvalidOrder
 from app.native import NativeEngine
-from app.services import exits
+from app.services.exits import NO_EXITS, ExitPlan, parse_distance, ticks_of
 
 _log = structlog.get_logger(__name__)
 
@@ -50,9 +50,7 @@ class Draft(Protocol):
     @property
     def trail_ticks(self) -> int | None: ...
     @property
-    def stop_bracket_ticks(self) -> int | None: ...
-    @property
-    def target_bracket_ticks(self) -> int | None: ...
+    def exits(self) -> ExitPlan: ...
     @property
     def reduce_only(self) -> bool: ...
     @property
@@ -72,8 +70,7 @@ class OrderDraft:
     limit_ticks: int | None = None
     stop_ticks: int | None = None
     trail_ticks: int | None = None
-    stop_bracket_ticks: int | None = None
-    target_bracket_ticks: int | None = None
+    exits: ExitPlan = NO_EXITS
     reduce_only: bool = False
     pressed_mono_ns: int = 0
 
@@ -88,17 +85,32 @@ def ticks_from_text(contract: Contract, text: str, field: str) -> int:
 
 def distance_ticks(contract: Contract, text: str | None, field: str) -> int | None:
     """Parse a distance a person typed, in ticks, points or dollars. Raises InvalidOrder."""
-    return None if text is None else exits.ticks_of(exits.parse_distance(text, field), contract, field)
+    return None if text is None else ticks_of(parse_distance(text, field), contract, field)
 
 
-def native_bracket(plan: exits.ExitPlan, size_lots: int) -> tuple[int | None, int | None]:
-    """Stop and target ticks of one order: a stop and at most one target, for the whole size (decision 17).
+def request_of(draft: Draft) -> dict[str, Any]:
+    """The draft as arguments of the engine's `submit`, by name. The moment of the press is not among them.
 
-    Raises InvalidOrder for what one native bracket cannot hold.
+    Raises InvalidOrder for exits that one native bracket cannot hold: it has a stop and at most one target, for the
+    whole size (decision 17).
     """
-    if len(plan.targets) > 1 or any(target.lots != size_lots for target in plan.targets):
+    plan = draft.exits
+    if len(plan.targets) > 1 or any(target.lots != draft.size_lots for target in plan.targets):
         raise InvalidOrder("target", "A native bracket has one target for the whole size; allowed: one target of 100%.")
-    return plan.stop_ticks, plan.targets[0].ticks if plan.targets else None
+    return {
+        "account_id": draft.account_id,
+        "contract_id": draft.contract_id,
+        "side": draft.side,
+        "kind": draft.kind,
+        "size_lots": draft.size_lots,
+        "source": draft.source,
+        "limit_ticks": draft.limit_ticks,
+        "stop_ticks": draft.stop_ticks,
+        "trail_ticks": draft.trail_ticks,
+        "stop_bracket_ticks": plan.stop_ticks,
+        "target_bracket_ticks": plan.targets[0].ticks if plan.targets else None,
+        "reduce_only": draft.reduce_only,
+    }
 
 
 def check_shape(draft: Draft, accounts: list[Account], contracts: list[Contract]) -> None:
@@ -133,8 +145,8 @@ def _check_prices(draft: Draft) -> None:
             raise InvalidOrder(field, f"A {kind} order has no {field} price.")
     distances = (
         ("trail", draft.trail_ticks),
-        ("stop bracket", draft.stop_bracket_ticks),
-        ("target bracket", draft.target_bracket_ticks),
+        ("stop", draft.exits.stop_ticks),
+        *((f"target {place}", target.ticks) for place, target in enumerate(draft.exits.targets, 1)),
     )
     for field, ticks in distances:
         if ticks is not None and ticks < 1:
@@ -145,6 +157,8 @@ class TradingService:
     def __init__(self, engine: NativeEngine, options: TradingOptions) -> None:
         self._engine = engine
         self._options = options
+        self._rules: dict[str, ExitPlan] = {}
+        engine.listen(domain.OrderChanged, self._on_order)
 
     def submit(self, draft: Draft) -> str:
         """Check the shape, push the order, return its tag; what becomes of it arrives as events.
@@ -152,23 +166,28 @@ class TradingService:
         Raises InvalidOrder, EngineBusy, EngineHalted. Never waits.
         """
         check_shape(draft, self._engine.accounts(), self._engine.contracts())
-        tag = self._engine.submit(
-            draft.account_id,
-            draft.contract_id,
-            draft.side,
-            draft.kind,
-            draft.size_lots,
-            source=draft.source,
-            limit_ticks=draft.limit_ticks,
-            stop_ticks=draft.stop_ticks,
-            trail_ticks=draft.trail_ticks,
-            stop_bracket_ticks=draft.stop_bracket_ticks,
-            target_bracket_ticks=draft.target_bracket_ticks,
-            reduce_only=draft.reduce_only,
-            pressed_mono_ns=draft.pressed_mono_ns,
-        )
+        tag = self._engine.submit(**request_of(draft), pressed_mono_ns=draft.pressed_mono_ns)
+        if draft.exits.has_rule:
+            self._rules[tag] = draft.exits
         _log.info("order submitted", tag=tag, source=draft.source, side=draft.side, lots=draft.size_lots)
         return tag
+
+    def _on_order(self, event: domain.OrderChanged) -> None:
+        """Let this computer follow a stop as soon as it works, when its entry's exits asked for that."""
+        order = event.order
+        plan = self._rules.get(order.key.removesuffix("-SL")) if order.role == "stop" else None
+        if plan is None or order.life != "working":
+            if order.life in domain.DONE_LIVES and order.role == "entry" and not order.filled_lots:
+                self._rules.pop(order.tag, None)
+            return
+        del self._rules[order.key.removesuffix("-SL")]
+        self._engine.set_stop_rule(order.key, source=order.source or "window", **plan.rule)
+        _log.info("stop rule asked for", key=order.key)
+
+    async def follow_stop(self, key: str, plan: ExitPlan, *, is_immediate: bool, source: str) -> RequestDone:
+        """Let this computer move a stop. Raises what `NativeEngine.done` raises."""
+        request = self._engine.set_stop_rule(key, source=source, is_immediate=is_immediate, **plan.rule)
+        return await self._settle(request, self._options.request_deadline_s)
 
     async def place(self, draft: Draft) -> Order:
         """Submit and wait until the order works or is done; for callers that can show only one answer.

@@ -87,7 +87,7 @@ class Person:
         return self.orders[0]
 
     async def flattens_by_holding_the_button(self) -> None:
-        button = self.desk.ticket.flatten_button
+        button = self.desk.ticket.manage.flatten_button
         QTest.mousePress(button, LEFT)
         await self.sees(lambda: self.net() == 0, "flat")
         QTest.mouseRelease(button, LEFT)

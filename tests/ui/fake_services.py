@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from app.services.exits import ExitTemplate
+from app.services.templates import NamedTemplate
 from tests.ui import records
 
 
@@ -84,6 +86,9 @@ class FakeTrading:
     async def modify(self, key: str, *, source: str, **changes: int) -> None:
         self.asked.append(("modify", key, changes, source))
 
+    async def follow_stop(self, key: str, plan: Any, *, is_immediate: bool, source: str) -> None:
+        self.asked.append(("follow", key, plan, is_immediate, source))
+
     async def cancel(self, key: str, *, source: str) -> None:
         self.asked.append(("cancel", key, source))
 
@@ -137,6 +142,25 @@ class FakeSession:
         return next(account for account in self._engine.account_list if str(account.id) == wanted)
 
 
+class FakeTemplates:
+    """Keeps what is saved in memory."""
+
+    def __init__(self) -> None:
+        self.held: list[NamedTemplate] = []
+
+    async def load(self) -> list[NamedTemplate]:
+        return self.held
+
+    async def save(self, name: str, template: ExitTemplate) -> NamedTemplate:
+        version = 1 + max((held.version for held in self.held if held.name == name), default=0)
+        saved = NamedTemplate(name, version, template)
+        self.held = [*(held for held in self.held if held.name != name), saved]
+        return saved
+
+    async def remove(self, name: str) -> None:
+        self.held = [held for held in self.held if held.name != name]
+
+
 class FakeServices:
     """Everything the desk uses."""
 
@@ -145,6 +169,7 @@ class FakeServices:
         self.trading = FakeTrading(self.engine)
         self.market = FakeMarket(self.engine)
         self.session = FakeSession(self.engine)
+        self.templates = FakeTemplates()
 
 
 def link(name: str, state: str = "live", age_ms: int = 38) -> Any:

@@ -8,6 +8,7 @@ import pytest
 from app import domain, errors
 from app.config import TradingOptions
 from app.native import NativeEngine
+from app.services.exits import ExitPlan, TargetPlan
 from app.services.trading import OrderDraft, TradingService, check_shape, ticks_from_text
 from tests.app import records
 from tests.app.scripted import ScriptedCore
@@ -44,8 +45,8 @@ def run(scripted: Scripted, act: Callable[[TradingService], Awaitable[Any]]) -> 
         ({"limit_ticks": 5}, "limit"),
         ({"kind": "limit", "limit_ticks": 5, "stop_ticks": 5}, "stop"),
         ({"kind": "trailing_stop", "trail_ticks": 0}, "trail"),
-        ({"stop_bracket_ticks": 0}, "stop bracket"),
-        ({"target_bracket_ticks": -3}, "target bracket"),
+        ({"exits": ExitPlan(stop_ticks=0)}, "stop"),
+        ({"exits": ExitPlan(targets=(TargetPlan(2, -3),))}, "target 1"),
     ],
 )
 def test_an_impossible_order_is_refused_beside_its_field(changes: dict[str, Any], field: str) -> None:

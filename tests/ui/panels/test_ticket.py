@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import Qt
 
+from app.services.exits import ExitPlan, ExitTemplate, TargetPlan, parse_distance
+from app.services.templates import NamedTemplate
 from tests.ui import records
 from ui.panels.ticket import TicketPanel, plan
+from ui.panels.ticket.sketch import pushed_apart
 
 
 @pytest.fixture
@@ -86,15 +89,137 @@ def test_enter_in_a_field_never_sends(ticket: Any, qtbot: Any) -> None:
         qtbot.keyClick(ticket.price_box.edit, Qt.Key.Key_Return)
 
 
-def test_exits_leave_as_native_brackets_in_ticks(ticket: Any, qtbot: Any) -> None:
-    for _ in range(8):
-        ticket.stop_box.stepped.emit(1)
-    for _ in range(16):
-        ticket.target_box.stepped.emit(1)
+def type_into(qtbot: Any, field: Any, text: str) -> None:
+    field.setFocus()
+    field.selectAll()
+    qtbot.keyClicks(field, text)
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+
+
+def edited(ticket: Any, qtbot: Any, **texts: str) -> Any:
+    ticket.exits.edit(True)
+    for name, text in texts.items():
+        type_into(qtbot, ticket.exits.legs.field(name.replace("_", ".")), text)
+    return ticket.exits
+
+
+def saved(name: str, stop: str, version: int = 1) -> NamedTemplate:
+    return NamedTemplate(name, version, ExitTemplate.of(stop=parse_distance(stop, "stop")))
+
+
+def test_typed_legs_leave_with_the_order_in_ticks(ticket: Any, qtbot: Any) -> None:
+    edited(ticket, qtbot, stop="8", target1="4p")
     with qtbot.waitSignal(ticket.order_requested) as asked:
         press(qtbot, ticket.sell_button)
-    assert (asked.args[0].stop_bracket_ticks, asked.args[0].target_bracket_ticks) == (8, 16)
-    assert "risk $100.00" in ticket.preview.accessibleName()
+    assert asked.args[0].exits == ExitPlan(stop_ticks=8, targets=(TargetPlan(1, 16),))
+    assert "stop 8 t, target 16 t: risk $100.00 + fees 3.78, to win $200.00" in ticket.preview.accessibleName()
+    assert ticket.exits.sketch.accessibleName() == "Stop 1 lots −$100.00, T1 1 lots +$200.00"
+
+
+def test_shares_and_lots_divide_the_size_among_the_targets(ticket: Any, qtbot: Any) -> None:
+    ticket.set_size(3)
+    edited(ticket, qtbot, stop="8", target1_size="1", target1="8", target2_size="50%", target2="16")
+    assert [(leg.name, leg.lots, leg.holder) for leg in ticket.exits.sketch.view.legs] == [
+        ("Stop", 3, "broker"),
+        ("T1", 1, "computer"),
+        ("T2", 1, "computer"),
+    ]
+
+
+def test_a_leg_that_cannot_be_read_says_why_and_changes_nothing(ticket: Any, qtbot: Any) -> None:
+    block = edited(ticket, qtbot, stop="8")
+    type_into(qtbot, block.legs.field("stop"), "8x")
+    assert "allowed: 40 or 40t" in block.legs.problem.text()
+    assert block.template.stop is not None
+    assert block.template.stop.text == "8t"
+
+
+def test_exits_off_the_contracts_grid_block_both_sides_with_the_reason(ticket: Any, qtbot: Any) -> None:
+    edited(ticket, qtbot, stop="1.1p")
+    assert ticket.buy_button.mode == "blocked"
+    assert "nearest are 1 and 1.25 points" in ticket.exits.sketch.view.problem
+    with qtbot.assertNotEmitted(ticket.order_requested, wait=20):
+        press(qtbot, ticket.buy_button)
+
+
+def test_a_chosen_template_is_marked_as_changed_and_reverts(ticket: Any, qtbot: Any) -> None:
+    ticket.show_templates([saved("Swing", "40"), saved("Scalp", "8")])
+    ticket.exits.choose("Swing")
+    assert ticket.exits.row.button.text() == "Exits Swing"
+    assert not ticket.exits.row.save_button.isEnabled()
+    edited(ticket, qtbot, stop="20")
+    assert ticket.exits.row.button.text() == "Exits Swing changed"
+    ticket.exits.row.revert_action.trigger()
+    assert ticket.exits.row.button.text() == "Exits Swing"
+    assert ticket.form.exits == saved("Swing", "40").template
+
+
+def test_saving_asks_for_a_name_once_and_follows_the_new_version(ticket: Any, qtbot: Any) -> None:
+    block = edited(ticket, qtbot, stop="40")
+    press(qtbot, block.row.save_button)
+    with qtbot.waitSignal(ticket.template_save_requested) as asked:
+        type_into(qtbot, block.row.name_box, "Swing")
+    assert (asked.args[0], asked.args[1]) == ("Swing", block.template)
+    ticket.show_templates([saved("Swing", "40")])
+    edited(ticket, qtbot, stop="20")
+    with qtbot.waitSignal(ticket.template_save_requested) as asked:
+        press(qtbot, block.row.save_button)
+    ticket.show_templates([saved("Swing", "20", 2)])
+    assert (block.saved.version, block.is_changed) == (2, False)
+
+
+def test_escape_ends_the_naming_and_saves_nothing(ticket: Any, qtbot: Any) -> None:
+    block = edited(ticket, qtbot, stop="40")
+    block.row.ask_name()
+    with qtbot.assertNotEmitted(ticket.template_save_requested, wait=20):
+        qtbot.keyClick(block.row.name_box, Qt.Key.Key_Escape)
+    assert block.row.button.isVisible()
+
+
+def test_money_at_risk_gives_the_lots(ticket: Any, qtbot: Any) -> None:
+    edited(ticket, qtbot, stop="8")
+    ticket.size_mode.choose("risk")
+    type_into(qtbot, ticket.size_box.edit, "$350")
+    # 8 x 12.50 + 3.78 = 103.78 a lot.
+    assert (ticket.form.size_lots, ticket.buy_button.first) == (3, "BUY 3")
+    assert ticket.size_note.text() == "8 t stop and fees cost 103.78 a lot: 3 lots"
+    type_into(qtbot, ticket.size_box.edit, "100")
+    assert (ticket.buy_button.mode, ticket.buy_button.second) == ("blocked", "no lots fit")
+
+
+def test_a_risk_too_small_for_one_lot_names_the_micros(ticket: Any, qtbot: Any) -> None:
+    edited(ticket, qtbot, stop="8")
+    ticket.show_micro(records.Contract(1, "CON.F.US.MES.Z26", "MESZ6", root="MES", tick_value_1e4=12_500))
+    ticket.size_mode.choose("risk")
+    # 8 x 1.25 + 1.22 = 11.22 a micro: 100 buys 8.
+    assert ticket.size_note.text() == "One lot costs 103.78 with fees: 0 lots; 8 MES would fit."
+    type_into(qtbot, ticket.size_box.edit, "150")
+    assert "Same risk: 1 ES + 4 MES." in ticket.preview.accessibleName()
+
+
+def test_sizing_by_risk_without_a_stop_sends_nothing(ticket: Any) -> None:
+    ticket.size_mode.choose("risk")
+    assert ticket.size_note.text() == "Sizing by risk needs a stop: choose exits."
+    assert ticket.sell_button.mode == "blocked"
+
+
+def test_trail_now_needs_a_stop_and_a_trailing_stage(ticket: Any, qtbot: Any) -> None:
+    stop = records.Order(key="s", side="sell", kind="stop", role="stop", limit_ticks=None, stop_ticks=31430)
+    ticket.render(records.frame(), [stop], records.Position())
+    assert not ticket.manage.trail_button.isEnabled()
+    edited(ticket, qtbot, stop="8", trail1_start="8", trail1="6", trail1_step="2")
+    ticket.render(records.frame(), [stop], records.Position())
+    with qtbot.waitSignal(ticket.trail_requested) as asked:
+        press(qtbot, ticket.manage.trail_button)
+    assert (asked.args[0], asked.args[1].stages[0].distance_ticks) == (["s"], 6)
+
+
+@pytest.mark.parametrize(
+    ("places", "rows"),
+    [([10, 12, 14], [10, 25, 40]), ([10, 50, 106], [10, 50, 106]), ([100, 104, 106], [76, 91, 106])],
+)
+def test_labels_of_close_legs_push_apart_and_stay_inside(places: list[float], rows: list[float]) -> None:
+    assert pushed_apart(places, 10, 106) == rows
 
 
 @pytest.mark.parametrize(
@@ -119,19 +244,19 @@ def test_each_kind_carries_only_its_own_price(ticket: Any, qtbot: Any, kind: Any
 def test_flatten_needs_a_hold(ticket: Any, qtbot: Any) -> None:
     ticket.render(records.frame(), [], records.Position())
     with qtbot.assertNotEmitted(ticket.flatten_requested, wait=20):
-        press(qtbot, ticket.flatten_button)
+        press(qtbot, ticket.manage.flatten_button)
     with qtbot.waitSignal(ticket.flatten_requested) as asked:
-        qtbot.mousePress(ticket.flatten_button, Qt.MouseButton.LeftButton)
-    qtbot.mouseRelease(ticket.flatten_button, Qt.MouseButton.LeftButton)
+        qtbot.mousePress(ticket.manage.flatten_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseRelease(ticket.manage.flatten_button, Qt.MouseButton.LeftButton)
     assert asked.args == [7, "CON.F.US.EP.Z26"]
 
 
 def test_halve_asks_for_half_and_close_for_everything(ticket: Any, qtbot: Any) -> None:
     ticket.render(records.frame(), [], records.Position(net_lots=5))
     with qtbot.waitSignal(ticket.close_requested) as half:
-        press(qtbot, ticket.halve_button)
+        press(qtbot, ticket.manage.halve_button)
     with qtbot.waitSignal(ticket.close_requested) as everything:
-        press(qtbot, ticket.close_button)
+        press(qtbot, ticket.manage.close_button)
     assert (half.args[2], everything.args[2]) == (2, None)
 
 

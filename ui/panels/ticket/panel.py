@@ -14,20 +14,27 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from app.services import management
+from app.services.exits import NO_EXITS, ExitPlan
+from app.services.sizing import Sizing
+from app.services.templates import NamedTemplate
 from ui import formatting
 from ui.bridge import OrderDraft
-from ui.controls import ElidedLabel, HoldButton, PanelFrame, Segmented, SendButton, caption, enable
+from ui.controls import ElidedLabel, PanelFrame, Segmented, SendButton, WordSwitch, caption
 from ui.painting import PanelContext, icon
 from ui.panels.ticket import plan
-from ui.panels.ticket.parts import ExitsSketch, PositionStrip, PreviewBlock, Stepper
+from ui.panels.ticket.exits import ExitsBlock
+from ui.panels.ticket.manage import ManagementBlock
+from ui.panels.ticket.parts import PositionStrip, PreviewBlock, Stepper
+from ui.panels.ticket.sketch import SketchView, legs_of
 
 if TYPE_CHECKING:
-    from app.domain import MarketFrame, Order, Position
+    from app.domain import Contract, MarketFrame, Order, Position
 
 PRESETS = (1, 2, 3, 5, 10)
+RISK_PRESETS = (50, 100, 200, 300, 500)
+_DOLLAR = 10_000
 _KINDS = [
     [("market", "Market"), ("limit", "Limit"), ("stop", "Stop")],
     [("join_bid", "Join bid"), ("join_ask", "Join ask"), ("trailing_stop", "Trail")],
@@ -45,6 +52,9 @@ class TicketPanel(PanelFrame):
     cancel_group_requested = Signal(object)
     close_requested = Signal(object, str, object)
     flatten_requested = Signal(object, str)
+    trail_requested = Signal(object, object)
+    template_save_requested = Signal(str, object)
+    template_remove_requested = Signal(str)
     arm_requested = Signal(bool)
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
@@ -53,7 +63,9 @@ class TicketPanel(PanelFrame):
         self._market = plan.Market()
         self._orders: list[Order] = []
         self._position: Position | None = None
+        self._micro: Contract | None = None
         self._hovered = ""
+        self._mixed: Sizing | None = None
         self._last_side = "buy"
         self._results: deque[tuple[int, str, str]] = deque(maxlen=3)
         self.header.arm_requested.connect(self.arm_requested)
@@ -85,8 +97,18 @@ class TicketPanel(PanelFrame):
             line.show_text(f"{formatting.clock_text(stamp)}  {_RESULT_GLYPHS.get(what, '')}  {words}", token)
 
     def set_size(self, lots: int) -> None:
-        """Put a quantity into the box."""
-        self._change(size_lots=max(1, min(lots, 9_999)))
+        """Put a quantity into the box; sizing by risk ends."""
+        self.size_mode.choose("lots")
+        self._change(size_lots=max(1, min(lots, 9_999)), risk_1e4=None)
+
+    def show_templates(self, templates: Sequence[NamedTemplate]) -> None:
+        """Offer these saved exits."""
+        self.exits.show_templates(templates)
+
+    def show_micro(self, micro: Contract | None) -> None:
+        """The contract that a risk too small for this one could be taken in."""
+        self._micro = micro
+        self._refresh()
 
     # building
 
@@ -103,14 +125,23 @@ class TicketPanel(PanelFrame):
         form.setContentsMargins(10, 8, 10, 8)
         form.setSpacing(0)
         column.addLayout(form, 1)
+        self.exits = ExitsBlock(theme, body)
+        self.exits.changed.connect(self._on_exits)
+        self.exits.save_requested.connect(self.template_save_requested)
+        self.exits.remove_requested.connect(self.template_remove_requested)
         self._add_quantity(form)
+        form.addSpacing(8)
+        form.addWidget(self.exits.row)
         self._add_kind_and_price(form)
-        self._add_exits(form)
+        form.addSpacing(8)
+        form.addWidget(self.exits)
+        form.addSpacing(8)
         self.preview = PreviewBlock(theme, body)
         form.addWidget(self.preview)
         form.addSpacing(8)
         self._add_send(form)
-        self._add_management(form)
+        form.addSpacing(8)
+        form.addWidget(self._make_management())
         self._result_lines = [ElidedLabel(theme, parent=body) for _ in range(3)]
         form.addSpacing(6)
         for line in self._result_lines:
@@ -119,7 +150,14 @@ class TicketPanel(PanelFrame):
         return body
 
     def _add_quantity(self, form: QVBoxLayout) -> None:
-        form.addWidget(caption("Quantity", self))
+        head = QHBoxLayout()
+        head.addWidget(caption("Quantity", self))
+        head.addStretch(1)
+        self.size_mode = WordSwitch(self.context.theme, [("lots", "Lots"), ("risk", "Risk $")], self)
+        self.size_mode.setAccessibleName("Size in lots or by risk")
+        self.size_mode.chosen.connect(self._on_size_mode)
+        head.addWidget(self.size_mode)
+        form.addLayout(head)
         form.addSpacing(4)
         row = QHBoxLayout()
         row.setSpacing(4)
@@ -131,13 +169,15 @@ class TicketPanel(PanelFrame):
         row.addWidget(self.size_box)
         row.addSpacing(2)
         self._pads: list[QPushButton] = []
-        for lots in PRESETS:
-            pad = QPushButton(str(lots), self)
+        for place in range(len(PRESETS)):
+            pad = QPushButton(self)
             pad.setProperty("size", "pad")
             pad.setCheckable(True)
             pad.setFixedHeight(32)
-            pad.setObjectName(str(lots))
-            pad.setAccessibleName(f"Quantity {lots}")
+            # Three digits must not push the box aside: the pads share what is left.
+            pad.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            pad.setStyleSheet("padding: 0;")
+            pad.setObjectName(str(place))
             pad.clicked.connect(self._on_pad)
             self._pads.append(pad)
             row.addWidget(pad, 1)
@@ -171,27 +211,6 @@ class TicketPanel(PanelFrame):
         row.addWidget(self.price_note, 1)
         form.addLayout(row)
 
-    def _add_exits(self, form: QVBoxLayout) -> None:
-        form.addSpacing(8)
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        self.stop_box = Stepper(self.context.theme, 26, parent=self)
-        self.target_box = Stepper(self.context.theme, 26, parent=self)
-        for word, box, slot, typed in (
-            ("Stop", self.stop_box, self._on_stop_stepped, self._on_stop_typed),
-            ("Target", self.target_box, self._on_target_stepped, self._on_target_typed),
-        ):
-            box.set_name(f"{word} in ticks")
-            box.stepped.connect(slot)
-            box.typed.connect(typed)
-            row.addWidget(caption(word, self))
-            row.addWidget(box, 1)
-        form.addLayout(row)
-        form.addSpacing(6)
-        self.sketch = ExitsSketch(self.context.theme, self)
-        form.addWidget(self.sketch)
-        form.addSpacing(8)
-
     def _add_send(self, form: QVBoxLayout) -> None:
         row = QHBoxLayout()
         row.setSpacing(6)
@@ -203,45 +222,14 @@ class TicketPanel(PanelFrame):
             row.addWidget(button, 1)
         form.addLayout(row)
 
-    def _add_management(self, form: QVBoxLayout) -> None:
-        form.addSpacing(8)
-        grid = QGridLayout()
-        grid.setSpacing(4)
-        self.breakeven_button = QPushButton("BE +1", self)
-        self.halve_button = QPushButton("Halve", self)
-        self.close_button = QPushButton("Close", self)
-        self.flatten_button = HoldButton(self.context.theme, "Flatten", parent=self)
-        self.breakeven_button.setToolTip("Move the stops one tick beyond the average")
-        self.breakeven_button.clicked.connect(self._on_breakeven)
-        self.halve_button.clicked.connect(self._on_halve)
-        self.close_button.clicked.connect(self._on_close)
-        self.flatten_button.confirmed.connect(self._on_flatten)
-        for place, button in enumerate(
-            (self.breakeven_button, self.halve_button, self.close_button, self.flatten_button)
-        ):
-            button.setFixedHeight(26)
-            grid.addWidget(button, place // 2, place % 2)
-        form.addLayout(grid)
-        form.addSpacing(4)
-        row = QHBoxLayout()
-        row.setSpacing(4)
-        self._cancel_buttons: dict[str, QPushButton] = {}
-        for name, word in (
-            ("Buys", "Buys"),
-            ("Sells", "Sells"),
-            ("Stops", "Stops"),
-            ("Targets", "Tgts"),
-            ("All", "All"),
-        ):
-            button = QPushButton(f"\u00d7 {word}", self)
-            button.setProperty("size", "small")
-            button.setStyleSheet("padding: 0 2px; font-size: 11px;")
-            button.setObjectName(name)
-            button.setAccessibleName(f"Cancel {name.lower()}")
-            button.clicked.connect(self._on_cancel_group)
-            self._cancel_buttons[name] = button
-            row.addWidget(button, 1)
-        form.addLayout(row)
+    def _make_management(self) -> ManagementBlock:
+        self.manage = ManagementBlock(self.context.theme, self)
+        self.manage.modify_requested.connect(self.modify_requested)
+        self.manage.close_requested.connect(self.close_requested)
+        self.manage.cancel_group_requested.connect(self.cancel_group_requested)
+        self.manage.trail_requested.connect(self._on_trail)
+        self.manage.flatten_requested.connect(self._on_flatten)
+        return self.manage
 
     # refreshing
 
@@ -279,12 +267,41 @@ class TicketPanel(PanelFrame):
         )
 
     def _refresh_quantity(self) -> None:
-        self.size_box.show_text(str(self.form.size_lots))
-        for lots, pad in zip(PRESETS, self._pads, strict=True):
-            pad.setChecked(lots == self.form.size_lots)
-        note, is_bad = plan.limit_note(self.form, self._net(), self._limits())
-        self.size_box.show_bad(is_bad)
-        self.size_note.show_text(note, "status.danger" if is_bad else "text.muted")
+        risk = self.form.risk_1e4
+        note = self._size_by_risk() if risk is not None else ""
+        self.size_box.show_text(str(self.form.size_lots) if risk is None else f"${_dollars_text(risk)}")
+        held = self.form.size_lots if risk is None else risk // _DOLLAR
+        for value, pad in zip(PRESETS if risk is None else RISK_PRESETS, self._pads, strict=True):
+            pad.setText(str(value))
+            pad.setAccessibleName(f"{'Quantity' if risk is None else 'Risk in dollars'} {value}")
+            pad.setChecked(value == held)
+        limit, is_bad = plan.limit_note(self.form, self._net(), self._limits())
+        is_empty = risk is not None and not self.form.size_lots
+        self.size_box.show_bad(is_bad or is_empty)
+        self.size_note.show_text(
+            limit if is_bad or not note else note, "status.danger" if is_bad or is_empty else "text.muted"
+        )
+
+    def _size_by_risk(self) -> str:
+        """Let the size follow from the money at risk; the note that says how."""
+        contract, side = self.context.contract, self._side()
+        if contract is None:
+            return "Choose a contract."
+        exits, _problem = plan.exit_plan(self.form, side, self._market, contract)
+        lots, note, self._mixed = plan.size_by_risk(self.form, exits.stop_ticks, contract, self._micro)
+        self.form = dataclasses.replace(self.form, size_lots=lots)
+        return note
+
+    def _side(self) -> str:
+        return self._hovered or self._last_side
+
+    def _plan(self, side: str) -> tuple[ExitPlan, str]:
+        contract = self.context.contract
+        return (NO_EXITS, "") if contract is None else plan.exit_plan(self.form, side, self._market, contract)
+
+    def _refusal(self, side: str) -> str:
+        reason = plan.refusal(self.form, side, self._market, self._net(), self._limits())
+        return reason or ("exits: see the sketch" if self._plan(side)[1] else "")
 
     def _refresh_price(self) -> None:
         contract, form = self.context.contract, self.form
@@ -303,18 +320,15 @@ class TicketPanel(PanelFrame):
             self.price_box.show_text("")
             self.price_note.show_text("best price now" if form.kind == "market" else "rests at the best")
         else:
-            side = self._hovered or self._last_side
-            price = plan.price_for(form, side, self._market)
+            price = plan.price_for(form, self._side(), self._market)
             self.price_box.show_text("" if price is None else formatting.price_text(price, contract))
             self.price_note.show_text(plan.distance_text(form, self._market))
-        self.stop_box.show_text(f"{form.stop_ticks} t" if form.stop_ticks else "off")
-        self.target_box.show_text(f"{form.target_ticks} t" if form.target_ticks else "off")
 
     def _refresh_send(self) -> None:
         context, contract = self.context, self.context.contract
         for side, button in (("buy", self.buy_button), ("sell", self.sell_button)):
             first = f"{side.upper()} {self.form.size_lots}"
-            reason = plan.refusal(self.form, side, self._market, self._net(), self._limits())
+            reason = self._refusal(side)
             if contract is None or context.account is None:
                 button.show_state("blocked", first, "no account" if context.account is None else "no contract")
             elif context.is_locked:
@@ -328,35 +342,39 @@ class TicketPanel(PanelFrame):
         if contract is None:
             self.preview.show_pieces([("Choose a contract.", False)], "line.strong")
             return
-        side = self._hovered or self._last_side
-        pieces = plan.preview(self.form, side, self._market, contract, self._net(), self._limits())
-        is_bad = bool(plan.refusal(self.form, side, self._market, self._net(), self._limits()))
-        edge = "status.danger" if is_bad else f"side.{self._hovered}_fill" if self._hovered else "line.strong"
-        self.preview.show_pieces(pieces, edge)
+        self._refresh_preview(contract)
+
+    def _refresh_preview(self, contract: Contract) -> None:
+        side = self._side()
+        exits, problem = self._plan(side)
+        pieces = plan.preview(
+            self.form, side, self._market, contract, exits, net_lots=self._net(), limits=self._limits()
+        )
+        if self.form.risk_1e4 is not None and self._mixed is not None:
+            split = " + ".join(f"{part.lots} {part.contract.root}" for part in self._mixed.parts)
+            pieces += [(" Same risk: ", False), (split, True), (".", False)]
+        edge = "status.danger" if self._refusal(side) else f"side.{self._hovered}_fill" if self._hovered else ""
+        self.preview.show_pieces(pieces, edge or "line.strong")
         price = plan.price_for(self.form, side, self._market)
-        self.sketch.show_state(
-            side=side,
-            entry=formatting.price_text(price, contract) if price is not None else formatting.kind_word(self.form.kind),
-            lots=self.form.size_lots,
-            stop_ticks=self.form.stop_ticks,
-            target_ticks=self.form.target_ticks,
-            tick_value_1e4=contract.tick_value_1e4,
+        entry = formatting.price_text(price, contract) if price is not None else formatting.kind_word(self.form.kind)
+        self.exits.sketch.show_view(
+            SketchView(
+                side=side,
+                entry=entry,
+                remark=_rule_text(exits),
+                legs=legs_of(exits, side, self.form.size_lots, contract.tick_value_1e4),
+                problem=problem,
+            )
         )
 
     def _refresh_management(self) -> None:
-        lots = abs(self._net())
-        has_context = self.context.account is not None and self.context.contract is not None
-        enable(self.close_button, lots > 0)
-        enable(self.halve_button, lots > 1)
-        enable(self.breakeven_button, bool(self._breakeven()))
-        enable(self.flatten_button, has_context)
-        for name, button in self._cancel_buttons.items():
-            enable(button, any(_in_group(order, name) for order in self._orders))
-
-    def _breakeven(self) -> list[tuple[str, int]]:
-        if self._position is None:
-            return []
-        return management.break_even_changes(self._orders, self._net(), self._position.average_ticks_1e4, 1)
+        stages = self._plan(self._side())[0].stages
+        self.manage.show_state(
+            self._orders,
+            self._position,
+            has_context=self.context.account is not None and self.context.contract is not None,
+            trail_ticks=stages[0].distance_ticks if stages else None,
+        )
 
     def _show_lock(self) -> None:
         name = "lock-open" if self.form.price_ticks is None else "lock"
@@ -375,8 +393,11 @@ class TicketPanel(PanelFrame):
         if not isinstance(button, SendButton) or account is None or contract is None or not self.context.can_enter:
             return
         side, form = button.side, self.form
+        if self._refusal(side):
+            return
         price = plan.price_for(form, side, self._market)
         self._last_side = side
+        exits, _problem = self._plan(side)
         self.order_requested.emit(
             OrderDraft(
                 account_id=account.account_id,
@@ -388,8 +409,7 @@ class TicketPanel(PanelFrame):
                 limit_ticks=price if form.kind == "limit" else None,
                 stop_ticks=price if form.kind == "stop" else None,
                 trail_ticks=form.trail_ticks if form.kind == "trailing_stop" else None,
-                stop_bracket_ticks=form.stop_ticks or None,
-                target_bracket_ticks=form.target_ticks or None,
+                exits=exits,
                 painted_bid_ticks=self._market.bid_ticks,
                 painted_ask_ticks=self._market.ask_ticks,
             )
@@ -400,18 +420,40 @@ class TicketPanel(PanelFrame):
         self._last_side = side or self._last_side
         self._refresh()
 
+    def _on_size_mode(self, mode: str) -> None:
+        if mode == "risk":
+            self._change(risk_1e4=RISK_PRESETS[1] * _DOLLAR)
+        else:
+            self._change(risk_1e4=None, size_lots=max(1, self.form.size_lots))
+
+    def _on_exits(self) -> None:
+        self._change(exits=self.exits.template)
+
     def _on_size_stepped(self, step: int) -> None:
-        self.set_size(self.form.size_lots + step)
+        risk = self.form.risk_1e4
+        if risk is None:
+            self.set_size(self.form.size_lots + step)
+        else:
+            self._change(risk_1e4=max(_DOLLAR, risk + step * 10 * _DOLLAR))
 
     def _on_size_typed(self, text: str) -> None:
+        if self.form.risk_1e4 is not None:
+            self._change(risk_1e4=plan.parse_risk(text) or self.form.risk_1e4)
+            self.size_box.edit.setText(f"${_dollars_text(self.form.risk_1e4 or 0)}")
+            return
         lots = plan.parse_size(text, self.form.size_lots, self._net())
         self._change(size_lots=lots if lots is not None else self.form.size_lots)
         self.size_box.edit.setText(str(self.form.size_lots))
 
     def _on_pad(self) -> None:
         pad = self.sender()
-        if pad is not None:
-            self.set_size(int(pad.objectName()))
+        if pad is None:
+            return
+        place = int(pad.objectName())
+        if self.form.risk_1e4 is None:
+            self.set_size(PRESETS[place])
+        else:
+            self._change(risk_1e4=RISK_PRESETS[place] * _DOLLAR)
 
     def _on_kind(self, kind: str) -> None:
         self._change(kind=kind, price_ticks=None)
@@ -440,41 +482,14 @@ class TicketPanel(PanelFrame):
         else:
             self._change(price_ticks=None)
 
-    def _on_stop_stepped(self, step: int) -> None:
-        self._change(stop_ticks=max(0, self.form.stop_ticks + step))
-
-    def _on_stop_typed(self, text: str) -> None:
-        self._change(stop_ticks=_ticks(text))
-
-    def _on_target_stepped(self, step: int) -> None:
-        self._change(target_ticks=max(0, self.form.target_ticks + step))
-
-    def _on_target_typed(self, text: str) -> None:
-        self._change(target_ticks=_ticks(text))
-
-    def _on_breakeven(self) -> None:
-        for key, ticks in self._breakeven():
-            self.modify_requested.emit(key, {"stop_ticks": ticks})
-
-    def _on_halve(self) -> None:
-        position = self._position
-        if position is not None and abs(position.net_lots) > 1:
-            self.close_requested.emit(position.account_id, position.contract_id, abs(position.net_lots) // 2)
-
-    def _on_close(self) -> None:
-        position = self._position
-        if position is not None and position.net_lots:
-            self.close_requested.emit(position.account_id, position.contract_id, None)
+    def _on_trail(self, keys: list[str]) -> None:
+        exits = self._plan(self._side())[0]
+        if exits.stages:
+            self.trail_requested.emit(keys, exits)
 
     def _on_flatten(self) -> None:
         if self.context.account is not None and self.context.contract is not None:
             self.flatten_requested.emit(self.context.account.account_id, self.context.contract.id)
-
-    def _on_cancel_group(self) -> None:
-        button = self.sender()
-        if button is not None:
-            name = button.objectName()
-            self.cancel_group_requested.emit([order.key for order in self._orders if _in_group(order, name)])
 
     def _on_theme(self) -> None:
         self.lock_button.setObjectName("")
@@ -491,14 +506,16 @@ def _ticks(text: str) -> int:
     return int(digits) if digits.isdecimal() and len(digits) < 6 else 0
 
 
-def _in_group(order: Order, name: str) -> bool:
-    if order.look == "done":
-        return False
-    is_stop = order.role == "stop" or order.kind in ("stop", "stop_limit", "trailing_stop")
-    return {
-        "Buys": order.side == "buy",
-        "Sells": order.side == "sell",
-        "Stops": is_stop,
-        "Targets": order.role == "target",
-        "All": True,
-    }[name]
+def _dollars_text(amount_1e4: int) -> str:
+    dollars, rest = divmod(amount_1e4, _DOLLAR)
+    return f"{dollars}.{rest // 100:02d}" if rest else str(dollars)
+
+
+def _rule_text(exits: ExitPlan) -> str:
+    """What this computer does with the stop, beside the entry."""
+    parts = []
+    if exits.break_even_trigger_ticks is not None:
+        parts.append(f"BE after {exits.break_even_trigger_ticks} t, plus {exits.break_even_plus_ticks}")
+    if exits.stages:
+        parts.append(f"trail {exits.stages[0].distance_ticks} t")
+    return ", ".join(parts)

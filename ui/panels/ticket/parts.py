@@ -1,4 +1,4 @@
-"""Painted pieces of the ticket: position strip, stepper box, exits sketch, preview block."""
+"""Painted pieces of the ticket: position strip, stepper box, preview block."""
 
 from __future__ import annotations
 
@@ -180,84 +180,6 @@ class Stepper(QWidget):
         for button in (self._minus, self._plus):
             button.setIcon(icon(button.objectName(), self._theme, "text.secondary", 12))
         self.update()
-
-
-class ExitsSketch(QWidget):
-    """Entry, stop and target to scale, with lots, ticks, dollars and who holds them."""
-
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._theme = theme
-        self._state: tuple[str, str, int, int, int, int] = ("buy", "", 1, 0, 0, 0)
-        self.setFixedHeight(84)
-        theme.changed.connect(self.update)
-
-    def show_state(
-        self, *, side: str, entry: str, lots: int, stop_ticks: int, target_ticks: int, tick_value_1e4: int
-    ) -> None:
-        """Take over the exits; 0 ticks leaves a leg out."""
-        state = (side, entry, lots, stop_ticks, target_ticks, tick_value_1e4)
-        if state != self._state:
-            self._state = state
-            self.update()
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        theme, rect = self._theme, QRectF(self.rect())
-        painter.fillRect(rect, theme.color("surface.input"))
-        painter.setPen(theme.color("line.border"))
-        painter.drawRect(rect.adjusted(0.5, 0.5, -0.5, -0.5))
-        side, entry, lots, stop, target, value = self._state
-        if not stop and not target:
-            draw_text(
-                painter,
-                rect.adjusted(12, 0, 0, 0),
-                "No exits: set stop and target in ticks",
-                theme.font("body"),
-                theme.color("text.muted"),
-            )
-            return
-        up, down = (target, stop) if side == "buy" else (stop, target)
-        top, bottom = 12.0, rect.height() - 12
-        entry_y = top + (bottom - top) * up / (up + down)
-        for is_upper, ticks in ((True, up), (False, down)):
-            if not ticks:
-                continue
-            is_stop = (side == "buy") != is_upper
-            y = top if is_upper else bottom
-            bar = QRectF(46, min(y, entry_y), 18, abs(entry_y - y))
-            painter.fillRect(bar, theme.outcome(-1 if is_stop else 1, "bar"))
-            money = ticks * lots * value * (-1 if is_stop else 1)
-            self._leg(painter, y, "Stop" if is_stop else "T1", lots, ticks, money)
-        painter.fillRect(QRectF(42, round(entry_y) - 1, 26, 2), theme.color("text.primary"))
-        row = QRectF(0, entry_y - 8, rect.width(), 16)
-        draw_text(
-            painter,
-            QRectF(0, row.top(), 40, 16),
-            "Entry",
-            theme.font("caption", weight=600),
-            theme.color("text.primary"),
-            RIGHT,
-        )
-        draw_text(
-            painter, row.adjusted(72, 0, 0, 0), entry, theme.font("caption", weight=600), theme.color("text.primary")
-        )
-
-    def _leg(self, painter: QPainter, y: float, name: str, lots: int, ticks: int, money_1e4: int) -> None:
-        theme = self._theme
-        color = theme.outcome(1 if money_1e4 > 0 else -1)
-        painter.fillRect(QRectF(42, round(y), 26, 1), color)
-        draw_text(painter, QRectF(0, y - 8, 40, 16), name, theme.font("caption"), theme.color("text.secondary"), RIGHT)
-        draw_runs(
-            painter,
-            72,
-            QRectF(0, y - 8, self.width(), 16),
-            [
-                (f"{formatting.lots_text(lots)}   {ticks} t   ", theme.font("caption"), theme.color("text.primary")),
-                (formatting.signed_money(money_1e4), theme.font("caption", weight=600), color),
-                ("   broker", theme.font("caption"), theme.color("text.muted")),
-            ],
-        )
 
 
 class PreviewBlock(QWidget):

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.errors import InvalidOrder
+from app.services import fees, sizing
+from app.services.exits import NO_EXITS, NO_TEMPLATE, ExitPlan, ExitTemplate, plan_of
 from ui import formatting
 
 if TYPE_CHECKING:
@@ -26,14 +29,17 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Form:
-    """The values that stand in the ticket. price_ticks None = follow the best price; exits of 0 ticks are off."""
+    """The values that stand in the ticket. price_ticks None = follow the best price.
+
+    With `risk_1e4` the size follows from the money at risk and is 0 while nothing fits.
+    """
 
     kind: str = "limit"
     size_lots: int = 1
     price_ticks: int | None = None
     trail_ticks: int = 8
-    stop_ticks: int = 0
-    target_ticks: int = 0
+    exits: ExitTemplate = NO_TEMPLATE
+    risk_1e4: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,52 @@ def price_for(form: Form, side: str, market: Market) -> int | None:
     return None
 
 
+def entry_for(form: Form, side: str, market: Market) -> int | None:
+    """Where the order would fill: its own price, or the side of the market that it takes."""
+    price = price_for(form, side, market)
+    if price is not None:
+        return price
+    near, far = (market.bid_ticks, market.ask_ticks) if side == "buy" else (market.ask_ticks, market.bid_ticks)
+    rests = {"join_bid": market.bid_ticks, "join_ask": market.ask_ticks}
+    return rests.get(form.kind, far if form.kind == "market" else near)
+
+
+def exit_plan(form: Form, side: str, market: Market, contract: Contract) -> tuple[ExitPlan, str]:
+    """The exits in ticks and lots, and what is wrong with them; then the plan is empty."""
+    try:
+        entry = entry_for(form, side, market)
+        return plan_of(form.exits, contract, side, max(1, form.size_lots), entry_ticks=entry), ""
+    except InvalidOrder as error:
+        return NO_EXITS, error.text
+
+
+def size_by_risk(
+    form: Form, stop_ticks: int | None, contract: Contract, micro: Contract | None
+) -> tuple[int, str, sizing.Sizing | None]:
+    """Lots for the money at risk, the note below the box, and the same risk in minis and micros."""
+    fee = fees.round_turn_1e4(contract)
+    if stop_ticks is None:
+        return 0, "Sizing by risk needs a stop: choose exits.", None
+    if fee is None:
+        return 0, f"The fees of {contract.root} are not known.", None
+    assert form.risk_1e4 is not None, "asked only while sizing by risk"
+    small_fee = fees.round_turn_1e4(micro) if micro is not None else None
+    small = (micro, small_fee) if micro is not None and small_fee is not None else None
+    alone = sizing.sized_by_risk(contract, stop_ticks, form.risk_1e4, fees_1e4=fee, micro=small)
+    lots = sum(part.lots for part in alone.parts)
+    per_lot = formatting.plain_money(alone.per_lot_1e4)
+    if not lots:
+        fits = f"{alone.micro_lots} {alone.micro_name} would fit" if alone.micro_lots else "nothing smaller fits"
+        return 0, f"One lot costs {per_lot} with fees: 0 lots; {fits}.", None
+    mixed = sizing.sized_by_risk(contract, stop_ticks, form.risk_1e4, fees_1e4=fee, micro=small, is_mixed=True)
+    note = f"{stop_ticks} t stop and fees cost {per_lot} a lot: {formatting.lots_text(lots)}"
+    return lots, note, mixed if len(mixed.parts) > 1 else None
+
+
 def refusal(form: Form, side: str, market: Market, net_lots: int, limits: Limits) -> str:
     """Why this side cannot be sent, in a few words for the button; empty when it can."""
     if form.size_lots < 1:
-        return "no quantity"
+        return "no lots fit" if form.risk_1e4 is not None else "no quantity"
     sign = 1 if side == "buy" else -1
     after = net_lots + sign * form.size_lots
     is_reducing = abs(after) < abs(net_lots)
@@ -148,25 +196,26 @@ def limit_note(form: Form, net_lots: int, limits: Limits) -> tuple[str, bool]:
 
 
 def preview(
-    form: Form, side: str, market: Market, contract: Contract, net_lots: int, limits: Limits
+    form: Form,
+    side: str,
+    market: Market,
+    contract: Contract,
+    exits: ExitPlan,
+    *,
+    net_lots: int,
+    limits: Limits,
 ) -> list[tuple[str, bool]]:
     """The preview as pieces of (text, is bold): the order, its exits, the money at risk, the position after it."""
     sign = 1 if side == "buy" else -1
     price = price_for(form, side, market)
     at = f" at {formatting.price_text(price, contract)}" if price is not None else ""
     pieces = [(f"{side.capitalize()} {form.size_lots} {contract.name}{at} {_WORDS[form.kind]}", True)]
-    if form.stop_ticks:
-        pieces.append((f", stop {form.stop_ticks} t", False))
-    if form.target_ticks:
-        pieces.append((f", target {form.target_ticks} t", False))
-    if form.stop_ticks:
-        risk = form.stop_ticks * form.size_lots * contract.tick_value_1e4
-        pieces += [(": risk ", False), (formatting.balance_text(risk), True), (" and fees", False)]
-    else:
-        pieces.append((": no stop, the risk is open", False))
-    if form.target_ticks:
-        gain = form.target_ticks * form.size_lots * contract.tick_value_1e4
-        pieces += [(", to win ", False), (formatting.balance_text(gain), True)]
+    if exits.stop_ticks is not None:
+        pieces.append((f", stop {exits.stop_ticks} t", False))
+    if exits.targets:
+        distances = " and ".join(str(target.ticks) for target in exits.targets)
+        pieces.append((f", target{'s' if len(exits.targets) > 1 else ''} {distances} t", False))
+    pieces += _risk_pieces(form, contract, exits)
     after = net_lots + sign * form.size_lots
     pieces += [
         (". Position would be ", False),
@@ -174,6 +223,32 @@ def preview(
         (f" of {limits.max_position_lots} allowed.", False),
     ]
     return pieces
+
+
+def _risk_pieces(form: Form, contract: Contract, exits: ExitPlan) -> list[tuple[str, bool]]:
+    risk = exits.risk_1e4(contract, form.size_lots)
+    if risk is None:
+        pieces = [(": no stop, the risk is open", False)]
+    else:
+        pieces = [(": risk ", False), (formatting.balance_text(risk), True), (_fees_text(form, contract), False)]
+    if exits.targets:
+        pieces += [(", to win ", False), (formatting.balance_text(exits.gain_1e4(contract)), True)]
+    return pieces
+
+
+def _fees_text(form: Form, contract: Contract) -> str:
+    fee = fees.round_turn_1e4(contract)
+    return " and fees" if fee is None else f" + fees {formatting.plain_money(fee * form.size_lots)}"
+
+
+def parse_risk(text: str) -> int | None:
+    """Dollars from what was typed: "300", "$1,200.50"; None if no amount above 0."""
+    cleaned = text.strip().removeprefix("$").replace(",", "")
+    whole, point, part = cleaned.partition(".")
+    if not whole.isdecimal() or (point and (not part.isdecimal() or len(part) > 2)):
+        return None
+    amount = int(whole) * 10_000 + int(part.ljust(2, "0") or 0) * 100
+    return amount if 0 < amount < 10**12 else None
 
 
 def parse_size(text: str, current: int, net_lots: int) -> int | None:
