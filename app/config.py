@@ -85,6 +85,49 @@ class RiskOptions(_Section):
     duplicate_window_ms: int = _option(
         300, "The same order again within this time is denied; 0 turns it off.", unit="ms", ge=0, le=10_000
     )
+    rules: str = _option(
+        "auto",
+        "The firm's rules of the account: auto (by its name and balance), none, or a pack and size such as "
+        "topstep-express/100K (files in resources/rules).",
+        pattern=r"^(auto|none|[a-z0-9-]+/[A-Za-z0-9]+)$",
+    )
+    firm_limit_action: Literal["block", "flatten"] = _option(
+        "flatten", "What happens when a loss limit of the firm is reached: no entries, or also everything closed."
+    )
+    stated_high: int = _option(
+        0,
+        "Highest end-of-day balance that the firm states, when it is above what was seen here; 0: none.",
+        unit="USD",
+        ge=0,
+        le=100_000_000,
+    )
+    daily_loss: int = _option(
+        0,
+        "Your own daily loss limit; 0: 80 % of the firm's, where the account has one.",
+        unit="USD",
+        ge=0,
+        le=10_000_000,
+    )
+    daily_loss_from: Literal["start", "peak"] = _option(
+        "start", "Your own loss limit counts from the day's start, or trails from the peak of the day's result."
+    )
+    daily_loss_counts: Literal["open", "realised"] = _option(
+        "open", "Your own limits count the open result too, or only what is realised."
+    )
+    daily_loss_action: Literal["block", "flatten"] = _option(
+        "flatten", "What happens at your own daily loss: no entries until the next session, or also everything closed."
+    )
+    daily_target: int = _option(0, "Profit of a day after which you stop; 0: none.", unit="USD", ge=0, le=10_000_000)
+    daily_target_action: Literal["warn", "block", "flatten"] = _option(
+        "block", "What happens at the daily profit target."
+    )
+    trades_a_day: int = _option(0, "Most entries a day; 0: any number.", unit="orders", ge=0, le=10_000)
+    entries_stop_s: int = _option(
+        600, "Entries are refused so long before the firm's deadline (15:10 Chicago).", unit="s", ge=180, le=14_400
+    )
+    flatten_before_s: int = _option(
+        180, "Everything is closed so long before the firm's deadline.", unit="s", ge=130, le=14_400
+    )
 
 
 class TradingOptions(_Section):

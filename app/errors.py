@@ -3,6 +3,7 @@
 
     PitdeskError                     one plain sentence for people in `text`; never a secret
     ├── InvalidOption                an option's value is not allowed (name, value, allowed)
+    ├── InvalidRules                 a rule pack cannot be used (file, field, value, allowed)
     ├── InvalidOrder                 the user asked for something impossible (field, reason); nothing was sent
     ├── Denied                       our own gate said no (every reason); nothing was sent
     ├── BrokerRejected               the world said no (code, text, tag)
@@ -34,6 +35,15 @@ class InvalidOption(PitdeskError):
     def __init__(self, name: str, value: object, allowed: str) -> None:
         super().__init__(f"Option {name} is {value!r}; allowed: {allowed}.")
         self.name = name
+        self.value = value
+        self.allowed = allowed
+
+
+class InvalidRules(PitdeskError):
+    def __init__(self, file: str, field: str, value: object, allowed: str) -> None:
+        super().__init__(f"Rule pack {file}: {field} is {value!r}; allowed: {allowed}.")
+        self.file = file
+        self.field = field
         self.value = value
         self.allowed = allowed
 

@@ -43,6 +43,10 @@ from trading_bot_core import (
     PositionChanged,
     RequestDone,
     Resync,
+    Risk,
+    RiskChanged,
+    Rules,
+    RuleUse,
     StopRule,
     StopRuleChanged,
 )
@@ -72,6 +76,10 @@ __all__ = [
     "PositionChanged",
     "RequestDone",
     "Resync",
+    "Risk",
+    "RiskChanged",
+    "RuleUse",
+    "Rules",
     "StopRule",
     "StopRuleChanged",
     "check_build",
@@ -443,6 +451,18 @@ class NativeEngine:
         with _translated():
             self._engine.set_limits(account_id, limits)
 
+    def set_rules(self, account_id: int, rules: Rules) -> int:
+        with _translated():
+            return self._engine.set_rules(account_id, rules)
+
+    def set_mode(self, account_id: int, mode: str, *, source: str) -> int:
+        with _translated():
+            return self._engine.set_mode(account_id, mode, source=source)
+
+    def release_throttle(self, account_id: int, throttled: str, *, source: str) -> int:
+        with _translated():
+            return self._engine.release_throttle(account_id, throttled, source=source)
+
     def reconcile(self) -> int:
         with _translated():
             return self._engine.reconcile()
@@ -473,6 +493,10 @@ class NativeEngine:
     def limits(self, account_id: int) -> Limits:
         with _translated():
             return self._engine.limits(account_id)
+
+    def risks(self) -> list[Risk]:
+        """The rules of accounts and where each stands, of every account that has rules or a mode."""
+        return self._engine.risks()
 
     def is_armed(self, source: str, account_id: int) -> bool:
         return self._engine.is_armed(source, account_id)

@@ -44,6 +44,7 @@ class Bridge(QObject):
     position_changed = Signal(object)
     account_changed = Signal(object)
     link_changed = Signal(object)
+    risk_changed = Signal(object)
     denied = Signal(object)
     notice = Signal(object)
     request_done = Signal(object)
@@ -60,6 +61,7 @@ class Bridge(QObject):
             "PositionChanged": lambda event: self.position_changed.emit(event.position),
             "AccountChanged": lambda event: self.account_changed.emit(event.account),
             "LinkChanged": lambda event: self.link_changed.emit(event.link),
+            "RiskChanged": lambda event: self.risk_changed.emit(event.risk),
             "Denied": self.denied.emit,
             "Notice": self.notice.emit,
             "RequestDone": self.request_done.emit,

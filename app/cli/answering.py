@@ -16,6 +16,7 @@ FAULT = 70
 # The first class that fits decides; the order matters where one is a kind of another.
 EXIT_CODES: tuple[tuple[type[errors.PitdeskError], int], ...] = (
     (errors.InvalidOption, 2),
+    (errors.InvalidRules, 2),
     (errors.InvalidOrder, 2),
     (errors.InvalidCommand, 2),
     (errors.Denied, 3),

@@ -21,6 +21,7 @@ from app.native import NativeEngine
 from app.services import credentials
 from app.services.credentials import Secret
 from app.services.gateway import Hello
+from app.services.risk import rules_of
 
 Environment = Literal["demo", "replay", "live"]
 
@@ -116,15 +117,17 @@ class SessionService:
         await self._engine.done(self._engine.disconnect(), self._connection.deadline_s)
 
     async def choose(self, wanted: str) -> Account:
-        """Trade this account, named by its name or id, within the limits of the options.
+        """Trade this account, named by its name or id, within the limits of the options and the rules of its firm.
 
-        Raises InvalidOption, which lists the accounts there are.
+        Raises InvalidOption, which lists the accounts there are, or InvalidRules.
         """
         account = account_named(self._engine.accounts(), wanted)
+        rules = rules_of(account, self._risk)
         await self.observe([account])
         self._engine.set_limits(account.id, limits_of(self._risk))
+        await self._engine.done(self._engine.set_rules(account.id, rules), self._connection.deadline_s)
         self._chosen = account
-        _log.info("session account chosen", account=account.name, word=account.word)
+        _log.info("session account chosen", account=account.name, word=account.word, rules=rules.name)
         return account
 
     async def observe(self, accounts: Sequence[Account]) -> None:

@@ -319,7 +319,166 @@ class Limits:
     max_working_orders: int
     duplicate_window_ms: int
 
+@final
+class Rules:
+    """The rules of one account; None and empty mean: no such rule. Actions are warn, block and flatten.
+
+    scaling: (balance from which on, minis). weights: tenths of a mini by root. families: roots that are one product
+    when positions of two accounts are compared. flat_by_minute: the firm's deadline as a minute of the Chicago day.
+    counts_open: open profit counts in the personal limits.
+    """
+
+    def __new__(
+        cls,
+        *,
+        name: str,
+        source: str = ...,
+        date: str = ...,
+        start_balance_1e4: int = 0,
+        stated_high_1e4: int | None = None,
+        max_loss_1e4: int | None = None,
+        max_loss_action: str = ...,
+        daily_loss_1e4: int | None = None,
+        daily_loss_action: str = ...,
+        personal_loss_1e4: int | None = None,
+        personal_loss_action: str = ...,
+        is_personal_trailing: bool = False,
+        counts_open: bool = True,
+        profit_target_1e4: int | None = None,
+        daily_target_1e4: int | None = None,
+        daily_target_action: str = ...,
+        trades_max: int | None = None,
+        minis_max: int | None = None,
+        scaling: Sequence[tuple[int, int]] = ...,
+        weights: dict[str, int] = ...,
+        families: Sequence[Sequence[str]] = ...,
+        permitted: Sequence[str] | None = None,
+        forbids_opposite: bool = False,
+        flat_by_minute: int | None = None,
+        entries_stop_s: int = 600,
+        flatten_before_s: int = 180,
+    ) -> Self: ...
+    name: str
+    source: str
+    date: str
+    start_balance_1e4: int
+    stated_high_1e4: int | None
+    max_loss_1e4: int | None
+    max_loss_action: str
+    daily_loss_1e4: int | None
+    daily_loss_action: str
+    personal_loss_1e4: int | None
+    personal_loss_action: str
+    is_personal_trailing: bool
+    counts_open: bool
+    profit_target_1e4: int | None
+    daily_target_1e4: int | None
+    daily_target_action: str
+    trades_max: int | None
+    minis_max: int | None
+    scaling: list[tuple[int, int]]
+    weights: dict[str, int]
+    families: list[list[str]]
+    permitted: list[str] | None
+    forbids_opposite: bool
+    flat_by_minute: int | None
+    entries_stop_s: int
+    flatten_before_s: int
+
+@final
+class RuleUse:
+    """How much of one rule is used: 1/10,000 dollar, or orders for the rule `trades`. Rules are max_loss, daily_loss,
+    personal_loss, profit_target, daily_target and trades; until_ns is zero without a latch."""
+
+    def __new__(
+        cls,
+        rule: str,
+        used: int,
+        limit: int,
+        percent: int,
+        action: str,
+        is_latched: bool,
+        latched_ns: int,
+        until_ns: int,
+    ) -> Self: ...
+    rule: str
+    used: int
+    limit: int
+    percent: int
+    action: str
+    is_latched: bool
+    latched_ns: int
+    until_ns: int
+
+@final
+class Risk:
+    """One account's rules and where it stands. Times are zero where there is no such rule.
+
+    mode is normal, reducing or locked. is_measured: the balance is known; before that nothing new is admitted.
+    tenths_*: tenths of a mini. entries_end_ns, flatten_ns, deadline_ns: of what is open, the soonest.
+    """
+
+    def __new__(
+        cls,
+        account_id: int,
+        rules_name: str,
+        rules_source: str,
+        rules_date: str,
+        has_pending: bool,
+        mode: str,
+        is_measured: bool,
+        day_ends_ns: int,
+        opening_balance_1e4: int,
+        high_balance_1e4: int,
+        floor_1e4: int | None,
+        equity_1e4: int,
+        realised_1e4: int,
+        open_1e4: int,
+        peak_1e4: int,
+        trades: int,
+        tenths_held: int,
+        tenths_max: int | None,
+        entries_end_ns: int,
+        flatten_ns: int,
+        deadline_ns: int,
+        uses: Sequence[RuleUse],
+        throttled: Sequence[str],
+    ) -> Self: ...
+    account_id: int
+    rules_name: str
+    rules_source: str
+    rules_date: str
+    has_pending: bool
+    mode: str
+    is_measured: bool
+    day_ends_ns: int
+    opening_balance_1e4: int
+    high_balance_1e4: int
+    floor_1e4: int | None
+    equity_1e4: int
+    realised_1e4: int
+    open_1e4: int
+    peak_1e4: int
+    trades: int
+    tenths_held: int
+    tenths_max: int | None
+    entries_end_ns: int
+    flatten_ns: int
+    deadline_ns: int
+    uses: list[RuleUse]
+    throttled: list[str]
+
 # Events: what `drain()` returns, in order.
+@final
+class RiskChanged:
+    """An account's rules, warnings, latches, mode or day changed."""
+
+    def __new__(
+        cls,
+        risk: Risk,
+    ) -> Self: ...
+    risk: Risk
+
 @final
 class OrderChanged:
     def __new__(
@@ -445,6 +604,7 @@ type Event = (
     | PositionChanged
     | AccountChanged
     | LinkChanged
+    | RiskChanged
     | Denied
     | Notice
     | RequestDone
@@ -665,6 +825,12 @@ class Engine:
         """Take the rule away; the stop stays where it is."""
     def arm(self, source: str, account_id: int, is_armed: bool) -> None: ...
     def set_limits(self, account_id: int, limits: Limits) -> None: ...
+    def set_rules(self, account_id: int, rules: Rules) -> int:
+        """State an account's rules: stricter numbers hold at once, looser ones from the next session."""
+    def set_mode(self, account_id: int, mode: str, *, source: str) -> int:
+        """normal, reducing, or locked; a lock holds until the next session and cannot be taken back."""
+    def release_throttle(self, account_id: int, throttled: str, *, source: str) -> int:
+        """Let a source go on that the repeated-execution throttle stopped."""
     def reconcile(self) -> int: ...
 
     # views, all immutable, never waiting
@@ -676,6 +842,8 @@ class Engine:
     def stop_rules(self) -> list[StopRule]: ...
     def links(self) -> list[Link]: ...
     def limits(self, account_id: int) -> Limits: ...
+    def risks(self) -> list[Risk]:
+        """Of every account that has rules or a mode."""
     def is_armed(self, source: str, account_id: int) -> bool: ...
     def status(self) -> dict[str, int | str | bool]:
         """state (idle connecting live halted), unknown_orders, budget_used, budget_limit, exits_kept, market_now_ns,

@@ -73,6 +73,9 @@ class ScriptedCore:
     def set_limits(self, account_id: int, limits: object) -> None:
         self.calls.append(("set_limits", account_id, limits))
 
+    def set_rules(self, account_id: int, rules: object) -> int:
+        return self._request("set_rules", account_id, rules)
+
     def search_contracts(self, text: str) -> int:
         return self._request("search_contracts", text)
 

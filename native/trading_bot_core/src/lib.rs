@@ -7,6 +7,7 @@ pub mod engine;
 pub mod error;
 pub mod market_data;
 pub mod order_execution;
+pub mod risk_rules;
 pub mod types;
 pub mod websocket;
 

@@ -112,6 +112,9 @@ fn request_of(command: &Command) -> Option<RequestId> {
         | Command::Unsubscribe { request, .. }
         | Command::WatchBars { request, .. }
         | Command::SearchContracts { request, .. }
+        | Command::SetRules { request, .. }
+        | Command::SetMode { request, .. }
+        | Command::ReleaseThrottle { request, .. }
         | Command::Disconnect { request } => Some(*request),
         Command::Submit(_)
         | Command::Arm { .. }

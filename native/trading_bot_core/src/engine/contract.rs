@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::market_data::BookTrace;
 use crate::order_execution::gate::Limits;
 use crate::order_execution::stop_rules::rule::Plan;
+use crate::risk_rules::{Mode, Rules};
 use crate::types::{
     AccountId, BrokerAccount, BrokerBar, BrokerContract, BrokerOrder, BrokerPosition, BrokerTrade,
     ClientTag, Contract, Lots, Mono, Nanos, OrderKind, RequestId, Side, Ticks,
@@ -27,8 +28,8 @@ use crate::websocket::parse::{MarketEvent, UserEvent};
 
 pub use super::views::{
     AccountRow, BarKey, BarRow, BarView, Board, DeniedRow, DoneOutcome, Event, FillRow, LinkRow,
-    MarketView, NoticeLevel, NoticeRow, OrderRow, PositionRow, PrintRow, StatusView, StopRuleRow,
-    Text, TradedRow,
+    MarketView, NoticeLevel, NoticeRow, OrderRow, PositionRow, PrintRow, RiskRow, RuleUseRow,
+    StatusView, StopRuleRow, Text, TradedRow,
 };
 pub use crate::order_execution::budget::Lane;
 pub use crate::order_execution::outcome::{Attempt, Endpoint, Envelope, Outcome};
@@ -295,6 +296,25 @@ pub enum Command {
     SetLimits {
         account: AccountId,
         limits: Limits,
+    },
+    /// States an account's rules: stricter ones hold at once, looser ones from the next session.
+    SetRules {
+        request: RequestId,
+        account: AccountId,
+        rules: Box<Rules>,
+    },
+    SetMode {
+        request: RequestId,
+        account: AccountId,
+        mode: Mode,
+        source: String,
+    },
+    /// A person lets a source go on that the repeated-execution throttle stopped.
+    ReleaseThrottle {
+        request: RequestId,
+        account: AccountId,
+        source: String,
+        by: String,
     },
     Reconcile {
         request: RequestId,

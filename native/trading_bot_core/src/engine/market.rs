@@ -130,11 +130,7 @@ pub(super) struct Market {
 impl Market {
     /// Takes one message. True when a mark of an open position moved.
     pub fn take(&mut self, event: MarketEvent<'_>, stamp: Stamp, trading: &mut Trading) -> bool {
-        let index = match &event {
-            MarketEvent::Quote(index, _)
-            | MarketEvent::Trades(index, _)
-            | MarketEvent::Depth(index, _) => *index,
-        };
+        let index = event.contract();
         let Some(instrument) = self.instruments.get_mut(&index) else {
             return false;
         };

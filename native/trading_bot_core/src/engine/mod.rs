@@ -19,6 +19,7 @@ pub mod handle;
 mod market;
 pub mod news;
 pub mod pulse;
+mod risk_rows;
 pub(crate) mod rows;
 mod rows_json;
 pub mod session;

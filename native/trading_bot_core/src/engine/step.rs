@@ -8,8 +8,8 @@ use crate::engine::contract::{
     Command, Effect, Environment, Input, LinkChange, LinkName, LinkState, Outbox, Stamp,
 };
 use crate::engine::market::Market;
-use crate::engine::rows;
 use crate::engine::views::{Board, Event, LinkRow, NoticeLevel, OrderRow, PositionRow, StatusView};
+use crate::engine::{risk_rows, rows};
 use crate::order_execution::store::Place;
 use crate::order_execution::trading::{Settings, Trading};
 use crate::types::{Mono, Nanos};
@@ -182,8 +182,10 @@ impl Engine {
             MarketEvent::Depth(_, records) => records.last().map(|record| record.time),
         };
         self.observe(at, stamp.mono);
+        let moved = event.contract();
         if self.market.take(event, stamp, &mut self.trading) {
             self.unpublished.positions = true;
+            self.trading.price_moved(moved);
         }
     }
 
@@ -244,6 +246,9 @@ impl Engine {
             | Command::Arm { .. }
             | Command::SetStopRule { .. }
             | Command::SetLimits { .. }
+            | Command::SetRules { .. }
+            | Command::SetMode { .. }
+            | Command::ReleaseThrottle { .. }
             | Command::Reconcile { .. }
             | Command::ChooseAccounts { .. }
             | Command::Halt { .. } => self.trading.command(command),
@@ -365,6 +370,11 @@ impl Engine {
         for place in positions {
             self.tell_position(place, out);
         }
+        for account in std::mem::take(&mut self.trading.risk.untold) {
+            if let Some(row) = risk_rows::risk_row(&self.trading, account) {
+                out.event(Event::RiskChanged(Box::new(row)));
+            }
+        }
         for id in accounts {
             let state = &self.trading.accounts[&id];
             let row = rows::account_row(self.trading.environment, state);
@@ -451,6 +461,9 @@ impl Engine {
             board
                 .links
                 .store(Arc::new(names.map(|name| self.link_row(name)).to_vec()));
+        }
+        if std::mem::take(&mut self.trading.risk.is_unpublished) {
+            board.risks.store(Arc::new(risk_rows::all(&self.trading)));
         }
         self.market.publish(board);
         self.publish_status(board);

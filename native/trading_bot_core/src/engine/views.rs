@@ -129,6 +129,53 @@ pub struct StopRuleRow {
     pub text: Text,
 }
 
+/// How much of one rule is used: 1/10,000 dollar, or trades for the rule of that name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleUseRow {
+    pub rule: &'static str,
+    pub used: i64,
+    pub limit: i64,
+    pub percent: i64,
+    /// What happens at the limit: warn, block or flatten.
+    pub action: &'static str,
+    pub is_latched: bool,
+    pub latched_ns: i64,
+    /// Until when the latch holds; zero without one.
+    pub until_ns: i64,
+}
+
+/// One account's rules and where it stands. Times are zero where there is no such rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RiskRow {
+    pub account_id: i64,
+    pub rules_name: Text,
+    pub rules_source: Text,
+    pub rules_date: Text,
+    /// Looser rules wait for the next session.
+    pub has_pending: bool,
+    /// normal, reducing or locked.
+    pub mode: &'static str,
+    /// False until the balance is known: nothing new is admitted.
+    pub is_measured: bool,
+    pub day_ends_ns: i64,
+    pub opening_balance_1e4: i64,
+    pub high_balance_1e4: i64,
+    pub floor_1e4: Option<i64>,
+    pub equity_1e4: i64,
+    pub realised_1e4: i64,
+    pub open_1e4: i64,
+    pub peak_1e4: i64,
+    pub trades: i64,
+    pub tenths_held: i64,
+    pub tenths_max: Option<i64>,
+    pub entries_end_ns: i64,
+    pub flatten_ns: i64,
+    pub deadline_ns: i64,
+    pub uses: Vec<RuleUseRow>,
+    /// Sources that the repeated-execution throttle stopped.
+    pub throttled: Vec<Text>,
+}
+
 /// State of one connection: name is market, user or rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkRow {
@@ -211,6 +258,8 @@ pub enum Event {
     PositionChanged(PositionRow),
     AccountChanged(AccountRow),
     LinkChanged(LinkRow),
+    /// Rules, warnings, latches, mode or the day changed.
+    RiskChanged(Box<RiskRow>),
     Denied(DeniedRow),
     Notice(NoticeRow),
     RequestDone {
@@ -354,6 +403,7 @@ pub struct Board {
     pub links: ArcSwap<Vec<LinkRow>>,
     pub status: ArcSwap<StatusView>,
     pub limits: ArcSwap<HashMap<i64, crate::order_execution::gate::Limits>>,
+    pub risks: ArcSwap<Vec<RiskRow>>,
     pub armed: ArcSwap<Vec<(Text, i64)>>,
     pub stop_rules: ArcSwap<Vec<StopRuleRow>>,
     pub contracts: ArcSwap<Vec<Arc<crate::engine::contract::ContractDef>>>,

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 
-use super::records;
+use super::{records, risk};
 use crate::engine::news::Item;
 use crate::engine::views::{
     AccountRow, DeniedRow, Event, FillRow, LinkRow, NoticeRow, OrderRow, PositionRow, StopRuleRow,
@@ -184,6 +184,10 @@ pub fn news(py: Python<'_>, item: Item) -> PyResult<Py<PyAny>> {
         Event::LinkChanged(row) => {
             let link = Py::new(py, link(&row))?;
             object(py, records::LinkChanged { link })
+        }
+        Event::RiskChanged(row) => {
+            let risk = risk::risk(&row);
+            object(py, risk::RiskChanged { risk })
         }
         Event::Denied(row) => object(py, denied(row)),
         Event::Notice(row) => object(py, notice(row)),

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use super::convert;
 use super::errors::engine_error;
-use super::records;
+use super::{records, risk};
 use crate::clock::mono;
 use crate::database::home::HomeError;
 use crate::database::panic_report;
@@ -24,6 +24,7 @@ use crate::engine::session::Connect;
 use crate::market_data::{BookTrace, TRACE_WIDTH};
 use crate::order_execution::gate::Limits;
 use crate::order_execution::stop_rules::rule::{BreakEven, Plan, Stage};
+use crate::risk_rules::Mode;
 use crate::types::{AccountId, Lots, Mono, OrderKind, RequestId, Side, Ticks};
 
 impl From<Refusal> for PyErr {
@@ -495,6 +496,64 @@ impl Engine {
         };
         let account = account(account_id)?;
         self.push(py, Command::SetLimits { account, limits })
+    }
+
+    fn set_rules(
+        &self,
+        py: Python<'_>,
+        account_id: i64,
+        rules: &Bound<'_, risk::Rules>,
+    ) -> PyResult<u64> {
+        let account = account(account_id)?;
+        let rules = Box::new(rules.get().rules().map_err(invalid)?);
+        self.ask(py, |request| Command::SetRules {
+            request,
+            account,
+            rules,
+        })
+    }
+
+    #[pyo3(signature = (account_id, mode, *, source))]
+    fn set_mode(
+        &self,
+        py: Python<'_>,
+        account_id: i64,
+        mode: &str,
+        source: String,
+    ) -> PyResult<u64> {
+        let account = account(account_id)?;
+        let mode = Mode::from_word(mode).ok_or_else(|| {
+            let allowed = Mode::ALL.map(Mode::word).join(", ");
+            invalid(format!("Mode {mode:?} is unknown; {allowed} are allowed."))
+        })?;
+        self.ask(py, |request| Command::SetMode {
+            request,
+            account,
+            mode,
+            source,
+        })
+    }
+
+    #[pyo3(signature = (account_id, throttled, *, source))]
+    fn release_throttle(
+        &self,
+        py: Python<'_>,
+        account_id: i64,
+        throttled: String,
+        source: String,
+    ) -> PyResult<u64> {
+        let account = account(account_id)?;
+        self.ask(py, |request| Command::ReleaseThrottle {
+            request,
+            account,
+            source: throttled,
+            by: source,
+        })
+    }
+
+    fn risks(&self) -> Vec<risk::Risk> {
+        let rows = self.handle.board().risks.load();
+        rows.iter().map(risk::risk).collect()
     }
 
     fn reconcile(&self, py: Python<'_>) -> PyResult<u64> {

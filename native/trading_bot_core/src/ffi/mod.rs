@@ -5,6 +5,7 @@ mod convert;
 mod engine;
 mod errors;
 mod records;
+mod risk;
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -30,6 +31,7 @@ fn trading_bot_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
     module.add_class::<codec::SignalRCodec>()?;
     records::register(module)?;
+    risk::register(module)?;
     module.add("Event", event_union(module)?)?;
     // Made by pyo3 for `import *`, which nobody uses and the stub does not promise.
     module.delattr("__all__")

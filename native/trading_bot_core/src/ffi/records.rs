@@ -408,12 +408,13 @@ impl Limits {
 }
 
 /// The classes that `drain()` returns.
-pub const EVENTS: [&str; 11] = [
+pub const EVENTS: [&str; 12] = [
     "OrderChanged",
     "FillAdded",
     "PositionChanged",
     "AccountChanged",
     "LinkChanged",
+    "RiskChanged",
     "Denied",
     "Notice",
     "RequestDone",

@@ -10,6 +10,7 @@ pub mod reconcile;
 pub mod record;
 pub mod requests;
 pub mod rest;
+pub mod risk;
 pub mod send;
 pub mod stop_rules;
 pub mod store;

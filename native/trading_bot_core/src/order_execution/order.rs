@@ -403,6 +403,12 @@ impl Order {
         Lots((wanted - self.filled().0).max(0))
     }
 
+    /// Lots that may still move the position: what is open, and fills that the broker counted and that did not arrive yet.
+    pub fn may_still_fill(&self) -> i64 {
+        let unseen = (self.filled().0 - self.traded.0).max(0);
+        self.open().0 + if self.is_foreign { 0 } else { unseen }
+    }
+
     /// Whether it can be cancelled or changed at the broker.
     pub fn is_live(&self) -> bool {
         !self.life.is_end() || self.doubt.is_some()

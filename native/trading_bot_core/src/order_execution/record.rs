@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::order_execution::ledger::Fill;
 use crate::order_execution::order::Values;
 use crate::order_execution::stop_rules::rule::Plan;
+use crate::risk_rules::RiskEvent;
 use crate::types::{BrokerOrder, BrokerTrade, Contract, ContractIndex, Money};
 
 /// One order as asked for.
@@ -234,6 +235,11 @@ pub enum Record {
     Compared {
         account: i32,
         at: i64,
+    },
+    /// Something about an account's rules.
+    Risk {
+        account: i32,
+        event: RiskEvent,
     },
     /// A close or a flatten and its steps, for the record.
     Exit {

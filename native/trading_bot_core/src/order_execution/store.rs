@@ -7,6 +7,7 @@ use crate::order_execution::ledger::{Fill, Ledger, Opening, Taken};
 use crate::order_execution::order::{Change, Fact, Life, Order, Role, Values, Verdict, advance};
 use crate::order_execution::record::{ContractRow, End, IntentRow, Record, SeenRow};
 use crate::order_execution::stop_rules::rule::Rule;
+use crate::risk_rules::{Book, RiskEvent};
 use crate::types::{
     AccountId, ClientTag, Contract, ContractIndex, Lots, Nanos, OrderId, OrderKind, OrderStatus,
     Side, Ticks, divide_half_even,
@@ -48,6 +49,8 @@ pub struct Store {
     compared: BTreeSet<AccountId>,
     /// By the key of the stop order that each holds.
     pub rules: BTreeMap<String, Rule>,
+    /// The rules of accounts and what became of them.
+    pub books: BTreeMap<AccountId, Book>,
 }
 
 impl Store {
@@ -153,10 +156,8 @@ impl Store {
                 average_1e4,
                 ..
             } => self.apply_opening(AccountId(*account), contract, *net, *average_1e4),
-            Record::Compared { account, .. } => Applied {
-                is_changed: self.compared.insert(AccountId(*account)),
-                ..Applied::default()
-            },
+            Record::Compared { account, .. } => self.apply_compared(AccountId(*account)),
+            Record::Risk { account, event } => self.apply_risk(AccountId(*account), event),
             Record::Exit { .. } => changed(),
             Record::RuleSet {
                 key, plan, source, ..
@@ -170,6 +171,21 @@ impl Store {
                 ..
             } => self.apply_rule_moved(key, *level, *is_by_hand, text),
             Record::RuleEnded { key, .. } => self.apply_rule_ended(key),
+        }
+    }
+
+    fn apply_compared(&mut self, account: AccountId) -> Applied {
+        Applied {
+            is_changed: self.compared.insert(account),
+            ..Applied::default()
+        }
+    }
+
+    fn apply_risk(&mut self, account: AccountId, event: &RiskEvent) -> Applied {
+        let book = self.books.entry(account).or_default();
+        Applied {
+            is_changed: book.apply(event),
+            ..Applied::default()
         }
     }
 

@@ -21,11 +21,12 @@ use crate::order_execution::order::{Change, Life, Order, Role, Values};
 use crate::order_execution::reconcile::AccountLoop;
 use crate::order_execution::record::{IntentRow, Record};
 use crate::order_execution::requests;
+use crate::order_execution::risk::RiskDesk;
 use crate::order_execution::stop_rules::RulesAtWork;
 use crate::order_execution::store::{Applied, Place, Store};
 use crate::types::{
     AccountId, BrokerAccount, ClientTag, Contract, ContractIndex, Lots, Mono, Nanos, OrderKind,
-    RequestId, Side, Ticks,
+    RequestId, Ticks,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -178,6 +179,7 @@ pub struct Trading {
     pub(super) user_hub_openings: u32,
     /// When a definition that could not be read is asked for again.
     pub(super) ask_after: HashMap<String, Mono>,
+    pub(crate) risk: RiskDesk,
     tag_prefix: String,
     next_send: u64,
     recent: Vec<(Mono, Draft)>,
@@ -228,6 +230,7 @@ impl Trading {
             undefined: BTreeSet::new(),
             user_hub_openings: 0,
             ask_after: HashMap::new(),
+            risk: RiskDesk::default(),
             tag_prefix: tag_prefix.to_owned(),
             next_send: 1,
             recent: Vec::new(),
@@ -318,6 +321,7 @@ impl Trading {
             && self.dirty_positions.is_empty()
             && self.dirty_fills.is_empty()
             && self.unknown_contracts.is_empty()
+            && !self.risk.is_due(self.now_ns)
     }
 
     pub(crate) fn finish_request(
@@ -373,6 +377,7 @@ impl Trading {
         }
         self.dirty_orders.extend(applied.orders.iter().copied());
         self.dirty_positions.extend(applied.position);
+        self.risk.touched.extend(applied.position);
         self.dirty_fills.extend(applied.fill);
         if let Some(alarm) = &applied.alarm {
             self.notice(NoticeLevel::Alarm, "evidence", alarm.clone());
@@ -441,6 +446,9 @@ impl Trading {
         text: impl Into<String>,
         payload_json: String,
     ) {
+        if request == RequestId::NOBODY {
+            return;
+        }
         self.effects.push(Effect::Event(Event::RequestDone {
             request_id: request.0,
             outcome,
@@ -503,6 +511,11 @@ impl Trading {
             Command::SetLimits { account, limits } => {
                 self.limits.insert(account, limits);
                 self.are_accounts_dirty = true;
+            }
+            Command::SetRules { .. }
+            | Command::SetMode { .. }
+            | Command::ReleaseThrottle { .. } => {
+                self.rules_command(command);
             }
             Command::Reconcile { request } => self.wait_for_rounds(request),
             Command::SetStopRule {
@@ -723,6 +736,9 @@ impl Trading {
             is_user_hub_live: self.is_user_hub_live(),
             is_journal_writing: self.is_journal_writing,
             has_budget,
+            rule_reasons: place.map_or_else(Vec::new, |place| {
+                self.rule_reasons(place, draft.side, draft.size.0, None)
+            }),
             is_tag_fresh: self.is_tag_fresh(&draft.tag),
         }
     }
@@ -784,13 +800,7 @@ impl Trading {
             if (order.account, order.contract) != place || Some(index) == without {
                 continue;
             }
-            // Fills that the broker counted and that did not arrive yet may still move the position.
-            let unseen = (order.filled().0 - order.traded.0).max(0);
-            let open = order.open().0 + if order.is_foreign { 0 } else { unseen };
-            match order.side {
-                Side::Buy => exposure.open_buys += open,
-                Side::Sell => exposure.open_sells += open,
-            }
+            exposure.add(order.side, order.may_still_fill());
         }
         exposure
     }
@@ -888,6 +898,12 @@ impl Trading {
             is_user_hub_live: self.is_user_hub_live(),
             is_journal_writing: self.is_journal_writing,
             has_budget,
+            rule_reasons: self.rule_reasons(
+                place,
+                order.side,
+                (size.0 - filled.0).max(0),
+                Some(index),
+            ),
         }
     }
 
@@ -990,6 +1006,7 @@ impl Trading {
     pub fn run(&mut self) {
         self.watch_protection();
         self.run_cancels();
+        self.run_risk();
         self.run_loops();
         self.run_tasks();
         self.run_rules();
@@ -1004,7 +1021,7 @@ impl Trading {
         let tasks = self.tasks.values().filter_map(Task::next_moment);
         let unseen = self.unseen.values().copied();
         let guarded = self.guarded.values().flatten().copied();
-        let unseen = unseen.chain(guarded);
+        let unseen = unseen.chain(guarded).chain(self.risk_moment());
         let rules = self.next_rule_moment();
         cancels
             .chain(loops)

@@ -62,6 +62,11 @@ pub struct TradeId(pub i64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct RequestId(pub u64);
 
+impl RequestId {
+    /// What the engine does by itself: nobody waits for its end.
+    pub const NOBODY: Self = Self(0);
+}
+
 macro_rules! display_as_number {
     ($($name:ident),*) => {$(
         impl fmt::Display for $name {

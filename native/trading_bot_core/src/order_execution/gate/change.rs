@@ -31,6 +31,8 @@ pub struct ChangeFacts {
     pub is_user_hub_live: bool,
     pub is_journal_writing: bool,
     pub has_budget: bool,
+    /// What the account's rules, its mode and the hours of the exchange have against more lots.
+    pub rule_reasons: Vec<Reason>,
 }
 
 /// Judges a modification. Changes that do not raise the worst case pass when disarmed or halted (decision 19).
@@ -102,6 +104,7 @@ fn check_change_risk(facts: &ChangeFacts, reasons: &mut Vec<Reason>) {
         ));
     }
     check_change_state(facts, reasons);
+    reasons.extend(facts.rule_reasons.iter().cloned());
     if facts.size_wanted.0 > facts.limits.max_order_lots {
         let (size, limit) = (facts.size_wanted.0, facts.limits.max_order_lots);
         reasons.push((

@@ -59,6 +59,14 @@ impl Exposure {
             .max(0)
     }
 
+    /// Counts lots that may fill on a side.
+    pub fn add(&mut self, side: Side, lots: i64) {
+        match side {
+            Side::Buy => self.open_buys = self.open_buys.saturating_add(lots),
+            Side::Sell => self.open_sells = self.open_sells.saturating_add(lots),
+        }
+    }
+
     /// Whether `size` on `side` can only make the position smaller, whatever else fills.
     pub fn only_reduces(&self, side: Side, size: i64) -> bool {
         match side {
@@ -129,6 +137,8 @@ pub struct Facts<'a> {
     pub is_journal_writing: bool,
     /// The ordinary lane has a request left.
     pub has_budget: bool,
+    /// What the account's rules, its mode and the hours of the exchange have against more risk.
+    pub rule_reasons: Vec<Reason>,
     /// The tag's kind letter fits the endpoint and the tag was never used.
     pub is_tag_fresh: bool,
 }

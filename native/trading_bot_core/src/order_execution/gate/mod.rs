@@ -38,6 +38,7 @@ pub fn admit(facts: &Facts<'_>) -> Result<Admitted, Vec<Reason>> {
     if !reduces {
         check_new_risk(facts, &mut reasons);
         check_limits(facts, &mut reasons);
+        reasons.extend(facts.rule_reasons.iter().cloned());
     }
     check_price(facts, reduces, &mut reasons);
     check_always(facts, &mut reasons);

@@ -69,6 +69,7 @@ fn calm<'a>(draft: &'a Draft, contract: &'a Contract) -> Facts<'a> {
         is_user_hub_live: true,
         is_journal_writing: true,
         has_budget: true,
+        rule_reasons: Vec::new(),
         is_tag_fresh: true,
     }
 }
@@ -235,6 +236,7 @@ fn growth() -> ChangeFacts {
         is_user_hub_live: true,
         is_journal_writing: true,
         has_budget: true,
+        rule_reasons: Vec::new(),
     }
 }
 

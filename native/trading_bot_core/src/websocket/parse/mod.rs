@@ -68,6 +68,15 @@ pub enum MarketEvent<'a> {
     Depth(ContractIndex, &'a [DepthRecord]),
 }
 
+impl MarketEvent<'_> {
+    /// The contract it is about.
+    pub fn contract(&self) -> ContractIndex {
+        match self {
+            Self::Quote(index, _) | Self::Trades(index, _) | Self::Depth(index, _) => *index,
+        }
+    }
+}
+
 /// One user message.
 #[expect(
     clippy::large_enum_variant,

@@ -1,0 +1,211 @@
+//! The durable state of one account's rules: changed by events, which the order journal keeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::rules::{Action, RuleName, Rules};
+
+/// What the account may do apart from its rules. Stated by a person, kept until a person states another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    #[default]
+    Normal,
+    /// Only what makes a position smaller.
+    Reducing,
+    /// The same, and it holds until the next day: nobody can take it back before.
+    Locked,
+}
+
+impl Mode {
+    pub const ALL: [Self; 3] = [Self::Normal, Self::Reducing, Self::Locked];
+
+    /// The word on the seam.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Reducing => "reducing",
+            Self::Locked => "locked",
+        }
+    }
+
+    /// Reads the seam's word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.word() == word)
+    }
+}
+
+/// A limit that was reached. It holds until the next day begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latch {
+    pub used: i64,
+    pub limit: i64,
+    pub action: Action,
+    pub at: i64,
+}
+
+/// What can happen to the book. Journaled inside a record of the order journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "e", rename_all = "snake_case")]
+pub enum RiskEvent {
+    /// Rules that hold from now on.
+    Rules {
+        rules: Box<Rules>,
+        at: i64,
+    },
+    /// Looser rules that wait for the next day; `None` takes them back.
+    Pending {
+        rules: Option<Box<Rules>>,
+        at: i64,
+    },
+    /// A day begins. `day`: days since 1970 of its trade date.
+    Day {
+        day: i32,
+        balance: i64,
+        high: i64,
+        at: i64,
+    },
+    /// The broker's balance is another than ours for reasons that are no fill.
+    Rebased {
+        balance: i64,
+        at: i64,
+    },
+    /// The day's result was never higher.
+    Peak {
+        pnl: i64,
+        at: i64,
+    },
+    Warned {
+        rule: RuleName,
+        percent: i64,
+        at: i64,
+    },
+    Tripped {
+        rule: RuleName,
+        latch: Latch,
+    },
+    /// The flatten of a latch was read back.
+    Flattened {
+        at: i64,
+    },
+    Mode {
+        mode: Mode,
+        source: String,
+        at: i64,
+    },
+    /// A source repeated itself too often; it sends nothing until a person says so.
+    Throttled {
+        source: String,
+        at: i64,
+    },
+    Released {
+        source: String,
+        by: String,
+        at: i64,
+    },
+}
+
+/// One account as its events tell it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Book {
+    pub rules: Option<Rules>,
+    pub pending: Option<Rules>,
+    pub day: Option<i32>,
+    /// Balance at the day's begin; corrected when the broker's differs.
+    pub opening: i64,
+    /// Balance that decides the size: that of the day's begin, or less after a payout.
+    pub size_balance: i64,
+    /// Highest end-of-day balance.
+    pub high: i64,
+    /// Highest result of the day as journaled.
+    pub peak: i64,
+    pub warned: BTreeMap<RuleName, i64>,
+    pub latches: BTreeMap<RuleName, Latch>,
+    pub is_flatten_due: bool,
+    pub mode: Mode,
+    pub throttled: BTreeSet<String>,
+}
+
+impl Book {
+    /// Takes one event; false when it changed nothing.
+    pub fn apply(&mut self, event: &RiskEvent) -> bool {
+        let before = self.clone();
+        match event {
+            RiskEvent::Rules { rules, .. } => {
+                self.high = self.high.max(rules.stated_high.unwrap_or(i64::MIN));
+                self.rules = Some((**rules).clone());
+                self.pending = None;
+            }
+            RiskEvent::Pending { rules, .. } => self.pending = rules.as_deref().cloned(),
+            RiskEvent::Day {
+                day, balance, high, ..
+            } => self.begin_day(*day, *balance, *high),
+            RiskEvent::Rebased { balance, .. } => {
+                self.opening = *balance;
+                self.size_balance = self.size_balance.min(*balance);
+            }
+            RiskEvent::Peak { pnl, .. } => self.peak = self.peak.max(*pnl),
+            RiskEvent::Warned { rule, percent, .. } => {
+                self.warned.insert(*rule, *percent);
+            }
+            RiskEvent::Tripped { rule, latch } => {
+                self.latches.insert(*rule, *latch);
+                self.is_flatten_due |= latch.action == Action::Flatten;
+            }
+            RiskEvent::Flattened { .. } => self.is_flatten_due = false,
+            RiskEvent::Mode { mode, .. } => self.mode = *mode,
+            RiskEvent::Throttled { source, .. } => {
+                self.throttled.insert(source.clone());
+            }
+            RiskEvent::Released { source, .. } => {
+                self.throttled.remove(source);
+            }
+        }
+        *self != before
+    }
+
+    fn begin_day(&mut self, day: i32, balance: i64, high: i64) {
+        if let Some(rules) = self.pending.take() {
+            self.rules = Some(rules);
+        }
+        self.day = Some(day);
+        self.opening = balance;
+        self.size_balance = balance;
+        self.high = self.high.max(high);
+        self.peak = 0;
+        self.warned.clear();
+        self.latches.clear();
+        self.is_flatten_due = false;
+        if self.mode == Mode::Locked {
+            self.mode = Mode::Normal;
+        }
+    }
+
+    /// What stating `wanted` does now: stricter numbers hold at once, looser ones wait for the next day.
+    pub fn state(&self, wanted: &Rules, at: i64) -> Vec<RiskEvent> {
+        let rules_of = |rules: &Rules| Box::new(rules.clone());
+        let Some(known) = &self.rules else {
+            return vec![RiskEvent::Rules {
+                rules: rules_of(wanted),
+                at,
+            }];
+        };
+        let now = known.tightened_by(wanted);
+        let mut events = Vec::new();
+        if now != *known {
+            events.push(RiskEvent::Rules {
+                rules: rules_of(&now),
+                at,
+            });
+        }
+        let pending = (now != *wanted).then(|| wanted.clone());
+        if pending != self.pending || (pending.is_some() && !events.is_empty()) {
+            events.push(RiskEvent::Pending {
+                rules: pending.as_ref().map(rules_of),
+                at,
+            });
+        }
+        events
+    }
+}
