@@ -10,7 +10,7 @@ from app.config import Directories, Options
 from app.crash import CrashFolder
 from app.errors import PitdeskError
 from app.persistence import AppStore
-from app.services import gateway
+from app.services import gateway, guardian
 from app.services.control import SOCKET_NAME
 from app.services.rows import Row
 
@@ -20,7 +20,7 @@ FINE, NOTE, BROKEN = "fine", "note", "broken"
 def examine(directories: Directories, load_options: Callable[[], Options]) -> list[Row]:
     """One row per thing: name, state (fine, note or broken) and a sentence."""
     found = (*_directories(directories), *_options(directories, load_options))
-    rows = [*found, _engine(), _gateway(), _keyring(), _holder(directories), _crashes(directories)]
+    rows = [*found, _engine(), _gateway(), _guardian(), _keyring(), _holder(directories), _crashes(directories)]
     return [{"name": name, "state": state, "text": text} for name, state, text in rows]
 
 
@@ -69,6 +69,13 @@ def _gateway() -> _Check:
         return "practice gateway", FINE, str(gateway.find_program())
     except PitdeskError as error:
         return "practice gateway", BROKEN, error.text
+
+
+def _guardian() -> _Check:
+    try:
+        return "guardian", FINE, str(guardian.find_program())
+    except PitdeskError as error:
+        return "guardian", NOTE, f"There is no kill switch beside the window. {error.text}"
 
 
 def _keyring() -> _Check:

@@ -37,6 +37,11 @@ _KILL_DEADLINE_S = 90.0
 Report = dict[str, Any]
 
 
+def find_program() -> Path:
+    """The guardian program (`programs.find`). Raises ProgramMissing, which names every place."""
+    return programs.find(PROGRAM, PROGRAM_VARIABLE)
+
+
 @dataclass(frozen=True)
 class News:
     """One announcement of a guardian. `level` is info, warning or alarm."""
@@ -71,7 +76,7 @@ class GuardianProcess:
 
         Raises ProgramMissing.
         """
-        found = program or programs.find(PROGRAM, PROGRAM_VARIABLE)
+        found = program or find_program()
         process = _spawn([str(found), "--base", str(base), "--key", key], stderr=subprocess.PIPE)
         assert process.stdin is not None, "the pipe was asked for"
         assert process.stderr is not None, "the pipe was asked for"
@@ -203,7 +208,7 @@ async def kill_by_engine(base: Path, accounts: Sequence[str]) -> Report | None:
 
 
 async def _flatten(client: ControlClient, account: Mapping[str, Any]) -> Report:
-    told = await client.call("flatten", account_id=account["id"], source="kill")
+    told = await client.call("kill", account_id=account["id"], source="kill")
     return {
         "id": account["id"],
         "name": account["name"],
@@ -216,7 +221,7 @@ async def _flatten(client: ControlClient, account: Mapping[str, Any]) -> Report:
 async def kill_alone(base: Path, endpoint: Endpoint, accounts: Sequence[str]) -> Report:
     """Run a guardian just for this kill, over a login of its own. Raises ProgramMissing or OutcomeUnknown."""
     named = [word for account in accounts for word in ("--account", account)]
-    command = [str(programs.find(PROGRAM, PROGRAM_VARIABLE)), "--base", str(base), "--once", *named]
+    command = [str(find_program()), "--base", str(base), "--once", *named]
     process = await asyncio.to_thread(_spawn, command, stderr=subprocess.DEVNULL)
     login = {
         "rest_url": endpoint.rest_url,

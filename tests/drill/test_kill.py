@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 
 from app.errors import ProgramMissing
-from app.services import guardian, programs
+from app.services import guardian
+from app.services.control import ControlClient
 from tests.drill import kill
 from tests.drill.scene import Scene, scene, wait_for
 
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(autouse=True)
 def _guardian_is_built() -> None:
     try:
-        programs.find(guardian.PROGRAM, guardian.PROGRAM_VARIABLE)
+        guardian.find_program()
     except ProgramMissing as error:
         pytest.skip(error.text)
 
@@ -63,6 +65,24 @@ def test_a_living_engine_does_the_kill_itself_and_the_guardian_reads_it_back(fol
         report = killed(where)
         assert [row["by"] for row in report["accounts"]] == ["engine"]
         assert where.is_flat()
+
+
+def test_after_a_kill_nothing_is_armed(folder: Path) -> None:
+    async def is_armed_after_a_kill(where: Scene) -> bool:
+        client = await ControlClient.connect(where.base)
+        assert client is not None
+        await client.call("arm", source="hand", account_id=where.account, is_armed=True)
+        for _ in range(3_000):
+            if await client.call("is_armed", source="hand", account_id=where.account):
+                break
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(killed, where)
+        armed = bool(await client.call("is_armed", source="hand", account_id=where.account))
+        await client.close()
+        return armed
+
+    with scene(folder) as where:
+        assert not asyncio.run(is_armed_after_a_kill(where))
 
 
 def test_a_killed_window_is_announced_with_what_it_left_and_pitdesk_kill_flattens_it(folder: Path) -> None:

@@ -302,7 +302,7 @@ impl Job {
         }
         let (base, account, flag) = (self.base.clone(), self.account, Arc::clone(has_answered));
         let mut asking = tokio::spawn(async move {
-            let answer = ask::flatten(&base, account).await;
+            let answer = ask::kill(&base, account).await;
             flag.store(true, Ordering::Release);
             answer
         });

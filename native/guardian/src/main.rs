@@ -123,7 +123,8 @@ async fn serve(arguments: Arguments) -> u8 {
                 Some(Line::End) => break,
                 Some(Line::Gone) => {
                     watch.parent_is(Parent::Gone);
-                    tokio::spawn(linger(Arc::clone(&killer), visits.leave_taker()));
+                    let leave = visits.leave_taker();
+                    tokio::spawn(linger(arguments.base.clone(), Arc::clone(&killer), leave));
                 }
                 None => lines = login::silence(),
             },
@@ -159,15 +160,23 @@ async fn refresh(logins: Arc<Logins>, watch: Arc<Watch>) {
     }
 }
 
-const LINGER_EVERY: Duration = Duration::from_secs(60);
-/// After so many unanswered looks at a gateway of this machine, that gateway is gone as well.
-const LINGER_TRIES: u32 = 10;
+const LINGER_STEP: Duration = Duration::from_secs(5);
+/// The broker is asked once a minute.
+const LINGER_STEPS: u32 = 12;
+/// After so many unanswered questions to a gateway of this machine, that gateway is gone as well.
+const LINGER_TRIES: u32 = 2;
 
 /// After the window's death: stays as long as something is open, so that `pitdesk kill` finds it at work.
-async fn linger(killer: Arc<Killer>, leave: tokio::sync::mpsc::Sender<()>) {
+async fn linger(base: PathBuf, killer: Arc<Killer>, leave: tokio::sync::mpsc::Sender<()>) {
     let mut failures = 0;
-    loop {
-        tokio::time::sleep(LINGER_EVERY).await;
+    for step in 1_u32.. {
+        tokio::time::sleep(LINGER_STEP).await;
+        if !base.is_dir() {
+            break;
+        }
+        if step % LINGER_STEPS != 0 {
+            continue;
+        }
         match killer.is_flat().await {
             Some(true) => break,
             Some(false) => failures = 0,

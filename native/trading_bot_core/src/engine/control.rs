@@ -19,6 +19,7 @@
 //! | `limits` `is_armed` | by `account_id` (and `source`) |
 //! | `quote` | the newest view of `contract_id`: best prices, last, book |
 //! | `submit` | `{"tag": ...}`; the verdict shows itself in `orders` and `denied` |
+//! | `kill` | disarms every source of `account_id`, then as `flatten` |
 //! | `modify cancel cancel_group close_position flatten reconcile set_stop_rule clear_stop_rule subscribe unsubscribe search_contracts choose_accounts` | `{"outcome", "text", "payload"}` once the request has ended, or an error of kind `unknown` after 30 s |
 //! | `arm halt set_limits` | `null` |
 
@@ -272,11 +273,28 @@ async fn perform(engine: &Arc<Handle>, request: &Value) -> Result<Value, Failure
             Ok(Value::Null)
         }
         _ => {
+            if op == "kill" {
+                disarm(engine, arguments.account()?)?;
+            }
             let request = engine.request();
             let command = command_of(op, &arguments, request)?;
             settle(engine, request, command).await
         }
     }
+}
+
+/// Disarms every source of an account: after a kill nothing enters again without a person's press.
+fn disarm(engine: &Handle, account: AccountId) -> Result<(), Failure> {
+    let armed = engine.board().armed.load();
+    for (source, id) in armed.iter().filter(|(_, id)| *id == i64::from(account.0)) {
+        tracing::info!(source = &**source, account = id, "kill state=disarmed");
+        engine.push(Command::Arm {
+            source: source.to_string(),
+            account,
+            is_armed: false,
+        })?;
+    }
+    Ok(())
 }
 
 fn read_view(
@@ -416,7 +434,7 @@ fn command_of(op: &str, arguments: &Arguments<'_>, request: RequestId) -> Result
                 source,
             }
         }
-        "flatten" => {
+        "flatten" | "kill" => {
             let (account, contract_id) = (arguments.account()?, group_of(arguments)?.contract_id);
             Command::Flatten {
                 request,

@@ -111,7 +111,6 @@ fn is_living(life: &str) -> bool {
 fn detail_of(board: &Board, gateway: &str) -> Detail {
     let accounts = board.accounts.load();
     let positions = board.positions.load();
-    let orders = board.orders.load();
     Detail {
         gateway: gateway.to_owned(),
         accounts: accounts
@@ -132,14 +131,31 @@ fn detail_of(board: &Board, gateway: &str) -> Detail {
                 stop_lots: row.stop_lots,
             })
             .collect(),
-        exits: orders
-            .iter()
-            .filter(|row| row.holder != "broker" && is_living(row.life))
-            .map(|row| HeldExit {
-                account: row.account_id,
-                contract: row.contract_id.to_string(),
-                what: format!("{} {}", row.role, row.kind.replace('_', " ")),
-            })
-            .collect(),
+        exits: exits_of(board),
     }
+}
+
+/// Exits that nobody carries out without this engine: rules that move stops, and orders that it only holds.
+fn exits_of(board: &Board) -> Vec<HeldExit> {
+    let (rules, orders) = (board.stop_rules.load(), board.orders.load());
+    let rules = rules.iter().filter(|rule| rule.state != "ended");
+    let rules = rules.map(|rule| HeldExit {
+        account: rule.account_id,
+        contract: rule.contract_id.to_string(),
+        what: match (rule.break_even_trigger_ticks, rule.trail_stages.is_empty()) {
+            (Some(_), false) => "break-even and trail",
+            (None, false) => "trail",
+            (_, true) => "break-even",
+        }
+        .to_owned(),
+    });
+    let held = orders
+        .iter()
+        .filter(|row| row.holder != "broker" && is_living(row.life));
+    let held = held.map(|row| HeldExit {
+        account: row.account_id,
+        contract: row.contract_id.to_string(),
+        what: format!("link of the {}", row.role),
+    });
+    rules.chain(held).collect()
 }
