@@ -30,6 +30,7 @@ from ui.panels.ladder import LadderPanel
 from ui.panels.messages import MessagesPanel
 from ui.panels.orders import OrdersPanel
 from ui.panels.positions import PositionsPanel
+from ui.panels.risk import OwnLimit, RiskPanel, headroom_of
 from ui.panels.ticket import TicketPanel
 from ui.status_bar import LinkView, StatusView
 
@@ -111,9 +112,12 @@ class Desk(QObject):
         self.fills = FillsPanel(theme)
         self.messages = MessagesPanel(theme)
         self.orders = OrdersPanel(theme)
+        self.risk_context = PanelContext(theme, "risk", self)
+        self.risk = RiskPanel(self.risk_context)
         window.add_trading_panel("chart", "Chart", self.chart)
         window.add_trading_panel("ladder", "Ladder", self.ladder)
         window.add_trading_panel("ticket", "Ticket", self.ticket)
+        window.add_trading_panel("risk", "Account and risk", self.risk)
         self.book = TabbedPanel(theme, window)
         both = QSplitter(window)
         both.setOrientation(Qt.Orientation.Vertical)
@@ -142,6 +146,8 @@ class Desk(QObject):
         for table in (self.ticket, self.positions):
             table.close_requested.connect(self._on_close_requested)
             table.flatten_requested.connect(self._on_flatten_requested)
+        self.risk.mode_requested.connect(self._on_mode_requested)
+        self.risk.release_requested.connect(self._on_release_requested)
         self.ticket.trail_requested.connect(self._on_trail_requested)
         self.ticket.template_save_requested.connect(self._on_template_save)
         self.ticket.template_remove_requested.connect(self._on_template_remove)
@@ -166,6 +172,7 @@ class Desk(QObject):
         bridge.notice.connect(self._on_notice)
         bridge.request_done.connect(self._on_request_done)
         bridge.armed_changed.connect(self._on_armed_changed)
+        bridge.risk_changed.connect(self._on_state_changed)
         bridge.resync.connect(self._on_state_changed)
 
     # choosing
@@ -184,6 +191,7 @@ class Desk(QObject):
         account = await self._services.session.choose(wanted)
         self.account = account_view(account)
         limits = self._engine.limits(account.id)
+        self.risk_context.set_account(self.account)
         for context in self.contexts.values():
             context.set_account(self.account)
             context.set_limits(max_order_lots=limits.max_order_lots, max_position_lots=limits.max_position_lots)
@@ -282,6 +290,16 @@ class Desk(QObject):
         for key in keys:
             work = self._services.trading.follow_stop(key, exits, is_immediate=True, source=source)
             self._spawn(work, f"trail {key}")
+
+    def _on_mode_requested(self, mode: str) -> None:
+        if self.account is not None:
+            work = self._services.trading.set_mode(self.account.account_id, mode, source="window")
+            self._spawn(work, f"mode {mode}")
+
+    def _on_release_requested(self, source: str) -> None:
+        if self.account is not None:
+            work = self._services.trading.release_throttle(self.account.account_id, source, source="window")
+            self._spawn(work, f"release {source}")
 
     # exit templates
 
@@ -513,6 +531,11 @@ class Desk(QObject):
             if self._is_ours(position.account_id)
         )
         self._window.top_bar.day_result.show_result(DayResult(net))
+        risk = next((each for each in self._engine.risks() if self._is_ours(each.account_id)), None)
+        options = self._services.options.risk
+        own = OwnLimit(options.daily_loss_from == "peak", options.daily_loss_counts == "open")
+        self.risk.show_risk(risk, own)
+        self.ticket.show_headroom(headroom_of(risk, own))
 
     def _position(self) -> Position | None:
         return next((each for each in self._positions if self._is_here(each)), None)

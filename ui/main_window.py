@@ -46,7 +46,9 @@ from ui.theme import PAIRS, Theme
 if TYPE_CHECKING:
     from app.domain import Contract
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
+_RISK_HEIGHT = 286
+_RISK_FITS_FROM = 1040
 _GAP = 4
 
 
@@ -104,8 +106,11 @@ class MainWindow(QMainWindow):
         self.splitDockWidget(docks["chart"], docks["positions"], Qt.Orientation.Vertical)
         self.splitDockWidget(docks["chart"], docks["ladder"], Qt.Orientation.Horizontal)
         self.splitDockWidget(docks["positions"], docks["orders"], Qt.Orientation.Horizontal)
+        self.splitDockWidget(docks["ticket"], docks["risk"], Qt.Orientation.Vertical)
         for dock in docks.values():
             dock.show()
+        # A low screen holds the ticket alone; the View menu shows the other one.
+        docks["risk"].setVisible(self.height() >= _RISK_FITS_FROM)
         self._resize_standard()
 
     def fill_screen(self) -> None:
@@ -229,6 +234,9 @@ class MainWindow(QMainWindow):
         sizes = [positions, both - positions]
         self.resizeDocks([docks["positions"], docks["orders"]], sizes, Qt.Orientation.Horizontal)
         self.resizeDocks([docks["chart"], docks["positions"]], [height - lower, lower], Qt.Orientation.Vertical)
+        self.resizeDocks(
+            [docks["ticket"], docks["risk"]], [height - _RISK_HEIGHT, _RISK_HEIGHT], Qt.Orientation.Vertical
+        )
 
 
 def _move_aside(file: Path) -> None:

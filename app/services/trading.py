@@ -299,6 +299,17 @@ class TradingService:
     def stop_rules(self) -> list[StopRule]:
         return self._engine.stop_rules()
 
+    async def set_mode(self, account_id: int, mode: str, *, source: str) -> RequestDone:
+        """normal, reducing or locked; a lock holds until the next session."""
+        return await self._settle(
+            self._engine.set_mode(account_id, mode, source=source), self._options.request_deadline_s
+        )
+
+    async def release_throttle(self, account_id: int, throttled: str, *, source: str) -> RequestDone:
+        """Let a source go on that the repeated-execution throttle stopped."""
+        request = self._engine.release_throttle(account_id, throttled, source=source)
+        return await self._settle(request, self._options.request_deadline_s)
+
     def arm(self, source: str, account_id: int, *, is_armed: bool) -> None:
         self._engine.arm(source, account_id, is_armed)
 

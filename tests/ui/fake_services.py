@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from app.config import Options
 from app.services.exits import ExitTemplate
 from app.services.templates import NamedTemplate
 from tests.ui import records
@@ -26,6 +27,7 @@ class FakeEngine:
         self.order_list: list[Any] = []
         self.position_list: list[Any] = []
         self.fill_list: list[Any] = []
+        self.risk_list: list[Any] = []
         self.link_list = [link("market"), link("user"), link("rest")]
         self.newest_frame: Any = None
         self.newest_bars: Any = None
@@ -58,6 +60,9 @@ class FakeEngine:
     def links(self) -> list[Any]:
         return self.link_list
 
+    def risks(self) -> list[Any]:
+        return self.risk_list
+
     def status(self) -> dict[str, Any]:
         return self.status_values
 
@@ -88,6 +93,12 @@ class FakeTrading:
 
     async def follow_stop(self, key: str, plan: Any, *, is_immediate: bool, source: str) -> None:
         self.asked.append(("follow", key, plan, is_immediate, source))
+
+    async def set_mode(self, account_id: int, mode: str, *, source: str) -> None:
+        self.asked.append(("mode", account_id, mode, source))
+
+    async def release_throttle(self, account_id: int, throttled: str, *, source: str) -> None:
+        self.asked.append(("release", account_id, throttled, source))
 
     async def cancel(self, key: str, *, source: str) -> None:
         self.asked.append(("cancel", key, source))
@@ -165,6 +176,7 @@ class FakeServices:
     """Everything the desk uses."""
 
     def __init__(self) -> None:
+        self.options = Options()
         self.engine = FakeEngine()
         self.trading = FakeTrading(self.engine)
         self.market = FakeMarket(self.engine)

@@ -11,7 +11,7 @@ import numpy as np
 from ui.painting import AccountView, PanelContext
 from ui.theme import Theme
 
-__all__ = ["AccountView", "Contract", "Fill", "Order", "Position", "account", "context", "frame"]
+__all__ = ["AccountView", "Contract", "Fill", "Order", "Position", "Risk", "RuleUse", "account", "context", "frame"]
 
 NOON_NS = 1_700_000_000_000_000_000
 
@@ -102,11 +102,58 @@ class _Fill:
     is_voided: bool = False
 
 
+@dataclass(frozen=True)
+class _RuleUse:
+    rule: str = "max_loss"
+    used: int = 5_200_000
+    limit: int = 30_000_000
+    percent: int = 17
+    action: str = "flatten"
+    is_latched: bool = False
+    latched_ns: int = 0
+    until_ns: int = 0
+
+
+@dataclass(frozen=True)
+class _Risk:
+    account_id: int = 7
+    rules_name: str = "Topstep 50K Combine"
+    rules_source: str = "help article 8284215"
+    rules_date: str = "2026-11-02"
+    has_pending: bool = False
+    mode: str = "normal"
+    is_measured: bool = True
+    day_ends_ns: int = NOON_NS + 20_000_000_000_000
+    opening_balance_1e4: int = 512_400_000
+    high_balance_1e4: int = 512_400_000
+    floor_1e4: int | None = 492_400_000
+    equity_1e4: int = 517_348_000
+    realised_1e4: int = 3_198_000
+    open_1e4: int = 1_750_000
+    peak_1e4: int = 5_080_000
+    trades: int = 6
+    tenths_held: int = 20
+    tenths_max: int | None = 50
+    entries_end_ns: int = NOON_NS + 9_000_000_000_000
+    flatten_ns: int = NOON_NS + 9_420_000_000_000
+    deadline_ns: int = NOON_NS + 9_600_000_000_000
+    uses: tuple[Any, ...] = (
+        _RuleUse("max_loss", 5_052_000, 30_000_000, 17),
+        _RuleUse("personal_loss", 0, 6_000_000, 0),
+        _RuleUse("daily_loss", 0, 10_000_000, 0),
+        _RuleUse("profit_target", 17_348_000, 30_000_000, 58),
+        _RuleUse("trades", 6, 20, 30),
+    )
+    throttled: tuple[str, ...] = ()
+
+
 # The panels are typed for the engine's records, which Python cannot build.
 Contract: Any = _Contract
 Order: Any = _Order
 Position: Any = _Position
 Fill: Any = _Fill
+Risk: Any = _Risk
+RuleUse: Any = _RuleUse
 
 
 def frame(best_bid: int = 31448, best_ask: int = 31449, **changes: Any) -> Any:

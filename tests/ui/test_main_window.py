@@ -22,7 +22,7 @@ UI = Path(__file__).resolve().parent.parent.parent / "ui"
 def make_window(qtbot: Any) -> MainWindow:
     window = MainWindow(Theme())
     qtbot.addWidget(window, before_close_func=lambda made: setattr(made, "_may_close", True))
-    for name in ("chart", "ladder", "ticket"):
+    for name in ("chart", "ladder", "ticket", "risk"):
         panel = PanelFrame(records.context(name), name)
         panel.set_body(QWidget(panel))
         window.add_trading_panel(name, name, panel)

@@ -66,6 +66,7 @@ class TicketPanel(PanelFrame):
         self._micro: Contract | None = None
         self._hovered = ""
         self._mixed: Sizing | None = None
+        self._headroom: tuple[tuple[str, int, int], ...] = ()
         self._last_side = "buy"
         self._results: deque[tuple[int, str, str]] = deque(maxlen=3)
         self.header.arm_requested.connect(self.arm_requested)
@@ -105,6 +106,12 @@ class TicketPanel(PanelFrame):
         """Offer these saved exits."""
         self.exits.show_templates(templates)
 
+    def show_headroom(self, headroom: tuple[tuple[str, int, int], ...]) -> None:
+        """What the account's limits leave, as (limit, money left, its whole): the preview takes the risk off it."""
+        if headroom != self._headroom:
+            self._headroom = headroom
+            self._refresh()
+
     def show_micro(self, micro: Contract | None) -> None:
         """The contract that a risk too small for this one could be taken in."""
         self._micro = micro
@@ -122,7 +129,7 @@ class TicketPanel(PanelFrame):
         self.strip.size_requested.connect(self.set_size)
         column.addWidget(self.strip)
         form = QVBoxLayout()
-        form.setContentsMargins(10, 8, 10, 8)
+        form.setContentsMargins(10, 6, 10, 4)
         form.setSpacing(0)
         column.addLayout(form, 1)
         self.exits = ExitsBlock(theme, body)
@@ -158,7 +165,7 @@ class TicketPanel(PanelFrame):
         self.size_mode.chosen.connect(self._on_size_mode)
         head.addWidget(self.size_mode)
         form.addLayout(head)
-        form.addSpacing(4)
+        form.addSpacing(2)
         row = QHBoxLayout()
         row.setSpacing(4)
         self.size_box = Stepper(self.context.theme, 32, is_large=True, parent=self)
@@ -350,6 +357,7 @@ class TicketPanel(PanelFrame):
         pieces = plan.preview(
             self.form, side, self._market, contract, exits, net_lots=self._net(), limits=self._limits()
         )
+        pieces += plan.after_stop_out(self.form, contract, exits, self._headroom)
         if self.form.risk_1e4 is not None and self._mixed is not None:
             split = " + ".join(f"{part.lots} {part.contract.root}" for part in self._mixed.parts)
             pieces += [(" Same risk: ", False), (split, True), (".", False)]

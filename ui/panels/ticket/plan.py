@@ -225,6 +225,29 @@ def preview(
     return pieces
 
 
+def after_stop_out(
+    form: Form, contract: Contract, exits: ExitPlan, headroom: tuple[tuple[str, int, int], ...]
+) -> list[tuple[str, bool]]:
+    """What the account's limits leave once this order was stopped out, as pieces; nothing without stop or limits.
+
+    headroom: (limit in words, money left, its whole). An exclamation mark says under half, or that the limit breaks.
+    """
+    risk = exits.risk_1e4(contract, form.size_lots)
+    if risk is None or not headroom:
+        return []
+    cost = risk + (fees.round_turn_1e4(contract) or 0) * form.size_lots
+    pieces: list[tuple[str, bool]] = [(" After a stop-out ", False)]
+    for place, (words, left, whole) in enumerate(headroom):
+        after = left - cost
+        mark = "! " if after * 2 < whole else ""
+        pieces += [
+            (", " if place else "", False),
+            (f"{mark}{formatting.plain_money(after)}", True),
+            (f" left to {words}", False),
+        ]
+    return [*pieces, (".", False)]
+
+
 def _risk_pieces(form: Form, contract: Contract, exits: ExitPlan) -> list[tuple[str, bool]]:
     risk = exits.risk_1e4(contract, form.size_lots)
     if risk is None:

@@ -14,8 +14,8 @@ from ui import formatting
 from ui.painting import RIGHT, draw_elided, draw_runs, draw_text
 from ui.theme import Theme
 
-HEIGHT = 118
-_PAD = 12.0
+HEIGHT = 104
+_PAD = 11.0
 _ROW = 16.0
 # Labels closer than this push each other apart and keep a leader to their true place.
 _APART = 15.0
