@@ -63,12 +63,14 @@ def _cycle(rig: Any, ticks: int) -> float:
     tag = rig.submit("buy", "limit", limit_ticks=ticks, pressed_mono_ns=pressed)
     call = (time.perf_counter_ns() - start) / 1000
     rig.until(lambda: any(_works(event, tag) for event in rig.events), "the order works")
-    done = rig.done(rig.engine.modify(tag, limit_ticks=ticks - 1, source="test"))
-    assert done.outcome == "done", done.text
-    done = rig.done(rig.engine.cancel(tag, source="test"))
-    assert done.outcome == "done", done.text
-    rig.life(tag, "cancelled")
+    _done(rig, rig.engine.modify(tag, limit_ticks=ticks - 1, source="test"))
+    _done(rig, rig.engine.cancel(tag, source="test"))
     return call
+
+
+def _done(rig: Any, request: int) -> None:
+    done = rig.done(request)
+    assert done.outcome == "done", done.text
 
 
 def _burst(rig: Any, ticks: int) -> list[float]:

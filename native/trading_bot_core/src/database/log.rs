@@ -20,6 +20,7 @@ const GROUP: Duration = Duration::from_millis(2);
 /// An open journal and the thread that syncs it.
 pub struct Log {
     writer: JournalWriter,
+    has_unasked: bool,
     due: Option<Sender<()>>,
     store: Option<JoinHandle<()>>,
 }
@@ -55,6 +56,7 @@ impl Log {
         Ok((
             Self {
                 writer,
+                has_unasked: false,
                 due: Some(due),
                 store: Some(store),
             },
@@ -62,15 +64,26 @@ impl Log {
         ))
     }
 
-    /// Writes one record and asks for its sync.
+    /// Writes one record; `ask_sync` makes it durable.
     pub fn append(&mut self, record: &[u8]) -> Result<u64, JournalError> {
         let index = self.writer.append(record)?;
-        if let Some(due) = &self.due
+        self.has_unasked = true;
+        Ok(index)
+    }
+
+    /// Asks for the sync of what was written since the last call. Waking another thread costs more than writing a record,
+    /// so this is called when nothing urgent is left, within a millisecond of the record.
+    ///
+    /// # Errors
+    /// When an earlier sync has failed.
+    pub fn ask_sync(&mut self) -> Result<(), JournalError> {
+        if std::mem::take(&mut self.has_unasked)
+            && let Some(due) = &self.due
             && let Err(TrySendError::Disconnected(())) = due.try_send(())
         {
             return Err(JournalError::Poisoned);
         }
-        Ok(index)
+        Ok(())
     }
 
     /// Waits until everything written is durable; for the start of a session.

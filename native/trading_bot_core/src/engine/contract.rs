@@ -76,6 +76,8 @@ pub enum Input<'a> {
     Timer,
     /// The broker's own statement of its time (HTTP `Date`).
     ServerTime(Nanos),
+    /// Requests that the sender made for the session's own sake: logins, renewals, pings, repeats after a 401.
+    Spent(u64),
 }
 
 /// What kind of gateway the session talks to (decision 9).

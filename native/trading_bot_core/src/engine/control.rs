@@ -311,7 +311,12 @@ fn read_view(
             .iter()
             .map(|contract| rows::contract(contract))
             .collect(),
-        "orders" => board.orders.load().iter().map(rows::order).collect(),
+        "orders" => board
+            .orders
+            .load()
+            .iter()
+            .map(|row| rows::order(row))
+            .collect(),
         "positions" => board.positions.load().iter().map(rows::position).collect(),
         "fills" => board.fills.load().iter().map(rows::fill).collect(),
         "stop_rules" => board

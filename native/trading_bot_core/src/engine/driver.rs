@@ -19,6 +19,7 @@ use super::contract::{
     Attempt, Command, DoneOutcome, Effect, Environment, Input, Lane, LinkChange, LinkName,
     LinkState, NoticeLevel, NoticeRow, Outbox, Outgoing, Reply, Rows, SendId, Stamp, StatusView,
 };
+use super::doorbell::{Doorbell, Sockets};
 use super::news::{Gauges, Latency, News};
 use super::pulse::{Heart, Pulse};
 use super::session::{Arrival, Connect, Postbox, Session};
@@ -29,10 +30,11 @@ use crate::clock::{mono, wall};
 use crate::database::home::Home;
 use crate::database::journal::Identity;
 use crate::database::log::{Log, Segment};
+use crate::order_execution::boundary::{Boundary, Watch};
 use crate::order_execution::rest::LoginFailure;
 use crate::order_execution::tag::TagMint;
 use crate::order_execution::trading::Settings;
-use crate::types::{Mono, RequestId};
+use crate::types::{Mono, Nanos, RequestId};
 
 /// Commands and batches taken in one turn, so that publication is never put off for long.
 const TURN_COMMANDS: usize = 64;
@@ -49,6 +51,8 @@ struct Pace {
     last: Option<Mono>,
     /// Receive stamp of what has waited longest to be shown.
     received: Option<Mono>,
+    /// An order has just left, and what shows it waits for its answer, a millisecond at the most.
+    is_putting_off: bool,
 }
 
 impl Pace {
@@ -64,9 +68,17 @@ impl Pace {
         })
     }
 
+    /// The views stay as they are for a millisecond from now, or from when they were first put off.
+    fn put_off(&mut self, now: Mono) {
+        if !std::mem::replace(&mut self.is_putting_off, true) {
+            self.last = Some(now);
+        }
+    }
+
     /// The views are replaced now; the stamp of what has waited longest.
     fn begin(&mut self, now: Mono) -> Option<Mono> {
         self.last = Some(now);
+        self.is_putting_off = false;
         self.received.take()
     }
 }
@@ -84,6 +96,9 @@ pub struct Shared {
     /// Tags for practice and for live endpoints.
     pub mints: Arc<[TagMint; 2]>,
     pub settings: Settings,
+    pub bell: Doorbell,
+    /// Only a rig that kills its own process has one.
+    pub watch: Option<Watch>,
 }
 
 /// Everything the engine's thread owns.
@@ -115,6 +130,15 @@ pub struct Driver {
     /// The last turn that did something.
     stepped: Mono,
     trips: Trips,
+    nap: Nap,
+}
+
+/// What the thread sleeps on besides its bell.
+#[derive(Default)]
+struct Nap {
+    sockets: Sockets,
+    /// The last one ended with something on an order socket.
+    has_news: bool,
 }
 
 /// The ways of requests that change orders, from the queue to the views that show the answer.
@@ -122,6 +146,8 @@ pub struct Driver {
 struct Trips {
     /// When the command under way was queued; zero between commands.
     queued: Mono,
+    /// An order left since this was last asked.
+    has_sent: bool,
     under_way: Vec<(SendId, Latency, Mono)>,
     /// Answered, not yet shown.
     answered: Vec<(Latency, Mono)>,
@@ -133,7 +159,12 @@ impl Trips {
             && self.queued.0 > 0
         {
             self.under_way.push((outgoing.id, latency, self.queued));
+            self.has_sent = true;
         }
+    }
+
+    fn is_under_way(&self, id: SendId) -> bool {
+        self.under_way.iter().any(|(sent, ..)| *sent == id)
     }
 
     fn answered(&mut self, id: SendId) {
@@ -157,7 +188,7 @@ impl Driver {
         commands: Receiver<(Mono, Command)>,
         arrivals: (Sender<Arrival>, Receiver<Arrival>),
     ) -> Self {
-        let postbox = Postbox::new(arrivals.0, std::thread::current());
+        let postbox = Postbox::new(arrivals.0, shared.bell.clone());
         let engine = Engine::new(&setup(&shared, Environment::Demo, ""));
         Self {
             shared,
@@ -183,6 +214,7 @@ impl Driver {
             is_rest_live: false,
             stepped: mono(),
             trips: Trips::default(),
+            nap: Nap::default(),
         }
     }
 
@@ -201,8 +233,8 @@ impl Driver {
             .end(&self.shared.heart, &self.shared.board, &self.identity);
     }
 
-    /// Sleeps until something arrives or the timer is due.
-    fn nap(&self) {
+    /// Sleeps until something arrives, an order socket has news, or the timer is due.
+    fn nap(&mut self) {
         let until_timer = self.timer.map_or(NAP, |at| {
             Duration::from_nanos(at.0.saturating_sub(mono().0))
         });
@@ -211,14 +243,68 @@ impl Driver {
         } else {
             NAP
         };
-        std::thread::park_timeout(until_timer.min(until_shown).min(NAP));
+        #[cfg(unix)]
+        self.nap
+            .sockets
+            .fill(self.session.iter().flat_map(|it| it.lines().descriptors()));
+        let deadline = self
+            .session
+            .as_ref()
+            .and_then(|it| it.lines().next_deadline());
+        let until_over = deadline.map_or(NAP, |at| {
+            Duration::from_nanos(at.0.saturating_sub(mono().0))
+        });
+        let most = until_timer.min(until_shown).min(until_over).min(NAP);
+        let (arrivals, commands, session) = (&self.arrivals, &self.commands, &self.session);
+        self.nap.has_news = self.shared.bell.wait(&mut self.nap.sockets, most, || {
+            !arrivals.is_empty()
+                || !commands.is_empty()
+                || session.as_ref().is_some_and(|it| !it.batches.is_empty())
+                || self.shared.is_stopping.load(Ordering::Acquire)
+        });
+    }
+
+    /// Takes the answers that came over the order lines.
+    fn answers(&mut self) -> bool {
+        let has_news = std::mem::take(&mut self.nap.has_news);
+        let Some(session) = &mut self.session else {
+            return false;
+        };
+        let answers = session.collect(has_news);
+        let (number, has_any) = (session.number, !answers.is_empty());
+        for (reply, server_time) in answers {
+            self.answered(number, reply, server_time);
+        }
+        has_any
+    }
+
+    /// Also of a login that has ended: the order it speaks of has not.
+    fn answered(&mut self, session: u64, reply: Reply, server_time: Option<Nanos>) {
+        let is_of_order = self.trips.is_under_way(reply.id);
+        self.watch(is_of_order, Boundary::AnswerRead);
+        if let Some(time) = server_time {
+            self.step(Input::ServerTime(time), mono());
+        }
+        if self.is_current(session) {
+            self.note_rest(&reply);
+        }
+        self.trips.answered(reply.id);
+        self.step(Input::Reply(reply), mono());
+        self.watch(is_of_order, Boundary::AnswerRecorded);
+    }
+
+    fn watch(&self, applies: bool, boundary: Boundary) {
+        if let Some(watch) = self.shared.watch.filter(|_| applies) {
+            watch(boundary);
+        }
     }
 
     /// Takes what has arrived, publishes, and tells. False when there was nothing.
     fn turn(&mut self) -> bool {
-        let mut has_worked = false;
+        let mut has_worked = self.answers();
+        let mut has_answers = has_worked;
         while let Ok(arrival) = self.arrivals.try_recv() {
-            has_worked = true;
+            (has_worked, has_answers) = (true, true);
             self.arrive(arrival);
         }
         for _ in 0..TURN_COMMANDS {
@@ -238,8 +324,15 @@ impl Driver {
             self.is_dirty = true;
             let now = mono();
             self.stepped = now;
-            // Orders, links and answers are never put off; market data that follows closely on market data is.
-            if has_worked || !self.news.is_empty() || self.pace.wait(now).is_zero() {
+            // Answers, links and fills are never put off; market data that follows closely on market data is, and so is the
+            // sight of an order on its way: its answer may come first, and the core belongs to whoever gives it.
+            let is_on_its_way = std::mem::take(&mut self.trips.has_sent) && !has_answers;
+            if is_on_its_way {
+                self.pace.put_off(now);
+            } else if has_worked
+                || !self.news.is_empty() && !self.pace.is_putting_off
+                || self.pace.wait(now).is_zero()
+            {
                 let received = self.pace.begin(now);
                 self.publish(received);
             }
@@ -384,7 +477,9 @@ impl Driver {
         let written = self.log.as_ref().map_or(0, Log::written);
         let is_held = outgoing.after_record.is_some_and(|index| index > written);
         // A login may bring another engine, to which the answer to a request of this one would mean nothing.
-        let session = self.session.as_ref().filter(|it| it.is_logged_in);
+        self.watch(outgoing.endpoint.is_mutating(), Boundary::RecordWritten);
+        self.watch(outgoing.lane == Lane::Reconcile, Boundary::Reconciling);
+        let session = self.session.as_mut().filter(|it| it.is_logged_in);
         let text = match session {
             // Exits leave although they cannot be audited; new risk does not.
             Some(session) if !is_held || outgoing.lane == Lane::Exit => {
@@ -414,6 +509,10 @@ impl Driver {
                 .record(Latency::WireToView, mono().0.saturating_sub(received.0));
         }
         self.trips.shown(&self.shared.gauges);
+        if let Some(Err(error)) = self.log.as_mut().map(Log::ask_sync) {
+            self.log = None;
+            self.postbox.post(Arrival::SyncFailed(error.to_string()));
+        }
         let has_news = !self.news.is_empty();
         self.news
             .drain(..)
@@ -437,20 +536,19 @@ impl Driver {
             Arrival::LoggedIn { session, result } if self.is_current(session) => {
                 self.logged_in(result);
             }
-            // Also of a login that has ended: the order it speaks of has not.
             Arrival::Reply {
                 session,
                 reply,
                 server_time,
-            } if session >= self.engine_since => {
-                if let Some(time) = server_time {
-                    self.step(Input::ServerTime(time), mono());
+            } if session >= self.engine_since => self.answered(session, reply, server_time),
+            Arrival::Line { session, line } if self.is_current(session) => {
+                if let Some(session) = &mut self.session {
+                    session.line_opened(line);
                 }
-                if self.is_current(session) {
-                    self.note_rest(&reply);
-                }
-                self.trips.answered(reply.id);
-                self.step(Input::Reply(reply), mono());
+            }
+            Arrival::Tend { session } if self.is_current(session) => {
+                self.session.iter_mut().for_each(Session::tend_lines);
+                self.count_spent();
             }
             Arrival::Link { session, change } if self.is_current(session) => {
                 self.step(Input::Link(change), mono());
@@ -464,6 +562,8 @@ impl Driver {
             }
             // News of a login that has ended.
             Arrival::LoggedIn { .. }
+            | Arrival::Line { .. }
+            | Arrival::Tend { .. }
             | Arrival::Reply { .. }
             | Arrival::Link { .. }
             | Arrival::User { .. } => {}
@@ -534,8 +634,8 @@ impl Driver {
             connect,
             &self.runtime,
             &self.postbox,
-            gauges,
-            board,
+            (gauges, board),
+            self.shared.watch,
         ) {
             Ok(session) => self.session = Some(session),
             Err(text) => self.refuse_connect(request, DoneOutcome::Failed, &text),
@@ -573,9 +673,18 @@ impl Driver {
             },
             mono(),
         );
+        self.count_spent();
         if let Some(session) = &mut self.session {
             session.tell(&self.shared.watch_line, &self.identity);
             session.open_hubs(&self.shared.watch_line);
+        }
+    }
+
+    /// Tells the budget what the session spent without asking it.
+    fn count_spent(&mut self) {
+        let spent = self.session.as_ref().map(|it| it.client.take_spent());
+        if let Some(spent) = spent.filter(|spent| *spent > 0) {
+            self.step(Input::Spent(spent), mono());
         }
     }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{JoinHandle, Thread};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError, bounded, unbounded};
@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::contract::{BarUnit, BarView, Command, ContractDef, Draft, Environment, MarketView};
 use super::control;
+use super::doorbell::Doorbell;
 use super::driver::{Driver, Shared};
 use super::news::{Gauges, News};
 use super::pulse::Heart;
@@ -20,6 +21,7 @@ use super::session::{Arrival, Connect};
 use super::views::{Board, Event, NoticeLevel, NoticeRow};
 use crate::clock::{mono, wall};
 use crate::database::home::{Home, HomeError};
+use crate::order_execution::boundary::Watch;
 use crate::order_execution::gate::Limits;
 use crate::order_execution::tag::{TagKind, TagMint};
 use crate::order_execution::trading::Settings;
@@ -59,7 +61,6 @@ pub struct Handle {
     shared: Shared,
     commands: Sender<(Mono, Command)>,
     arrivals: Sender<Arrival>,
-    engine: Thread,
     /// The last environment connected to; chooses the kind of tag.
     is_live: AtomicBool,
     next_request: AtomicU64,
@@ -69,6 +70,15 @@ pub struct Handle {
 impl Handle {
     /// Takes the base directory and starts the threads. `wake_fd` as in `News::new`.
     pub fn start(directory: &Path, wake_fd: i32) -> Result<Arc<Self>, HomeError> {
+        Self::start_watched(directory, wake_fd, None)
+    }
+
+    /// As `start`, for a rig that wants to know at which moment it can die.
+    pub fn start_watched(
+        directory: &Path,
+        wake_fd: i32,
+        watch: Option<Watch>,
+    ) -> Result<Arc<Self>, HomeError> {
         let home = Arc::new(Home::take(directory)?);
         let failed = |error| HomeError::Io {
             directory: directory.display().to_string(),
@@ -91,6 +101,8 @@ impl Handle {
             heart: Arc::new(Heart::new(directory)),
             watch_line: Arc::default(),
             settings: settings_of(&|name| std::env::var(name).ok()),
+            bell: Doorbell::new().map_err(failed)?,
+            watch,
         };
         let (commands, wanted) = bounded(COMMANDS_MAX);
         let arrivals = unbounded();
@@ -104,7 +116,6 @@ impl Handle {
             shared,
             commands,
             arrivals: sender,
-            engine: engine.thread().clone(),
             is_live: AtomicBool::new(false),
             next_request: AtomicU64::new(1),
             threads: Mutex::new(Some((engine, runtime))),
@@ -178,7 +189,7 @@ impl Handle {
             .arrivals
             .send(Arrival::Connect(Box::new(connect)))
             .is_ok();
-        self.engine.unpark();
+        self.shared.bell.ring();
         if is_sent {
             Ok(())
         } else {
@@ -198,7 +209,7 @@ impl Handle {
                 TrySendError::Full(_) => Refusal::Busy,
                 TrySendError::Disconnected(_) => Refusal::Closed,
             });
-        self.engine.unpark();
+        self.shared.bell.ring();
         result
     }
 
@@ -305,7 +316,7 @@ impl Handle {
         let Some((engine, runtime)) = self.threads.lock().take() else {
             return;
         };
-        self.engine.unpark();
+        self.shared.bell.ring();
         // A panic outside `turn` would be a fault of the driver; the program ends all the same.
         let _ = engine.join();
         runtime.shutdown_timeout(Duration::from_secs(1));
@@ -362,7 +373,7 @@ mod tests {
                 .arrivals
                 .send(Arrival::Panic)
                 .expect("the engine listens");
-            running.0.engine.unpark();
+            running.0.shared.bell.ring();
             wait_for(|| running.0.is_halted());
             running
         }

@@ -13,6 +13,7 @@
 pub mod caretaker;
 pub mod contract;
 pub mod control;
+mod doorbell;
 mod driver;
 pub mod feed;
 pub mod handle;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::thread::Thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -13,13 +12,16 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use super::contract::{
-    Attempt, Endpoint, Envelope, Environment, LinkChange, Outgoing, Reply, Rows,
+    Attempt, Endpoint, Envelope, Environment, LinkChange, Outgoing, Reply, Rows, SendId,
 };
+use super::doorbell::Doorbell;
 use super::feed::{Batch, Feed, MarketSink, UserSink};
 use super::news::{Gauges, Latency};
 use super::views::Board;
 use super::watch_line::WatchLine;
 use crate::clock::mono;
+use crate::order_execution::boundary::Watch;
+use crate::order_execution::order_lines::{Ended, Line, OrderLines, WANTED};
 use crate::order_execution::rest::{self, Client, LoginFailure, Pool};
 use crate::types::{AccountId, Nanos, RequestId};
 use crate::websocket::parse::{self, RestError, UserEvent};
@@ -29,7 +31,11 @@ use crate::websocket::supervisor::{
 
 /// User events that may wait for the engine before their socket is left unread.
 const ARRIVALS_MAX: usize = 4_096;
+/// Warm connections beside the order lines, of each pool.
+const WARM: [usize; 2] = [6, 2 - WANTED];
 const TEND_EVERY: Duration = Duration::from_secs(5);
+/// How often the orders of a login that has ended are looked at.
+const LEFT_EVERY: Duration = Duration::from_millis(2);
 
 /// What `connect` was called with.
 pub struct Connect {
@@ -43,15 +49,20 @@ pub struct Connect {
 }
 
 /// What reaches the engine's thread besides commands and market data. `session` tells news of an ended login apart.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box would allocate on the way of every order's answer"
-)]
 pub enum Arrival {
     Connect(Box<Connect>),
     LoggedIn {
         session: u64,
         result: Result<(), LoginFailure>,
+    },
+    /// An order line was opened, or could not be.
+    Line {
+        session: u64,
+        line: Option<Line>,
+    },
+    /// Look after the warm order lines.
+    Tend {
+        session: u64,
     },
     Reply {
         session: u64,
@@ -76,23 +87,23 @@ pub enum Arrival {
 #[derive(Clone)]
 pub struct Postbox {
     arrivals: Sender<Arrival>,
-    thread: Thread,
+    bell: Doorbell,
 }
 
 impl Postbox {
-    pub fn new(arrivals: Sender<Arrival>, thread: Thread) -> Self {
-        Self { arrivals, thread }
+    pub fn new(arrivals: Sender<Arrival>, bell: Doorbell) -> Self {
+        Self { arrivals, bell }
     }
 
     /// Delivers; false when the engine's thread has ended.
     pub fn post(&self, arrival: Arrival) -> bool {
         let is_delivered = self.arrivals.send(arrival).is_ok();
-        self.thread.unpark();
+        self.bell.ring();
         is_delivered
     }
 
     pub fn wake(&self) {
-        self.thread.unpark();
+        self.bell.ring();
     }
 
     /// More waits than the engine should have left; the user hub then stops reading.
@@ -106,6 +117,7 @@ pub struct Session {
     pub number: u64,
     pub connect: Connect,
     pub client: Arc<Client>,
+    lines: OrderLines,
     pub batches: Receiver<Batch>,
     pub spare: Sender<Batch>,
     pub is_logged_in: bool,
@@ -129,8 +141,8 @@ impl Session {
         mut connect: Connect,
         runtime: &Runtime,
         postbox: &Postbox,
-        gauges: &Arc<Gauges>,
-        board: &Arc<Board>,
+        (gauges, board): (&Arc<Gauges>, &Arc<Board>),
+        watch: Option<Watch>,
     ) -> Result<Self, String> {
         let endpoint = rest::Endpoint::parse(&connect.rest_url).ok_or_else(|| {
             format!(
@@ -146,7 +158,8 @@ impl Session {
             }
         }
         let api_key = std::mem::replace(&mut connect.api_key, SecretString::from(""));
-        let client = Arc::new(Client::new(endpoint, connect.user_name.clone(), api_key));
+        let user_name = connect.user_name.clone();
+        let client = Arc::new(Client::with_warm(endpoint, user_name, api_key, WARM));
         let (full, batches) = bounded(BATCHES_MAX);
         let (spare, empty) = bounded(BATCHES_MAX);
         let feed = Feed {
@@ -155,9 +168,10 @@ impl Session {
             board: Arc::clone(board),
             gauges: Arc::clone(gauges),
         };
-        let session = Self {
+        let mut session = Self {
             number,
             connect,
+            lines: OrderLines::new(Arc::clone(&client), watch),
             client,
             batches,
             spare,
@@ -175,13 +189,18 @@ impl Session {
         Ok(session)
     }
 
-    fn log_in(&self) {
+    fn log_in(&mut self) {
+        let opening = self.open_lines();
         let (client, postbox, session) =
             (Arc::clone(&self.client), self.postbox.clone(), self.number);
         self.runtime.spawn(async move {
             let result = client.login().await;
             if result.is_ok() {
                 client.warm_up().await;
+            }
+            for line in opening {
+                // Each has told the engine; an order must not be the first to wait for one.
+                let _ = line.await;
             }
             postbox.post(Arrival::LoggedIn { session, result });
         });
@@ -210,9 +229,11 @@ impl Session {
         let market = self.supervise(Hub::Market, market_url, BTreeSet::new(), market);
         self.hubs = Some([user, market]);
         let (client, line) = (Arc::clone(&self.client), Arc::clone(line));
+        let (postbox, session) = (self.postbox.clone(), self.number);
         self.tasks.push(self.runtime.spawn(async move {
             loop {
                 tokio::time::sleep(client.until_renewal().min(TEND_EVERY)).await;
+                postbox.post(Arrival::Tend { session });
                 client.tend().await;
                 // A refused renewal shows itself in the next request's 401.
                 let _ = client.renew_when_due().await;
@@ -288,8 +309,107 @@ impl Session {
         self.wish(Hub::User, Wish::Want(topics));
     }
 
-    /// Sends one request; its end arrives as `Arrival::Reply`.
-    pub fn send(&self, outgoing: Outgoing) {
+    /// Opens the order lines that are missing; each arrives as `Arrival::Line`.
+    fn open_lines(&mut self) -> Vec<JoinHandle<()>> {
+        let open = |_| {
+            let (client, postbox, session) =
+                (Arc::clone(&self.client), self.postbox.clone(), self.number);
+            self.runtime.spawn_blocking(move || {
+                let line = Line::open(&client)
+                    .inspect_err(|text| tracing::warn!(text, "order line state=not opened"));
+                postbox.post(Arrival::Line {
+                    session,
+                    line: line.ok(),
+                });
+            })
+        };
+        (0..self.lines.take_missing()).map(open).collect()
+    }
+
+    /// Takes what `open_lines` promised.
+    pub fn line_opened(&mut self, line: Option<Line>) {
+        self.lines.opened(line);
+    }
+
+    /// Looks after the order lines; call every few seconds.
+    pub fn tend_lines(&mut self) {
+        self.lines.tend();
+        drop(self.open_lines());
+    }
+
+    pub fn lines(&self) -> &OrderLines {
+        &self.lines
+    }
+
+    /// The answers that came over the order lines, with the broker's time where it is news. `has_news`: a poll saw
+    /// something on a socket.
+    pub fn collect(&mut self, has_news: bool) -> Vec<(Reply, Option<Nanos>)> {
+        let mut ended = Vec::new();
+        self.lines.collect(has_news, &mut ended);
+        if self.is_logged_in && (has_news || !ended.is_empty()) {
+            drop(self.open_lines());
+        }
+        let answers = ended.into_iter();
+        answers.filter_map(|ended| self.answer_of(ended)).collect()
+    }
+
+    /// A refused token is renewed elsewhere; that answer arrives like those of the pool.
+    fn answer_of(&self, ended: Ended) -> Option<(Reply, Option<Nanos>)> {
+        if !matches!(
+            ended.answer.outcome,
+            rest::Outcome::Reply { status: 401, .. }
+        ) {
+            return Some(reply_of(
+                ended.outgoing.id,
+                ended.outgoing.endpoint,
+                ended.answer,
+                ended.allowed,
+            ));
+        }
+        let (client, postbox, session) =
+            (Arc::clone(&self.client), self.postbox.clone(), self.number);
+        self.runtime.spawn(async move {
+            let Outgoing {
+                id, endpoint, body, ..
+            } = ended.outgoing;
+            let request = (
+                Pool::Orders,
+                endpoint.path(),
+                Bytes::from(body),
+                ended.allowed,
+            );
+            let may_repeat = endpoint.may_repeat_on_401();
+            let answer = client
+                .after_401(ended.answer, ended.generation, request, may_repeat)
+                .await;
+            let (reply, server_time) = reply_of(id, endpoint, answer, ended.allowed);
+            postbox.post(Arrival::Reply {
+                session,
+                reply,
+                server_time,
+            });
+        });
+        None
+    }
+
+    /// Sends one request, on an order line when it may and one is free. Its end comes from `collect` or as
+    /// `Arrival::Reply`.
+    pub fn send(&mut self, outgoing: Outgoing) {
+        if !outgoing.endpoint.is_mutating() {
+            return self.send_pooled(outgoing);
+        }
+        let pressed = outgoing.pressed;
+        match self.lines.send(outgoing) {
+            Ok(sent) if pressed.0 > 0 && sent > pressed => {
+                self.gauges
+                    .record(Latency::PressToBytes, sent.0 - pressed.0);
+            }
+            Ok(_) => {}
+            Err(outgoing) => self.send_pooled(outgoing),
+        }
+    }
+
+    fn send_pooled(&self, outgoing: Outgoing) {
         let (client, postbox, session) =
             (Arc::clone(&self.client), self.postbox.clone(), self.number);
         let gauges = Arc::clone(&self.gauges);
@@ -300,6 +420,38 @@ impl Session {
                 reply,
                 server_time,
             });
+        });
+    }
+
+    /// The login ends, its orders do not: whoever asked still hears what became of them.
+    fn leave_orders_behind(&mut self) {
+        let mut left = self.lines.take_busy();
+        let (postbox, session) = (self.postbox.clone(), self.number);
+        if left.is_empty() {
+            return;
+        }
+        self.runtime.spawn(async move {
+            let mut ended = Vec::new();
+            while !left.is_empty() {
+                tokio::time::sleep(LEFT_EVERY).await;
+                left.collect(false, &mut ended);
+                for Ended {
+                    outgoing,
+                    allowed,
+                    answer,
+                    ..
+                } in ended.drain(..)
+                {
+                    let (reply, server_time) =
+                        reply_of(outgoing.id, outgoing.endpoint, answer, allowed);
+                    postbox.post(Arrival::Reply {
+                        session,
+                        reply,
+                        server_time,
+                    });
+                }
+                left.drop_idle();
+            }
         });
     }
 
@@ -323,6 +475,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.hubs = None;
+        self.leave_orders_behind();
         self.tasks.iter().for_each(JoinHandle::abort);
         self.client.close();
     }
@@ -350,7 +503,8 @@ async fn exchange(client: &Client, outgoing: Outgoing, gauges: &Gauges) -> (Repl
             None,
         );
     }
-    let pool = if endpoint.is_mutating() {
+    // With lines of its own the engine takes the next warm one only when both are busy.
+    let pool = if endpoint.is_mutating() && WANTED == 0 {
         Pool::Orders
     } else {
         Pool::Ordinary
@@ -367,6 +521,15 @@ async fn exchange(client: &Client, outgoing: Outgoing, gauges: &Gauges) -> (Repl
     if pressed.0 > 0 && answer.sent_mono_ns > pressed.0 {
         gauges.record(Latency::PressToBytes, answer.sent_mono_ns - pressed.0);
     }
+    reply_of(id, endpoint, answer, allowed)
+}
+
+fn reply_of(
+    id: SendId,
+    endpoint: Endpoint,
+    answer: rest::Answer,
+    allowed: Duration,
+) -> (Reply, Option<Nanos>) {
     let (attempt, rows) = read_answer(endpoint, answer.outcome, allowed);
     (Reply { id, attempt, rows }, answer.server_time)
 }

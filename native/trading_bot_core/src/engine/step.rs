@@ -48,7 +48,7 @@ pub struct Engine {
     timer: Option<Mono>,
     unpublished: Unpublished,
     /// Rows as published, so that one changed order costs one new row.
-    order_rows: Vec<Option<OrderRow>>,
+    order_rows: Vec<Option<Arc<OrderRow>>>,
     /// Positions as last told, without what every tick moves.
     told_positions: BTreeMap<Place, PositionRow>,
 }
@@ -144,8 +144,11 @@ impl Engine {
                 self.market.logged_in(&mut self.trading);
             }
             Input::Link(change) => self.take_link(change),
-            Input::JournalDone { .. } | Input::Timer => {}
+            // The sender waits for the record, the engine for nothing: there is nothing to run.
+            Input::JournalDone { .. } => return,
+            Input::Timer => {}
             Input::JournalFailed { text } => self.trading.journal_failed(&text),
+            Input::Spent(requests) => self.trading.note_spent(requests),
             Input::ServerTime(at) => {
                 let step = self.clock.observe_server_time(at, stamp.mono);
                 self.after_clock(step);
@@ -311,6 +314,7 @@ impl Engine {
         for index in self.market.take_queue_news(self.trading.now()) {
             if let Some(Some(row)) = self.order_rows.get_mut(index) {
                 let contract = self.trading.store.orders[index].contract;
+                let row = Arc::make_mut(row);
                 (row.queue_ahead_min, row.queue_ahead_max) = self.market.queue_of(index, contract);
                 self.unpublished.orders = true;
             }
@@ -356,7 +360,7 @@ impl Engine {
             let contract = self.trading.store.orders[index].contract;
             let queue = self.market.queue_of(index, contract);
             let row = rows::order_row(&self.trading, index, queue);
-            self.order_rows[index] = Some(row.clone());
+            self.order_rows[index] = Some(Arc::new(row.clone()));
             out.event(Event::OrderChanged(row));
         }
         for index in self.trading.store.merged() {

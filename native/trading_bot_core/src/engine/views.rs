@@ -397,7 +397,7 @@ pub struct StatusView {
 #[derive(Default)]
 pub struct Board {
     pub accounts: ArcSwap<Vec<AccountRow>>,
-    pub orders: ArcSwap<Vec<OrderRow>>,
+    pub orders: ArcSwap<Vec<Arc<OrderRow>>>,
     pub positions: ArcSwap<Vec<PositionRow>>,
     pub fills: ArcSwap<Vec<FillRow>>,
     pub links: ArcSwap<Vec<LinkRow>>,

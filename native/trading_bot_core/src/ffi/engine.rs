@@ -586,7 +586,7 @@ impl Engine {
             .orders
             .load()
             .iter()
-            .map(convert::order)
+            .map(|row| convert::order(row))
             .collect()
     }
 

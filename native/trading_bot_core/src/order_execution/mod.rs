@@ -1,10 +1,13 @@
 //! Orders: the state machine, the gate, positions from fills, and the loop that compares us with the broker.
 
+pub mod boundary;
 pub mod budget;
 pub mod exits;
 pub mod gate;
+mod http_reply;
 pub mod ledger;
 pub mod order;
+pub mod order_lines;
 pub mod outcome;
 pub mod reconcile;
 pub mod record;

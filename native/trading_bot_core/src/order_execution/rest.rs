@@ -5,7 +5,8 @@
 //! reads and cancels repeat once after a 401, with a renewed token.
 //!
 //! Connections: two are kept for orders, six for everything else, all warm. One that idled for 60 s is pinged, one that
-//! no request used for 90 s is replaced, because a connection the far side has silently dropped would cost an order.
+//! no request used for 90 s is replaced, because a connection the far side has silently dropped would cost an order. The
+//! engine holds its two order connections itself (`order_lines`); programs without an engine have them here.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,9 +35,9 @@ use crate::types::Nanos;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Twenty thousand bars are about 2 MB; nothing legitimate comes near this.
 const BODY_LIMIT: usize = 32 << 20;
-const PING_AFTER: Duration = Duration::from_secs(60);
 const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
-const REPLACE_AFTER: Duration = Duration::from_secs(90);
+pub(crate) const PING_AFTER: Duration = Duration::from_secs(60);
+pub(crate) const REPLACE_AFTER: Duration = Duration::from_secs(90);
 
 /// Which connections a request uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -213,7 +214,8 @@ impl Connection {
             }
         };
         let status = response.status().as_u16();
-        self.server_time = response.headers().get(DATE).and_then(server_time);
+        let date = response.headers().get(DATE);
+        self.server_time = date.and_then(|value| server_time(value.as_bytes()));
         match Limited::new(response.into_body(), BODY_LIMIT)
             .collect()
             .await
@@ -259,7 +261,8 @@ struct LoginReply {
 /// HTTP client of one gateway login. Cheap to share; `Debug` shows the address alone.
 pub struct Client {
     endpoint: Endpoint,
-    tls: Option<TlsConnector>,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    spent: AtomicU64,
     idle: [Mutex<Vec<Connection>>; 2],
     /// Connections kept warm, of each pool.
     warm: [usize; 2],
@@ -290,7 +293,7 @@ impl Client {
         api_key: SecretString,
         warm: [usize; 2],
     ) -> Self {
-        let tls = endpoint.is_tls.then(tls_connector);
+        let tls = endpoint.is_tls.then(tls_config);
         let session = Session {
             user_name,
             api_key,
@@ -302,6 +305,7 @@ impl Client {
         Self {
             endpoint,
             tls,
+            spent: AtomicU64::new(0),
             idle: [Mutex::new(Vec::new()), Mutex::new(Vec::new())],
             warm,
             session: RwLock::new(session),
@@ -311,6 +315,20 @@ impl Client {
 
     pub const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    pub(crate) const fn tls(&self) -> Option<&Arc<rustls::ClientConfig>> {
+        self.tls.as_ref()
+    }
+
+    /// Requests made for the session's own sake since the last call: logins, renewals, pings and repeats. The broker
+    /// counts them like any other.
+    pub fn take_spent(&self) -> u64 {
+        self.spent.swap(0, Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_spent(&self) {
+        self.spent.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Opens the connections of both pools that are missing. Failures are left to the request that needs one.
@@ -339,6 +357,7 @@ impl Client {
                 due
             };
             for mut connection in due {
+                self.note_spent();
                 let ping = self.request(Method::GET, "/api/Status/ping", Bytes::new(), None);
                 let answer = tokio::time::timeout(CONNECT_DEADLINE, connection.send(ping)).await;
                 if matches!(answer, Ok(Outcome::Reply { .. })) {
@@ -373,8 +392,21 @@ impl Client {
         if !matches!(first.outcome, Outcome::Reply { status: 401, .. }) {
             return first;
         }
+        self.after_401(first, generation, (pool, path, body, deadline), may_repeat)
+            .await
+    }
+
+    /// Renews the token after a 401 and, where it may, repeats the request once. `generation`: of the token refused.
+    pub async fn after_401(
+        &self,
+        first: Answer,
+        generation: u64,
+        (pool, path, body, deadline): (Pool, &str, Bytes, Duration),
+        may_repeat: bool,
+    ) -> Answer {
         let is_renewed = self.renew(generation).await.is_ok();
         if is_renewed && may_repeat {
+            self.note_spent();
             self.exchange(pool, path, body, self.authorization(), deadline)
                 .await
         } else {
@@ -460,7 +492,8 @@ impl Client {
             tcp.set_nodelay(true).map_err(|e| e.to_string())?;
             let inner: Box<dyn Stream> = match &self.tls {
                 None => Box::new(tcp),
-                Some(connector) => {
+                Some(config) => {
+                    let connector = TlsConnector::from(Arc::clone(config));
                     let name = ServerName::try_from(self.endpoint.host.clone())
                         .map_err(|e| e.to_string())?;
                     Box::new(
@@ -625,6 +658,7 @@ impl Client {
         authorization: Option<HeaderValue>,
     ) -> Result<(), LoginFailure> {
         let failure = |text: String, is_final| LoginFailure { text, is_final };
+        self.note_spent();
         let answer = self
             .exchange(
                 Pool::Ordinary,
@@ -677,8 +711,8 @@ impl Client {
 }
 
 /// Reads an HTTP date; one that cannot be read states nothing.
-fn server_time(value: &HeaderValue) -> Option<Nanos> {
-    let stamp = jiff::fmt::rfc2822::parse(value.to_str().ok()?)
+pub(crate) fn server_time(value: &[u8]) -> Option<Nanos> {
+    let stamp = jiff::fmt::rfc2822::parse(std::str::from_utf8(value).ok()?)
         .ok()?
         .timestamp();
     i64::try_from(stamp.as_nanosecond()).ok().map(Nanos)
@@ -738,7 +772,7 @@ fn base64url(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn tls_connector() -> TlsConnector {
+fn tls_config() -> Arc<rustls::ClientConfig> {
     let roots = rustls::RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
     };
@@ -748,7 +782,7 @@ fn tls_connector() -> TlsConnector {
         .expect("ring supports the default TLS versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    TlsConnector::from(Arc::new(config))
+    Arc::new(config)
 }
 
 #[cfg(test)]

@@ -345,6 +345,13 @@ impl Trading {
         Some(id)
     }
 
+    /// Counts requests that were made without asking the budget: the broker counts them too.
+    pub(crate) fn note_spent(&mut self, requests: u64) {
+        for _ in 0..requests {
+            self.budget.note(self.now.0 as i64);
+        }
+    }
+
     /// Whether so few requests were made that older history may be read beside everything else.
     pub(crate) fn has_room_to_spare(&mut self) -> bool {
         let used = self.budget.used(self.now.0 as i64);
