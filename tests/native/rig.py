@@ -67,6 +67,10 @@ class Gateway:
         """Play steps of a script from now on."""
         self._control("POST", "market", {"script": steps})
 
+    def flood(self, messages: int) -> None:
+        """Stream so many market messages as fast as they are taken."""
+        self._control("POST", "market", {"flood": {"messages": messages}})
+
     def counters(self) -> Any:
         return self._control("GET", "counters")
 

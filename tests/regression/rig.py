@@ -116,6 +116,9 @@ class Wire:
         self.url = f"{parts.scheme}://127.0.0.1:{self.port}{parts.path}"
         self._wake, self._woken = socket.socketpair()
         self._is_cut = False
+        # How many connections were tried, and whether they are ended at once.
+        self.attempts = 0
+        self.hangs_up = False
         self._thread = threading.Thread(target=self._relay, name="wire", daemon=True)
         self._thread.start()
 
@@ -175,6 +178,10 @@ class Wire:
         with contextlib.suppress(OSError):
             if end is listener:
                 near = end.accept()[0]
+                self.attempts += 1
+                if self.hangs_up:
+                    near.close()
+                    return
                 self._pairs.append((near, socket.create_connection(self._target)))
                 return
             data = end.recv(65_536)

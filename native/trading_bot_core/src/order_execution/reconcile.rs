@@ -813,8 +813,10 @@ impl Trading {
         }
         let has_unseen_fills =
             self.store.orders[index].broker_filled > self.store.orders[index].traded;
-        if applied.is_changed && has_unseen_fills && !read {
-            self.want_full_round(account, Mono(self.now.0 + UNSEEN_AFTER_NS));
+        if applied.is_changed && has_unseen_fills {
+            // A push is usually followed by its trade; after a read nothing will come by itself.
+            let wait = if read { 0 } else { UNSEEN_AFTER_NS };
+            self.want_full_round(account, Mono(self.now.0 + wait));
         }
         if Fact::of_status(row.status) == Fact::Unrecognised {
             let text = format!(

@@ -294,8 +294,12 @@ impl Store {
         };
         let mut applied = self.advance_order(index, fact, true, at);
         let order = &mut self.orders[index];
-        if applied.is_changed && !text.is_empty() {
+        // The hub tells a refusal without its reason; the answer, when it comes second, still has it.
+        let is_reason_missing =
+            fact == Fact::ReplyRefused && order.life == Life::Refused && order.reason.is_empty();
+        if (applied.is_changed || is_reason_missing) && !text.is_empty() {
             text.clone_into(&mut order.reason);
+            applied.is_changed = true;
         }
         applied.orders = vec![index];
         applied
