@@ -30,6 +30,7 @@ from trading_bot_core import (
     BarFrame,
     Contract,
     Denied,
+    ExitProgress,
     Fill,
     FillAdded,
     Limits,
@@ -62,6 +63,7 @@ __all__ = [
     "BarFrame",
     "Contract",
     "Denied",
+    "ExitProgress",
     "Fill",
     "FillAdded",
     "Limits",
@@ -406,14 +408,44 @@ class NativeEngine:
         contract_id: str | None = None,
         side: str | None = None,
         kind: str | None = None,
+        role: str | None = None,
+        lowest_ticks: int | None = None,
+        highest_ticks: int | None = None,
         source: str,
     ) -> int:
         with _translated():
-            return self._engine.cancel_group(account_id, contract_id=contract_id, side=side, kind=kind, source=source)
+            return self._engine.cancel_group(
+                account_id,
+                contract_id=contract_id,
+                side=side,
+                kind=kind,
+                role=role,
+                lowest_ticks=lowest_ticks,
+                highest_ticks=highest_ticks,
+                source=source,
+            )
 
-    def close_position(self, account_id: int, contract_id: str, *, size_lots: int | None = None, source: str) -> int:
+    def close_position(
+        self,
+        account_id: int,
+        contract_id: str,
+        *,
+        size_lots: int | None = None,
+        percent: int | None = None,
+        source: str,
+    ) -> int:
         with _translated():
-            return self._engine.close_position(account_id, contract_id, size_lots=size_lots, source=source)
+            return self._engine.close_position(
+                account_id, contract_id, size_lots=size_lots, percent=percent, source=source
+            )
+
+    def reverse(self, account_id: int, contract_id: str, *, source: str) -> int:
+        with _translated():
+            return self._engine.reverse(account_id, contract_id, source=source)
+
+    def flatten_everything(self, *, source: str) -> int:
+        with _translated():
+            return self._engine.flatten_everything(source=source)
 
     def flatten(self, account_id: int, *, contract_id: str | None = None, source: str) -> int:
         with _translated():

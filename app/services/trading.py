@@ -252,16 +252,54 @@ class TradingService:
         return await self._settle(self._engine.cancel(key, source=source), self._options.request_deadline_s)
 
     async def cancel_group(
-        self, account_id: int, *, contract_id: str | None = None, side: str | None = None, source: str
+        self,
+        account_id: int,
+        *,
+        contract_id: str | None = None,
+        side: str | None = None,
+        kind: str | None = None,
+        role: str | None = None,
+        lowest_ticks: int | None = None,
+        highest_ticks: int | None = None,
+        source: str,
     ) -> RequestDone:
-        request = self._engine.cancel_group(account_id, contract_id=contract_id, side=side, source=source)
+        """Cancel what matches all of it; done when none of it is left. A price range needs the contract."""
+        request = self._engine.cancel_group(
+            account_id,
+            contract_id=contract_id,
+            side=side,
+            kind=kind,
+            role=role,
+            lowest_ticks=lowest_ticks,
+            highest_ticks=highest_ticks,
+            source=source,
+        )
         return await self._settle(request, self._options.request_deadline_s)
 
     async def close(
-        self, account_id: int, contract_id: str, *, size_lots: int | None = None, source: str
+        self,
+        account_id: int,
+        contract_id: str,
+        *,
+        size_lots: int | None = None,
+        percent: int | None = None,
+        source: str,
     ) -> RequestDone:
-        request = self._engine.close_position(account_id, contract_id, size_lots=size_lots, source=source)
-        return await self._settle(request, self._options.request_deadline_s)
+        """Close all, some lots, or a percentage in whole lots, rounded down; the exits then fit what is left."""
+        request = self._engine.close_position(
+            account_id, contract_id, size_lots=size_lots, percent=percent, source=source
+        )
+        return await self._settle(request, self._options.flatten_deadline_s)
+
+    async def reverse(self, account_id: int, contract_id: str, *, source: str) -> RequestDone:
+        """Turn a position with one order once its exits are gone. Raises Denied when it ends flat or untouched."""
+        request = self._engine.reverse(account_id, contract_id, source=source)
+        return await self._settle(request, self._options.flatten_deadline_s)
+
+    async def flatten_everything(self, *, source: str) -> RequestDone:
+        """Flatten every account of this session; done when the last one was read back as flat."""
+        request = self._engine.flatten_everything(source=source)
+        return await self._settle(request, self._options.flatten_deadline_s)
 
     async def flatten(self, account_id: int, *, contract_id: str | None = None, source: str) -> RequestDone:
         """Cancel everything, close the net, read back. Done only when the broker says it is flat."""

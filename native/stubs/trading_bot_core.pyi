@@ -593,6 +593,36 @@ class StopRuleChanged:
     rule: StopRule
 
 @final
+class ExitProgress:
+    """One step of a close, reverse, flatten or group cancel; all steps of one exit carry the same number.
+
+    goal: cancel close reverse flatten. step: cancelling closing flip fitting turning unknown halfway verified done failed.
+    `count` of `total` is how far the step has come. `contract_id` is empty when it is about a whole account.
+    """
+
+    def __new__(
+        cls,
+        exit: int,
+        account_id: int,
+        contract_id: str,
+        goal: str,
+        step: str,
+        count: int,
+        total: int,
+        text: str,
+        time_ns: int,
+    ) -> Self: ...
+    exit: int
+    account_id: int
+    contract_id: str
+    goal: str
+    step: str
+    count: int
+    total: int
+    text: str
+    time_ns: int
+
+@final
 class Resync:
     """News was dropped because nobody drained; reload the views."""
 
@@ -610,6 +640,7 @@ type Event = (
     | RequestDone
     | ArmedChanged
     | StopRuleChanged
+    | ExitProgress
     | Resync
 )
 
@@ -801,11 +832,42 @@ class Engine:
     ) -> int: ...
     def cancel(self, key: str, *, source: str) -> int: ...
     def cancel_group(
-        self, account_id: int, *, contract_id: str | None = None, side: str | None = None, kind: str | None = None, source: str
-    ) -> int: ...
-    def close_position(self, account_id: int, contract_id: str, *, size_lots: int | None = None, source: str) -> int: ...
+        self,
+        account_id: int,
+        *,
+        contract_id: str | None = None,
+        side: str | None = None,
+        kind: str | None = None,
+        role: str | None = None,
+        lowest_ticks: int | None = None,
+        highest_ticks: int | None = None,
+        source: str,
+    ) -> int:
+        """Cancel what matches all of it, and wait until it is gone.
+
+        role: stop and target are also plain orders that would reduce the position. The range counts the trigger of a
+        stop, else the limit, ends included, and needs a contract.
+        """
+    def close_position(
+        self, account_id: int, contract_id: str, *, size_lots: int | None = None, percent: int | None = None, source: str
+    ) -> int:
+        """Close all (its exits are cancelled first), lots, or a percentage in whole lots, rounded down; read back.
+
+        A part keeps its exits; they are then made to fit what is left.
+        """
+    def reverse(self, account_id: int, contract_id: str, *, source: str) -> int:
+        """Cancel every order of the contract, wait for proof, turn the position with one order, read back.
+
+        Denied when the gate forbids the new position; then nothing is cancelled. Where proof is late it stops flat.
+        """
     def flatten(self, account_id: int, *, contract_id: str | None = None, source: str) -> int:
-        """Cancel, wait for proof, close the net, read back; RequestDone tells the end, Notice the progress."""
+        """Cancel, wait for proof, close the net, read back; ExitProgress tells the steps, RequestDone the end.
+
+        RequestDone.payload_json of every exit is its report: {goal, account_id, outcome, steps: [{step, count, total,
+        text, at_ns}]}.
+        """
+    def flatten_everything(self, *, source: str) -> int:
+        """Flatten every account of this session; the report is {goal, accounts: [one report each]}."""
     def set_stop_rule(
         self,
         key: str,

@@ -97,6 +97,12 @@ class ScriptedCore:
     def flatten(self, account_id: int, *, contract_id: str | None, source: str) -> int:
         return self._request("flatten", account_id, contract_id, source)
 
+    def reverse(self, account_id: int, contract_id: str, *, source: str) -> int:
+        return self._request("reverse", account_id, contract_id, source)
+
+    def close_position(self, account_id: int, contract_id: str, **named: object) -> int:
+        return self._request("close_position", account_id, contract_id, named)
+
     def set_stop_rule(self, key: str, **named: object) -> int:
         return self._request("set_stop_rule", key, named)
 

@@ -136,3 +136,15 @@ def test_holding_a_stop_passes_the_whole_plan(scripted: Scripted) -> None:
     run(scripted, lambda trading: trading.hold_stop(records.TAG, trail_stages=stages, is_immediate=True, source="test"))
     ((key, plan),) = scripted[0].called("set_stop_rule")
     assert (key, plan["trail_stages"], plan["is_immediate"]) == (records.TAG, stages, True)
+
+
+def test_a_reverse_that_ends_flat_is_a_denial(scripted: Scripted) -> None:
+    scripted[0].outcome_by_call["reverse"] = ("denied", "Stopped flat half-way.")
+    with pytest.raises(errors.Denied, match="half-way"):
+        run(scripted, lambda trading: trading.reverse(1, records.MNQ.id, source="test"))
+
+
+def test_half_a_position_is_closed_by_its_percentage(scripted: Scripted) -> None:
+    run(scripted, lambda trading: trading.close(1, records.MNQ.id, percent=50, source="test"))
+    ((_, _, named),) = scripted[0].called("close_position")
+    assert named == {"size_lots": None, "percent": 50, "source": "test"}

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::runtime::Handle as Runtime;
 use tokio::time::Instant;
 
-use super::contract::{Command, DoneOutcome};
+use super::contract::{Command, DoneOutcome, Group, Part};
 use super::news::News;
 use super::views::{Board, DeniedRow, Event};
 use crate::database::log::Segment;
@@ -104,6 +104,8 @@ fn request_of(command: &Command) -> Option<RequestId> {
         | Command::Cancel { request, .. }
         | Command::CancelGroup { request, .. }
         | Command::ClosePosition { request, .. }
+        | Command::Reverse { request, .. }
+        | Command::FlattenEverything { request, .. }
         | Command::Flatten { request, .. }
         | Command::SetStopRule { request, .. }
         | Command::Reconcile { request }
@@ -124,6 +126,11 @@ fn request_of(command: &Command) -> Option<RequestId> {
     }
 }
 
+/// Whether the orders of a group can be told by what the broker states of each.
+fn is_plain(group: &Group) -> bool {
+    group.role.is_none() && group.lowest.is_none() && group.highest.is_none()
+}
+
 async fn carry_out(sweep: &Sweep, command: Command, target: Option<(i64, i64)>) -> Verdict {
     let failed = |text: String| (DoneOutcome::Failed, text);
     let until = Instant::now() + PATIENCE;
@@ -135,17 +142,29 @@ async fn carry_out(sweep: &Sweep, command: Command, target: Option<(i64, i64)>) 
                 .map(|()| format!("Order #{order} is cancelled.")),
             None => Err(failed(format!("No order {key} with a broker id is known."))),
         },
+        Command::CancelGroup { group, .. } if !is_plain(&group) => Err(failed(
+            "The halted engine cancels by contract, side and kind only.".to_owned(),
+        )),
         Command::CancelGroup { account, group, .. } => sweep
             .cancel_group(account, &group, until)
             .await
             .map(|count| format!("{count} orders are cancelled.")),
         Command::ClosePosition {
+            part: Part::Percent(_),
+            ..
+        } => Err(failed(
+            "The halted engine closes lots or all, no fraction.".to_owned(),
+        )),
+        Command::FlattenEverything { .. } => Err(failed(
+            "The halted engine flattens one account at a time; name it.".to_owned(),
+        )),
+        Command::ClosePosition {
             account,
             contract_id,
-            size,
+            part,
             ..
         } => sweep
-            .close(account, &contract_id, size)
+            .close(account, &contract_id, part.lots())
             .await
             .map(|()| format!("The position in {contract_id} is closed.")),
         Command::Flatten {

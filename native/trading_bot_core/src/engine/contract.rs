@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use crate::market_data::BookTrace;
 use crate::order_execution::gate::Limits;
+use crate::order_execution::order::Role;
 use crate::order_execution::stop_rules::rule::Plan;
 use crate::risk_rules::{Mode, Rules};
 use crate::types::{
@@ -27,11 +28,12 @@ use crate::types::{
 use crate::websocket::parse::{MarketEvent, UserEvent};
 
 pub use super::views::{
-    AccountRow, BarKey, BarRow, BarView, Board, DeniedRow, DoneOutcome, Event, FillRow, LinkRow,
-    MarketView, NoticeLevel, NoticeRow, OrderRow, PositionRow, PrintRow, RiskRow, RuleUseRow,
-    StatusView, StopRuleRow, Text, TradedRow,
+    AccountRow, BarKey, BarRow, BarView, Board, DeniedRow, DoneOutcome, Event, ExitProgressRow,
+    FillRow, LinkRow, MarketView, NoticeLevel, NoticeRow, OrderRow, PositionRow, PrintRow, RiskRow,
+    RuleUseRow, StatusView, StopRuleRow, Text, TradedRow,
 };
 pub use crate::order_execution::budget::Lane;
+pub use crate::order_execution::exits::Part;
 pub use crate::order_execution::outcome::{Attempt, Endpoint, Envelope, Outcome};
 pub use crate::order_execution::send::Outgoing;
 
@@ -247,6 +249,11 @@ pub struct Group {
     pub contract_id: Option<String>,
     pub side: Option<Side>,
     pub kind: Option<OrderKind>,
+    /// Stops or targets of the position, or entries.
+    pub role: Option<Role>,
+    /// Ends of a range of prices, included: the trigger of a stop, else the limit. Needs a contract.
+    pub lowest: Option<Ticks>,
+    pub highest: Option<Ticks>,
 }
 
 /// What Python (or another program) asks for. Each `request` ends in exactly one [`Event::RequestDone`].
@@ -274,7 +281,20 @@ pub enum Command {
         request: RequestId,
         account: AccountId,
         contract_id: String,
-        size: Option<Lots>,
+        part: Part,
+        source: String,
+    },
+    /// Turns a position with one order, tagged by the caller, after its exits are proven to be gone.
+    Reverse {
+        request: RequestId,
+        account: AccountId,
+        contract_id: String,
+        tag: ClientTag,
+        source: String,
+    },
+    /// Flattens every account of this session.
+    FlattenEverything {
+        request: RequestId,
         source: String,
     },
     Flatten {

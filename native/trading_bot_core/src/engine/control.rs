@@ -20,7 +20,7 @@
 //! | `quote` | the newest view of `contract_id`: best prices, last, book |
 //! | `submit` | `{"tag": ...}`; the verdict shows itself in `orders` and `denied` |
 //! | `kill` | disarms every source of `account_id`, then as `flatten` |
-//! | `modify cancel cancel_group close_position flatten reconcile set_stop_rule clear_stop_rule subscribe unsubscribe search_contracts choose_accounts` | `{"outcome", "text", "payload"}` once the request has ended, or an error of kind `unknown` after 30 s |
+//! | `modify cancel cancel_group close_position reverse flatten flatten_everything reconcile set_stop_rule clear_stop_rule subscribe unsubscribe search_contracts choose_accounts` | `{"outcome", "text", "payload"}` once the request has ended, or an error of kind `unknown` after 30 s |
 //! | `arm halt set_limits` | `null` |
 
 use std::collections::BTreeSet;
@@ -33,11 +33,12 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Handle as Runtime;
 
-use super::contract::{Command, Draft, Group, Wanted};
+use super::contract::{Command, Draft, Group, Part, Wanted};
 use super::handle::{Handle, Refusal};
 use super::rows_json as rows;
 use crate::database::home::write_private;
 use crate::order_execution::gate::Limits;
+use crate::order_execution::order::Role;
 use crate::order_execution::stop_rules::rule::{BreakEven, Plan, Stage};
 use crate::types::{AccountId, Lots, Mono, OrderKind, RequestId, Side, Ticks};
 
@@ -241,6 +242,13 @@ fn kind_of(word: &str) -> Result<OrderKind, Failure> {
     })
 }
 
+fn role_of(word: &str) -> Result<Role, Failure> {
+    Role::from_word(word).ok_or_else(|| {
+        let allowed = Role::ALL.map(Role::word).join(", ");
+        invalid(format!("Role {word:?} is unknown; {allowed} are allowed."))
+    })
+}
+
 async fn perform(engine: &Arc<Handle>, request: &Value) -> Result<Value, Failure> {
     let empty = Map::new();
     let arguments = Arguments(request["args"].as_object().unwrap_or(&empty));
@@ -277,7 +285,7 @@ async fn perform(engine: &Arc<Handle>, request: &Value) -> Result<Value, Failure
                 disarm(engine, arguments.account()?)?;
             }
             let request = engine.request();
-            let command = command_of(op, &arguments, request)?;
+            let command = command_of(engine, op, &arguments, request)?;
             settle(engine, request, command).await
         }
     }
@@ -401,7 +409,12 @@ fn limits_of(arguments: &Arguments<'_>) -> Result<Limits, Failure> {
     })
 }
 
-fn command_of(op: &str, arguments: &Arguments<'_>, request: RequestId) -> Result<Command, Failure> {
+fn command_of(
+    engine: &Handle,
+    op: &str,
+    arguments: &Arguments<'_>,
+    request: RequestId,
+) -> Result<Command, Failure> {
     let contract = || arguments.text("contract_id").map(str::to_owned);
     let key = || arguments.text("key").map(str::to_owned);
     let source = arguments.source();
@@ -423,19 +436,6 @@ fn command_of(op: &str, arguments: &Arguments<'_>, request: RequestId) -> Result
                 request,
                 account,
                 group,
-                source,
-            }
-        }
-        "close_position" => {
-            let (account, size) = (
-                arguments.account()?,
-                arguments.optional("size_lots")?.map(Lots),
-            );
-            Command::ClosePosition {
-                request,
-                account,
-                contract_id: contract()?,
-                size,
                 source,
             }
         }
@@ -465,12 +465,13 @@ fn command_of(op: &str, arguments: &Arguments<'_>, request: RequestId) -> Result
             request,
             accounts: accounts_of(arguments)?,
         },
-        _ => return management_of(op, arguments, request),
+        _ => return management_of(engine, op, arguments, request),
     })
 }
 
 /// The commands that manage what is there already.
 fn management_of(
+    engine: &Handle,
     op: &str,
     arguments: &Arguments<'_>,
     request: RequestId,
@@ -485,8 +486,29 @@ fn management_of(
                 .transpose()?,
             source,
         },
+        "close_position" => Command::ClosePosition {
+            request,
+            account: arguments.account()?,
+            contract_id: arguments.text("contract_id")?.to_owned(),
+            part: part_of(arguments)?,
+            source,
+        },
+        "reverse" => Command::Reverse {
+            request,
+            account: arguments.account()?,
+            contract_id: arguments.text("contract_id")?.to_owned(),
+            tag: engine.mint(),
+            source,
+        },
+        "flatten_everything" => Command::FlattenEverything { request, source },
         _ => return Err(invalid(format!("Operation {op:?} is unknown."))),
     })
+}
+
+fn part_of(arguments: &Arguments<'_>) -> Result<Part, Failure> {
+    let lots = arguments.optional("size_lots")?;
+    let percent = arguments.optional("percent")?;
+    Part::of(lots, percent).ok_or_else(|| invalid("Name lots or a percentage to close, not both."))
 }
 
 fn plan_of(arguments: &Arguments<'_>) -> Result<Plan, Failure> {
@@ -524,6 +546,9 @@ fn group_of(arguments: &Arguments<'_>) -> Result<Group, Failure> {
         contract_id: arguments.optional_text("contract_id")?.map(str::to_owned),
         side: arguments.optional_text("side")?.map(side_of).transpose()?,
         kind: arguments.optional_text("kind")?.map(kind_of).transpose()?,
+        role: arguments.optional_text("role")?.map(role_of).transpose()?,
+        lowest: arguments.optional("lowest_ticks")?.map(Ticks),
+        highest: arguments.optional("highest_ticks")?.map(Ticks),
     })
 }
 

@@ -339,6 +339,8 @@ fn settings_of(variable: &dyn Fn(&str) -> Option<String>) -> Settings {
         request_timeout_ns: nanos("PITDESK_ENGINE_REQUEST_TIMEOUT_S", usual.request_timeout_ns),
         absence_after_ns: nanos("PITDESK_ENGINE_ABSENCE_AFTER_S", usual.absence_after_ns),
         read_gap_ns: nanos("PITDESK_ENGINE_READ_GAP_S", usual.read_gap_ns),
+        cancel_wait_ns: nanos("PITDESK_ENGINE_CANCEL_WAIT_S", usual.cancel_wait_ns),
+        orphan_after_ns: nanos("PITDESK_ENGINE_ORPHAN_AFTER_S", usual.orphan_after_ns),
         is_budget_lifted: variable("PITDESK_ENGINE_BENCH_LIMITS_OFF").as_deref() == Some("1"),
         ..usual
     }

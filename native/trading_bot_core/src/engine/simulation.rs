@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use super::contract::{
     Attempt, Command, Draft, Effect, Endpoint, Envelope, Environment, Event, Group, Input,
-    LinkChange, LinkName, LinkState, Outbox, Reply, Rows, SendId, Stamp, Wanted,
+    LinkChange, LinkName, LinkState, Outbox, Part, Reply, Rows, SendId, Stamp, Wanted,
 };
 use super::views::Board;
 use super::{Engine, Setup, next_epoch};
@@ -795,7 +795,7 @@ impl World {
                 request,
                 account: ACCOUNT,
                 contract_id: CONTRACT.into(),
-                size: None,
+                part: Part::All,
                 source,
             }
         };
@@ -1209,7 +1209,7 @@ fn a_partial_close_without_an_answer_ends_unknown_and_is_not_repeated() {
         request,
         account: ACCOUNT,
         contract_id: CONTRACT.into(),
-        size: Some(Lots(1)),
+        part: Part::Lots(1),
         source: "ladder".into(),
     }));
     let is_close = |what: &Happening| {

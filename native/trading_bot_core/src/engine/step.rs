@@ -245,6 +245,8 @@ impl Engine {
             | Command::Cancel { .. }
             | Command::CancelGroup { .. }
             | Command::ClosePosition { .. }
+            | Command::Reverse { .. }
+            | Command::FlattenEverything { .. }
             | Command::Flatten { .. }
             | Command::Arm { .. }
             | Command::SetStopRule { .. }

@@ -176,6 +176,24 @@ pub struct RiskRow {
     pub throttled: Vec<Text>,
 }
 
+/// One step of an exit under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExitProgressRow {
+    /// Counts the exits of this run; all steps of one exit carry the same number.
+    pub exit: i64,
+    pub account_id: i64,
+    /// Empty when it is about a whole account.
+    pub contract_id: Text,
+    /// cancel, close, reverse or flatten.
+    pub goal: &'static str,
+    /// cancelling, closing, flip, fitting, turning, unknown, halfway, verified, done or failed.
+    pub step: &'static str,
+    pub count: i64,
+    pub total: i64,
+    pub text: String,
+    pub time_ns: i64,
+}
+
 /// State of one connection: name is market, user or rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkRow {
@@ -269,6 +287,7 @@ pub enum Event {
         payload_json: String,
     },
     StopRuleChanged(StopRuleRow),
+    ExitProgress(ExitProgressRow),
     ArmedChanged {
         source: Text,
         account_id: i64,

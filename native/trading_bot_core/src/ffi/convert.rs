@@ -5,7 +5,8 @@ use pyo3::prelude::*;
 use super::{records, risk};
 use crate::engine::news::Item;
 use crate::engine::views::{
-    AccountRow, DeniedRow, Event, FillRow, LinkRow, NoticeRow, OrderRow, PositionRow, StopRuleRow,
+    AccountRow, DeniedRow, Event, ExitProgressRow, FillRow, LinkRow, NoticeRow, OrderRow,
+    PositionRow, StopRuleRow,
 };
 use crate::order_execution::gate;
 use crate::types;
@@ -208,6 +209,7 @@ pub fn news(py: Python<'_>, item: Item) -> PyResult<Py<PyAny>> {
                 },
             )
         }
+        Event::ExitProgress(row) => object(py, exit_progress(row)),
         Event::StopRuleChanged(row) => {
             let rule = Py::new(py, stop_rule(&row))?;
             object(py, records::StopRuleChanged { rule })
@@ -227,6 +229,20 @@ pub fn news(py: Python<'_>, item: Item) -> PyResult<Py<PyAny>> {
                 },
             )
         }
+    }
+}
+
+fn exit_progress(row: ExitProgressRow) -> records::ExitProgress {
+    records::ExitProgress {
+        exit: row.exit,
+        account_id: row.account_id,
+        contract_id: row.contract_id.to_string(),
+        goal: row.goal.to_owned(),
+        step: row.step.to_owned(),
+        count: row.count,
+        total: row.total,
+        text: row.text,
+        time_ns: row.time_ns,
     }
 }
 

@@ -16,13 +16,14 @@ use crate::clock::mono;
 use crate::database::home::HomeError;
 use crate::database::panic_report;
 use crate::engine::contract::{
-    BarUnit, BarView, Command, Draft, Environment, Group, MarketView, Wanted,
+    BarUnit, BarView, Command, Draft, Environment, Group, MarketView, Part, Wanted,
 };
 use crate::engine::handle::{Handle, Refusal};
 use crate::engine::news::Latency;
 use crate::engine::session::Connect;
 use crate::market_data::{BookTrace, TRACE_WIDTH};
 use crate::order_execution::gate::Limits;
+use crate::order_execution::order::Role;
 use crate::order_execution::stop_rules::rule::{BreakEven, Plan, Stage};
 use crate::risk_rules::Mode;
 use crate::types::{AccountId, Lots, Mono, OrderKind, RequestId, Side, Ticks};
@@ -68,6 +69,13 @@ fn kind(word: &str) -> PyResult<OrderKind> {
         invalid(format!(
             "Order kind {word:?} is unknown; {allowed} are allowed."
         ))
+    })
+}
+
+fn role(word: &str) -> PyResult<Role> {
+    Role::from_word(word).ok_or_else(|| {
+        let allowed = Role::ALL.map(Role::word).join(", ");
+        invalid(format!("Role {word:?} is unknown; {allowed} are allowed."))
     })
 }
 
@@ -357,7 +365,12 @@ impl Engine {
         })
     }
 
-    #[pyo3(signature = (account_id, *, contract_id = None, side = None, kind = None, source))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the seam fixes them; all are named in the stub"
+    )]
+    #[pyo3(signature = (account_id, *, contract_id = None, side = None, kind = None, role = None,
+                        lowest_ticks = None, highest_ticks = None, source))]
     fn cancel_group(
         &self,
         py: Python<'_>,
@@ -365,6 +378,9 @@ impl Engine {
         contract_id: Option<String>,
         side: Option<&str>,
         kind: Option<&str>,
+        role: Option<&str>,
+        lowest_ticks: Option<i64>,
+        highest_ticks: Option<i64>,
         source: String,
     ) -> PyResult<u64> {
         let account = account(account_id)?;
@@ -372,6 +388,9 @@ impl Engine {
             contract_id,
             side: side.map(self::side).transpose()?,
             kind: kind.map(self::kind).transpose()?,
+            role: role.map(self::role).transpose()?,
+            lowest: lowest_ticks.map(Ticks),
+            highest: highest_ticks.map(Ticks),
         };
         self.ask(py, |request| Command::CancelGroup {
             request,
@@ -381,23 +400,50 @@ impl Engine {
         })
     }
 
-    #[pyo3(signature = (account_id, contract_id, *, size_lots = None, source))]
+    #[pyo3(signature = (account_id, contract_id, *, size_lots = None, percent = None, source))]
     fn close_position(
         &self,
         py: Python<'_>,
         account_id: i64,
         contract_id: String,
         size_lots: Option<i64>,
+        percent: Option<i64>,
         source: String,
     ) -> PyResult<u64> {
-        let (account, size) = (account(account_id)?, size_lots.map(Lots));
+        let account = account(account_id)?;
+        let part = Part::of(size_lots, percent)
+            .ok_or_else(|| invalid("Name lots or a percentage to close, not both.".into()))?;
         self.ask(py, |request| Command::ClosePosition {
             request,
             account,
             contract_id,
-            size,
+            part,
             source,
         })
+    }
+
+    #[pyo3(signature = (account_id, contract_id, *, source))]
+    fn reverse(
+        &self,
+        py: Python<'_>,
+        account_id: i64,
+        contract_id: String,
+        source: String,
+    ) -> PyResult<u64> {
+        let account = account(account_id)?;
+        let tag = self.handle.mint();
+        self.ask(py, |request| Command::Reverse {
+            request,
+            account,
+            contract_id,
+            tag,
+            source,
+        })
+    }
+
+    #[pyo3(signature = (*, source))]
+    fn flatten_everything(&self, py: Python<'_>, source: String) -> PyResult<u64> {
+        self.ask(py, |request| Command::FlattenEverything { request, source })
     }
 
     #[pyo3(signature = (account_id, *, contract_id = None, source))]

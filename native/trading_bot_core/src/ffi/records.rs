@@ -212,6 +212,21 @@ pub struct RequestDone {
     pub payload_json: String,
 }
 
+/// News: one step of a close, reverse, flatten or group cancel.
+#[pyclass(module = "trading_bot_core", frozen, get_all, new = "from_fields", eq)]
+#[derive(Clone, PartialEq, Debug)]
+pub struct ExitProgress {
+    pub exit: i64,
+    pub account_id: i64,
+    pub contract_id: String,
+    pub goal: String,
+    pub step: String,
+    pub count: i64,
+    pub total: i64,
+    pub text: String,
+    pub time_ns: i64,
+}
+
 /// News: a stop rule was attached, went on, moved its stop or ended.
 #[pyclass(module = "trading_bot_core", frozen, get_all, new = "from_fields")]
 pub struct StopRuleChanged {
@@ -420,6 +435,7 @@ pub const EVENTS: [&str; 12] = [
     "RequestDone",
     "ArmedChanged",
     "StopRuleChanged",
+    "ExitProgress",
     "Resync",
 ];
 
@@ -443,6 +459,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ArmedChanged>()?;
     module.add_class::<StopRule>()?;
     module.add_class::<StopRuleChanged>()?;
+    module.add_class::<ExitProgress>()?;
     module.add_class::<Resync>()?;
     module.add_class::<MarketFrame>()?;
     module.add_class::<BarFrame>()?;

@@ -332,6 +332,13 @@ pub enum Role {
 }
 
 impl Role {
+    pub const ALL: [Self; 4] = [Self::Entry, Self::Stop, Self::Target, Self::Close];
+
+    /// Reads the seam's word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.word() == word)
+    }
+
     /// The word on the seam.
     pub const fn word(self) -> &'static str {
         match self {

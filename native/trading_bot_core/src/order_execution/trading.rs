@@ -12,9 +12,10 @@ use crate::engine::contract::{
 use crate::engine::rows::kind_of;
 use crate::engine::views::{DeniedRow, DoneOutcome, Event, NoticeLevel, NoticeRow};
 use crate::order_execution::budget::{Budget, BudgetLimits};
-use crate::order_execution::exits::Task;
+use crate::order_execution::exits::{Joint, Orphans, Task};
 use crate::order_execution::gate::{
-    AccountFacts, ChangeFacts, Exposure, Facts, Limits, MarketFacts, Reason, admit, admit_change,
+    AccountFacts, Admitted, ChangeFacts, Exposure, Facts, Limits, MarketFacts, Reason, admit,
+    admit_change,
 };
 use crate::order_execution::ledger::Ledger;
 use crate::order_execution::order::{Change, Life, Order, Role, Values};
@@ -48,6 +49,8 @@ pub struct Settings {
     pub cancel_wait_ns: u64,
     /// After how long a cancel without effect is repeated.
     pub cancel_repeat_ns: u64,
+    /// How long an exit may stand without its position.
+    pub orphan_after_ns: u64,
     /// No budget of requests: for measurements, and only ever true for a gateway on loopback (decision 37).
     pub is_budget_lifted: bool,
 }
@@ -62,6 +65,7 @@ impl Default for Settings {
             poll_every_ns: 5 * SECOND,
             cancel_wait_ns: SECOND,
             cancel_repeat_ns: 5 * SECOND,
+            orphan_after_ns: 10 * SECOND,
             is_budget_lifted: false,
         }
     }
@@ -169,6 +173,8 @@ pub struct Trading {
     pub(super) guarded: HashMap<usize, Option<Mono>>,
     pub(super) loops: BTreeMap<AccountId, AccountLoop>,
     pub(super) tasks: BTreeMap<u64, Task>,
+    pub(super) joint_exits: BTreeMap<RequestId, Joint>,
+    pub(super) orphans: Orphans,
     pub(super) waiting: Vec<(RequestId, BTreeMap<AccountId, Mono>)>,
     pub(super) next_number: u64,
     pub(super) held_rows: Vec<requests::Held>,
@@ -223,6 +229,8 @@ impl Trading {
             guarded: HashMap::new(),
             loops: BTreeMap::new(),
             tasks: BTreeMap::new(),
+            joint_exits: BTreeMap::new(),
+            orphans: Orphans::default(),
             waiting: Vec::new(),
             next_number: 1,
             held_rows: Vec::new(),
@@ -509,7 +517,9 @@ impl Trading {
             Command::Cancel { .. }
             | Command::CancelGroup { .. }
             | Command::ClosePosition { .. }
-            | Command::Flatten { .. } => self.exit(command),
+            | Command::Reverse { .. }
+            | Command::Flatten { .. }
+            | Command::FlattenEverything { .. } => self.exit(command),
             Command::Arm {
                 source,
                 account,
@@ -548,7 +558,7 @@ impl Trading {
         }
     }
 
-    /// The commands that only make smaller; nothing stands in their way.
+    /// The commands about what is there already. What only makes smaller meets nothing in its way.
     fn exit(&mut self, command: Command) {
         match command {
             Command::Cancel {
@@ -568,16 +578,18 @@ impl Trading {
                 request,
                 account,
                 contract_id,
-                size,
+                part,
                 source,
-            } => {
-                self.start_close(
-                    request,
-                    account,
-                    &contract_id,
-                    size.map(|lots| lots.0),
-                    source,
-                );
+            } => self.start_close(request, account, &contract_id, part, source),
+            Command::Reverse {
+                request,
+                account,
+                contract_id,
+                tag,
+                source,
+            } => self.start_reverse(request, account, &contract_id, tag, source),
+            Command::FlattenEverything { request, source } => {
+                self.start_flatten_everything(request, &source);
             }
             Command::Flatten {
                 request,
@@ -646,6 +658,23 @@ impl Trading {
     /// Judges a draft and, when admitted, records it and sends it once.
     fn submit(&mut self, draft: Draft) {
         let verdict = admit(&self.facts(&draft));
+        self.send_judged(draft, verdict);
+    }
+
+    /// Judges the order that turns a position: its exits are being cancelled, and the task that stands in the way of
+    /// entries is its own.
+    pub(super) fn judge_turn(&mut self, draft: &Draft) -> Result<Admitted, Vec<Reason>> {
+        let mut facts = self.facts(draft);
+        facts.is_flattening = false;
+        facts.exposure = Exposure {
+            net: facts.exposure.net,
+            ..Exposure::default()
+        };
+        admit(&facts)
+    }
+
+    /// Sends an admitted draft once, its record first; records a denied one and tells the reasons.
+    pub(super) fn send_judged(&mut self, draft: Draft, verdict: Result<Admitted, Vec<Reason>>) {
         let contract = self.store.contract(&draft.contract_id).cloned();
         let intent = self.intent(&draft);
         let (token, contract) = match (verdict, contract) {
@@ -1016,6 +1045,7 @@ impl Trading {
         self.run_risk();
         self.run_loops();
         self.run_tasks();
+        self.sweep_orphans();
         self.run_rules();
         self.answer_waiting();
     }
@@ -1029,7 +1059,8 @@ impl Trading {
         let unseen = self.unseen.values().copied();
         let guarded = self.guarded.values().flatten().copied();
         let unseen = unseen.chain(guarded).chain(self.risk_moment());
-        let rules = self.next_rule_moment();
+        let rules = self.next_rule_moment().into_iter();
+        let rules = rules.chain(self.next_orphan_moment());
         cancels
             .chain(loops)
             .chain(tasks)

@@ -1,0 +1,233 @@
+//! Reverse: cancel the exits, wait for proof, turn the position with one order, read back.
+//!
+//! The order's size is what is there now plus what was there when the key went down, so that an exit that filled on the
+//! way never doubles the new position. Whatever cannot be proven in time ends flat, and an order without an answer is
+//! waited for: closing on suspicion could leave twice the position.
+
+use super::{Goal, Phase, SETTLE_NS, Task};
+use crate::engine::contract::Draft;
+use crate::engine::views::{DoneOutcome, NoticeLevel};
+use crate::order_execution::order::Life;
+use crate::order_execution::store::Place;
+use crate::order_execution::trading::Trading;
+use crate::types::{AccountId, ClientTag, ContractIndex, Lots, Mono, OrderKind, RequestId, Side};
+
+/// A position that is to be turned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reversal {
+    /// Of the one order that turns it.
+    tag: ClientTag,
+    /// Net lots that are wanted in the end.
+    wanted: i64,
+    is_sent: bool,
+}
+
+impl Trading {
+    pub(in crate::order_execution) fn start_reverse(
+        &mut self,
+        request: RequestId,
+        account: AccountId,
+        contract_id: &str,
+        tag: ClientTag,
+        source: String,
+    ) {
+        let known = self.store.contract(contract_id);
+        let Some(contract) = known.map(|contract| contract.index) else {
+            let text = format!("Contract {contract_id} is not known.");
+            self.done(request, DoneOutcome::Failed, text);
+            return;
+        };
+        let place = (account, contract);
+        let net = self.net_of(place);
+        let fault = if net == 0 {
+            Some("There is no position to reverse.".to_owned())
+        } else if self.is_flattening(place) {
+            Some("The position is being closed or reversed already.".to_owned())
+        } else {
+            // Asked before anything is cancelled: a refusal later would leave the position without its exits.
+            let draft = self.turning_draft(place, tag, net.abs() * 2, net, &source);
+            let reasons = self.judge_turn(&draft).err().unwrap_or_default();
+            let texts: Vec<String> = reasons.into_iter().map(|(_, text)| text).collect();
+            (!texts.is_empty()).then(|| texts.join(" "))
+        };
+        if let Some(fault) = fault {
+            self.done(request, DoneOutcome::Denied, fault);
+            return;
+        }
+        let reversal = Reversal {
+            tag,
+            wanted: -net,
+            is_sent: false,
+        };
+        let mut task = Task::new(Goal::Reverse(reversal), account, Some(contract), source);
+        task.requests.push(request);
+        // Entries too: what rests on the old side would be an exit that nobody meant.
+        task.orders = self.living(|order| (order.account, order.contract) == place);
+        self.start_task(task);
+    }
+
+    fn turning_draft(
+        &self,
+        (account, contract): Place,
+        tag: ClientTag,
+        size: i64,
+        net: i64,
+        source: &str,
+    ) -> Draft {
+        Draft {
+            tag,
+            account,
+            contract_id: self.contract_of(contract).id.clone(),
+            side: if net > 0 { Side::Sell } else { Side::Buy },
+            kind: OrderKind::Market,
+            size: Lots(size),
+            limit: None,
+            stop: None,
+            trail: None,
+            stop_bracket_ticks: None,
+            target_bracket_ticks: None,
+            is_reduce_only: false,
+            source: source.to_owned(),
+            pressed: Mono(0),
+        }
+    }
+
+    /// The newest read: turn what is there, or see that it has turned.
+    pub(super) fn judge_reversal(
+        &mut self,
+        number: u64,
+        mut task: Task,
+        reversal: Reversal,
+    ) -> Option<Task> {
+        let contract = task.contract?;
+        let place = (task.account, contract);
+        let net = self.net_of(place);
+        let is_settled = net == self.net(place);
+        if reversal.is_sent {
+            return self.judge_turned(number, task, reversal, net);
+        }
+        if net == 0 {
+            let text =
+                "Not reversed: an exit closed the position first. Flat, read back from the broker.";
+            self.progress(number, &mut task, "verified", (1, 1), text.to_owned());
+            self.end_task(number, &mut task, DoneOutcome::Denied, text);
+            return None;
+        }
+        if net * reversal.wanted > 0 || !is_settled {
+            let text = "The position changed its side or is not certain.";
+            self.stop_halfway(number, &mut task, text);
+            self.begin_read(&mut task, 0);
+            return Some(task);
+        }
+        let size = net.abs() + reversal.wanted.abs();
+        let draft = self.turning_draft(place, reversal.tag, size, net, &task.source.clone());
+        let verdict = self.judge_turn(&draft);
+        if let Err(reasons) = &verdict {
+            let texts: Vec<String> = reasons.iter().map(|(_, text)| text.clone()).collect();
+            self.stop_halfway(number, &mut task, &texts.join(" "));
+            self.begin_read(&mut task, 0);
+            return Some(task);
+        }
+        self.send_judged(draft, verdict);
+        let text = format!("One order of {size} turns {net} into {}.", reversal.wanted);
+        self.progress(number, &mut task, "turning", (0, 1), text);
+        task.goal = Goal::Reverse(Reversal {
+            is_sent: true,
+            ..reversal
+        });
+        task.phase = Phase::Turning;
+        Some(task)
+    }
+
+    /// Waits for the end of the order. In doubt it is waited for as long as it takes.
+    pub(super) fn wait_for_turn(&mut self, number: u64, mut task: Task) -> Task {
+        let Goal::Reverse(reversal) = task.goal else {
+            return task;
+        };
+        let index = self.store.order(reversal.tag.as_str());
+        let Some(order) = index.map(|index| &self.store.orders[index]) else {
+            return task;
+        };
+        if order.doubt.is_some() {
+            let text = "The order that turns the position has no answer; checking with the broker. Until then the \
+                        position may be on either side, without a stop.";
+            let is_told = task.lines.iter().any(|line| line.is("unknown"));
+            if !is_told {
+                self.notice(NoticeLevel::Alarm, "reverse_unknown", text.to_owned());
+                self.progress(number, &mut task, "unknown", (0, 1), text.to_owned());
+            }
+            return task;
+        }
+        if order.life.is_end() {
+            if order.life != Life::Filled {
+                let why = format!("The broker did not turn it. {}", order.reason);
+                self.stop_halfway(number, &mut task, why.trim_end());
+            }
+            self.begin_read(&mut task, SETTLE_NS);
+        }
+        task
+    }
+
+    fn judge_turned(
+        &mut self,
+        number: u64,
+        mut task: Task,
+        reversal: Reversal,
+        net: i64,
+    ) -> Option<Task> {
+        if net != reversal.wanted {
+            let text = format!(
+                "The position is {net} instead of {} after the order.",
+                reversal.wanted
+            );
+            self.stop_halfway(number, &mut task, &text);
+            self.begin_read(&mut task, 0);
+            return Some(task);
+        }
+        let text = format!("Reversed: {net} lots, read back from the broker.");
+        self.progress(number, &mut task, "verified", (1, 1), text.clone());
+        self.end_task(number, &mut task, DoneOutcome::Done, &text);
+        None
+    }
+
+    /// Gives the reversal up for flat, and says so.
+    pub(super) fn stop_halfway(&mut self, number: u64, task: &mut Task, why: &str) {
+        task.goal = Goal::Close { size: None };
+        task.halfway = Some(why.to_owned());
+        let text = format!("The reversal stops flat half-way. {why}");
+        self.record_step(task, "halfway");
+        self.notice(NoticeLevel::Warning, "reverse_halfway", text.clone());
+        self.progress(number, task, "halfway", (1, 1), text);
+    }
+
+    /// Reversals of an account, or of one contract of it.
+    pub(super) fn reversals_under(
+        &self,
+        account: AccountId,
+        contract: Option<ContractIndex>,
+    ) -> Vec<Place> {
+        let tasks = self.tasks.values();
+        tasks
+            .filter(|task| matches!(task.goal, Goal::Reverse(_)) && task.account == account)
+            .filter_map(|task| Some((task.account, task.contract?)))
+            .filter(|place| contract.is_none_or(|contract| contract == place.1))
+            .collect()
+    }
+
+    /// A close or flatten ends a reversal: flat is what was asked for last.
+    pub(super) fn overtake_reversals(&mut self, place: Place) {
+        let is_one = |task: &Task| matches!(task.goal, Goal::Reverse(_)) && task.covers(place);
+        let numbers: Vec<u64> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| is_one(task))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in numbers {
+            if let Some(mut task) = self.tasks.remove(&number) {
+                let text = "Not reversed: the position is being closed.";
+                self.end_task(number, &mut task, DoneOutcome::Denied, text);
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+"""Closing, reversing, flattening and group cancels over real sockets: the last word is what the broker has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trading_bot_core as core
+
+from tests.native.rig import ASK, BID, CONTRACT, QUOTE, Gateway, Rig
+
+
+@pytest.fixture
+def desk(tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """A connected rig whose orphans are swept after half a second."""
+    monkeypatch.setenv("PITDESK_ENGINE_ORPHAN_AFTER_S", "0.5")
+    with Rig(tmp_path / "base", gateway) as running:
+        running.connect()
+        running.subscribe()
+        yield running
+
+
+def enter(rig: Rig, net: int) -> None:
+    rig.life(rig.submit("buy" if net > 0 else "sell", "market", abs(net)), "filled")
+    rig.until(lambda: rig.net() == net, f"a position of {net}")
+
+
+def exits(rig: Rig, net: int, *, stops: int = 1, targets: int = 1) -> tuple[list[str], list[str]]:
+    """Plain stops and targets around the market, each over the whole position or its share."""
+    side, sign = ("sell", 1) if net > 0 else ("buy", -1)
+    lots = abs(net) // max(stops, targets)
+    below = [rig.submit(side, "stop", lots, stop_ticks=BID - sign * (20 + n)) for n in range(stops)]
+    above = [rig.submit(side, "limit", lots, limit_ticks=ASK + sign * (10 + n)) for n in range(targets)]
+    for key in [*below, *above]:
+        rig.life(key, "working")
+    return below, above
+
+
+def lift_to(rig: Rig, bid: int) -> None:
+    rig.gateway.play([{"ms": 0, "quote": {**QUOTE, "bid": bid / 4, "ask": (bid + 1) / 4}}])
+
+
+def truth(rig: Rig) -> tuple[int, int]:
+    """The gateway's own book: net lots and working orders of the account."""
+    row = next(row for row in rig.gateway.state()["accounts"] if row["id"] == rig.account)
+    working = row["working"]
+    return sum(p["lots"] for p in row["positions"]), working if isinstance(working, int) else len(working)
+
+
+def steps(done: core.RequestDone) -> list[str]:
+    return [line["step"] for line in json.loads(done.payload_json)["steps"]]
+
+
+def test_a_part_keeps_the_rest_and_its_exits_are_made_to_fit(desk: Rig) -> None:
+    enter(desk, 3)
+    (stop,), (target,) = exits(desk, 3)
+    done = desk.done(desk.engine.close_position(desk.account, CONTRACT, percent=50, source="test"))
+    assert (done.outcome, done.text) == ("done", "1 lots closed, 2 left, read back.")
+    assert desk.net() == 2
+    sizes = {order.key: (order.size_lots, order.life) for order in desk.engine.orders()}
+    assert (sizes[stop], sizes[target]) == ((2, "working"), (2, "working"))
+    assert steps(done) == ["closing", "fitting", "verified", "done"]
+    assert desk.gateway.counters()["requests"]["Position/partialCloseContract"] == 1
+    assert "Position/closeContract" not in desk.gateway.counters()["requests"]
+
+
+def test_half_of_one_lot_closes_nothing_and_says_so(desk: Rig) -> None:
+    enter(desk, 1)
+    done = desk.done(desk.engine.close_position(desk.account, CONTRACT, percent=50, source="test"))
+    assert done.outcome == "denied"
+    assert "less than one lot" in done.text
+    assert truth(desk)[0] == 1
+
+
+def test_closing_takes_the_exits_away_first(desk: Rig) -> None:
+    enter(desk, 2)
+    exits(desk, 2)
+    done = desk.done(desk.engine.close_position(desk.account, CONTRACT, source="test"))
+    assert done.outcome == "done"
+    assert truth(desk) == (0, 0)
+    assert steps(done)[0] == "cancelling"
+
+
+def test_reverse_ends_on_the_other_side_with_one_order(desk: Rig) -> None:
+    enter(desk, 2)
+    exits(desk, 2)
+    before = len(desk.gateway.counters()["posts_by_tag"])
+    done = desk.done(desk.engine.reverse(desk.account, CONTRACT, source="test"))
+    assert (done.outcome, done.text) == ("done", "Reversed: -2 lots, read back from the broker.")
+    assert truth(desk) == (-2, 0)
+    assert len(desk.gateway.counters()["posts_by_tag"]) == before + 1
+    assert steps(done)[-3:] == ["turning", "verified", "done"]
+    told = [event for event in desk.events if isinstance(event, core.ExitProgress)]
+    assert [event.step for event in told] == steps(done)
+    assert {event.goal for event in told} == {"reverse"}
+
+
+def test_s11_a_reverse_while_a_target_fills_is_never_double(desk: Rig) -> None:
+    enter(desk, 2)
+    _, (target,) = exits(desk, 2)
+    desk.gateway.fault(fault="delay_request", endpoint="Order/cancel", ms=150, count=0)
+    request = desk.engine.reverse(desk.account, CONTRACT, source="test")
+    lift_to(desk, ASK + 10)
+    done = desk.done(request)
+    desk.life(target, "filled")
+    # The target closed the position first: there was nothing left to turn.
+    assert (done.outcome, truth(desk)) == ("denied", (0, 0))
+    assert "an exit closed the position first" in done.text
+    assert [fill.size_lots for fill in desk.engine.fills()] == [2, 2]
+
+
+def test_a_reverse_without_proof_of_its_cancels_stops_flat(desk: Rig) -> None:
+    enter(desk, 2)
+    exits(desk, 2)
+    desk.gateway.fault(fault="request_lost", endpoint="Order/cancel", count=2)
+    done = desk.done(desk.engine.reverse(desk.account, CONTRACT, source="test"))
+    assert done.outcome == "denied"
+    assert done.text.startswith("Stopped flat half-way, read back from the broker.")
+    assert truth(desk) == (0, 0)
+    assert "halfway" in steps(done)
+    assert all(fill.side == "sell" or fill.size_lots == 2 for fill in desk.engine.fills())
+
+
+def test_a_reverse_that_the_gate_forbids_touches_nothing(desk: Rig) -> None:
+    enter(desk, 2)
+    (stop,), (target,) = exits(desk, 2)
+    desk.engine.set_limits(desk.account, core.Limits(max_order_lots=3))
+    done = desk.done(desk.engine.reverse(desk.account, CONTRACT, source="test"))
+    assert done.outcome == "denied"
+    assert "above the limit of 3 lots" in done.text
+    assert truth(desk) == (2, 2)
+    assert {desk.life(stop, "working").change, desk.life(target, "working").change} == {"none"}
+
+
+def test_a_reverse_without_an_answer_waits_for_the_truth(desk: Rig) -> None:
+    enter(desk, 2)
+    desk.gateway.fault(fault="reply_lost", endpoint="Order/place")
+    desk.gateway.fault(fault="miss", event="GatewayUserOrder", count=2)
+    done = desk.done(desk.engine.reverse(desk.account, CONTRACT, source="test"))
+    assert done.outcome == "done"
+    assert truth(desk) == (-2, 0)
+    assert sum(fill.size_lots for fill in desk.engine.fills() if fill.side == "sell") == 4
+
+
+def test_s12_a_flatten_while_a_target_fills_ends_flat_with_one_report(desk: Rig) -> None:
+    enter(desk, 3)
+    exits(desk, 3, stops=3, targets=3)
+    desk.gateway.fault(fault="delay_request", endpoint="Order/cancel", ms=100, count=0)
+    request = desk.engine.flatten(desk.account, source="test")
+    lift_to(desk, ASK + 10)
+    done = desk.done(request)
+    assert (done.outcome, done.text) == ("done", "Flat, read back from the broker.")
+    assert truth(desk) == (0, 0)
+    told = steps(done)
+    assert told[0] == "cancelling"
+    assert told[-2:] == ["verified", "done"]
+    report = json.loads(done.payload_json)
+    cancelled = [line for line in report["steps"] if line["step"] == "cancelling"]
+    assert (cancelled[-1]["count"], cancelled[-1]["total"]) == (6, 6)
+    assert report["goal"] == "flatten"
+
+
+def test_everything_is_flattened_on_every_chosen_account(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path)
+    try:
+        with Rig(tmp_path / "base", gateway) as rig:
+            rig.connect()
+            rig.subscribe()
+            accounts = [int(account["id"]) for account in gateway.hello.accounts][:2]
+            assert rig.done(rig.engine.choose_accounts(accounts)).outcome == "done"
+            for account in accounts:
+                rig.engine.arm("test", account, is_armed=True)
+                rig.until(partial(rig.engine.is_armed, "test", account), "armed")
+                rig.life(rig.engine.submit(account, CONTRACT, "buy", "market", 1, source="test"), "filled")
+            done = rig.done(rig.engine.flatten_everything(source="test"))
+            assert done.outcome == "done"
+            reports = json.loads(done.payload_json)["accounts"]
+            assert [report["account_id"] for report in reports] == accounts
+            assert all(not row["positions"] for row in gateway.state()["accounts"])
+    finally:
+        gateway.stop()
+
+
+@pytest.mark.parametrize(
+    ("group", "left"),
+    [
+        ({"role": "stop"}, {"target", "far target", "entry"}),
+        ({"role": "target"}, {"stop", "entry"}),
+        ({"side": "buy"}, {"stop", "target", "far target"}),
+        ({"kind": "limit", "side": "sell"}, {"stop", "entry"}),
+        ({"lowest_ticks": ASK + 10, "highest_ticks": ASK + 10}, {"stop", "far target", "entry"}),
+        ({"lowest_ticks": ASK + 10}, {"stop", "entry"}),
+        ({"highest_ticks": BID - 20}, {"target", "far target"}),
+        ({}, set()),
+    ],
+    ids=str,
+)
+def test_a_group_cancel_takes_what_it_names_and_nothing_else(desk: Rig, group: dict[str, Any], left: set[str]) -> None:
+    enter(desk, 2)
+    (stop,), (target, far_target) = exits(desk, 2, targets=2)
+    entry = desk.submit("buy", "limit", limit_ticks=BID - 30)
+    desk.life(entry, "working")
+    names = {stop: "stop", target: "target", far_target: "far target", entry: "entry"}
+    done = desk.done(desk.engine.cancel_group(desk.account, contract_id=CONTRACT, **group, source="test"))
+    assert done.outcome == "done"
+    assert {names[order.key] for order in desk.engine.orders() if order.life == "working"} == left
+    assert truth(desk)[1] == len(left)
+
+
+def test_a_price_without_its_contract_is_no_group(desk: Rig) -> None:
+    done = desk.done(desk.engine.cancel_group(desk.account, lowest_ticks=1, source="test"))
+    assert done.outcome == "denied"
+
+
+def test_an_exit_left_without_its_position_is_taken_away_aloud(desk: Rig) -> None:
+    enter(desk, 1)
+    stop = desk.submit("sell", "stop", 1, stop_ticks=BID - 20, reduce_only=True)
+    desk.life(stop, "working")
+    # Closed on the broker's own platform: nobody told us to cancel the stop.
+    desk.gateway.set_account(desk.account, flatten=True)
+    desk.life(stop, "cancelled")
+    assert truth(desk) == (0, 0)
