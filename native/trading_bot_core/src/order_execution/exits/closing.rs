@@ -1,5 +1,7 @@
 //! Close, a part of a position, flatten a contract, an account, everything.
 
+use std::collections::BTreeMap;
+
 use super::{Goal, Joint, Phase, ROUNDS_MAX, SETTLE_NS, Task};
 use crate::engine::contract::{Endpoint, Lane, Outgoing};
 use crate::engine::views::{DoneOutcome, NoticeLevel};
@@ -128,8 +130,7 @@ impl Trading {
         let joint = Joint {
             open: accounts.len(),
             worst: DoneOutcome::Done,
-            texts: Vec::new(),
-            reports: Vec::new(),
+            ended: BTreeMap::new(),
         };
         self.joint_exits.insert(request, joint);
         for account in accounts {

@@ -1,12 +1,14 @@
 //! What an exit tells while it runs, and the report it ends with: one line for every step.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::{Goal, Task};
 use crate::engine::views::{DoneOutcome, Event, ExitProgressRow, NoticeLevel};
 use crate::order_execution::record::Record;
 use crate::order_execution::trading::Trading;
-use crate::types::RequestId;
+use crate::types::{AccountId, RequestId};
 
 /// One line of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +31,8 @@ impl Line {
 pub(in crate::order_execution) struct Joint {
     pub(super) open: usize,
     pub(super) worst: DoneOutcome,
-    pub(super) texts: Vec<String>,
-    pub(super) reports: Vec<serde_json::Value>,
+    /// Text and report of each account that has ended.
+    pub(super) ended: BTreeMap<AccountId, (String, serde_json::Value)>,
 }
 
 impl Goal {
@@ -150,10 +152,8 @@ impl Trading {
             return;
         };
         joint.open -= 1;
-        joint
-            .texts
-            .push(format!("Account {}: {text}", task.account));
-        joint.reports.push(report);
+        let text = format!("Account {}: {text}", task.account);
+        joint.ended.insert(task.account, (text, report));
         if joint.worst == DoneOutcome::Done {
             joint.worst = outcome;
         }
@@ -161,8 +161,9 @@ impl Trading {
             return;
         }
         if let Some(joint) = self.joint_exits.remove(&request) {
-            let payload = json!({"goal": "flatten", "accounts": joint.reports}).to_string();
-            self.done_with(request, joint.worst, joint.texts.join(" "), payload);
+            let (texts, reports): (Vec<_>, Vec<_>) = joint.ended.into_values().unzip();
+            let payload = json!({"goal": "flatten", "accounts": reports}).to_string();
+            self.done_with(request, joint.worst, texts.join(" "), payload);
         }
     }
 }
