@@ -423,7 +423,7 @@ impl Limits {
 }
 
 /// The classes that `drain()` returns.
-pub const EVENTS: [&str; 12] = [
+pub const EVENTS: [&str; 13] = [
     "OrderChanged",
     "FillAdded",
     "PositionChanged",
