@@ -143,6 +143,10 @@ class WindowOptions(_Section):
 
 
 class GuardianOptions(_Section):
+    on_death: Literal["announce", "flatten"] = _option(
+        "announce",
+        "What the guardian does when the window's process dies: say what is open, or cancel and flatten it as well.",
+    )
     global_key: str = _option(
         "ctrl+alt+shift+k",
         "Key that cancels and flattens everything, wherever the focus is, on X11 and Windows; empty for none. On other "

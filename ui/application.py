@@ -247,7 +247,7 @@ class Application:
                 guardian.GuardianProcess.start,
                 self.directories.base,
                 services.engine,
-                key=self.options.guardian.global_key,
+                self.options.guardian,
                 on_news=pass_on,
             )
         except ProgramMissing as error:

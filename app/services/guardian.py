@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from app import errors
+from app.config import GuardianOptions
 from app.native import NativeEngine
 from app.services import programs
 from app.services.control import ControlClient
@@ -70,14 +71,14 @@ class GuardianProcess:
 
     @classmethod
     def start(
-        cls, base: Path, engine: NativeEngine, *, key: str, on_news: Callable[[News], None], program: Path | None = None
+        cls, base: Path, engine: NativeEngine, options: GuardianOptions, *, on_news: Callable[[News], None]
     ) -> Self:
         """Start it and connect it to the engine. `on_news` is called on a thread of its own.
 
         Raises ProgramMissing.
         """
-        found = program or find_program()
-        process = _spawn([str(found), "--base", str(base), "--key", key], stderr=subprocess.PIPE)
+        words = ["--base", str(base), "--key", options.global_key, "--on-death", options.on_death]
+        process = _spawn([str(find_program()), *words], stderr=subprocess.PIPE)
         assert process.stdin is not None, "the pipe was asked for"
         assert process.stderr is not None, "the pipe was asked for"
         # The engine's copy is the only one: its end is the proof of this process's death.

@@ -54,6 +54,10 @@ def _core_stopped(where: Scene) -> None:
     where.window.send_signal(signal.SIGSTOP)
 
 
+def _market_hub_dead(where: Scene) -> None:
+    where.control.fault(fault="silent", hub="market", count=0)
+
+
 def _disk_full(where: Scene) -> None:
     with (where.base / "filler").open("wb", buffering=0) as filler:
         try:
@@ -75,6 +79,7 @@ CASES = (
     Case("interpreter_lock_held", _interpreter_lock_held),
     Case("core_dead", _core_dead),
     Case("core_stopped", _core_stopped),
+    Case("market_hub_dead", _market_hub_dead),
     Case("disk_full", _disk_full, needs_small_disk=True),
     Case("budget_spent", _budget_spent),
 )

@@ -44,7 +44,7 @@ def wait_for(condition: Callable[[], Any], what: str, limit_s: float = LIMIT_S) 
 class Scene:
     """One gateway, one window, one guardian, below one directory. Everything that was started is ended by `close`."""
 
-    def __init__(self, folder: Path, *, key: str = "", seed: int = 4) -> None:
+    def __init__(self, folder: Path, *options: str, seed: int = 4) -> None:
         self.base = folder / "base"
         self.base.mkdir(parents=True, exist_ok=True)
         self.gateway = GatewayProcess.start(gateway.practice_arguments(folder / "gateway", seed=seed))
@@ -55,7 +55,8 @@ class Scene:
         self._log = (folder / "window.log").open("w", encoding="utf-8")
         self._window_arguments = [
             *("--attach", str(hello_file), "--basedir", str(self.base), "--contract", CONTRACT),
-            *("-o", "risk.max_position_lots=1000", "-o", f"guardian.global_key={key}"),
+            *("-o", "risk.max_position_lots=1000", "-o", "guardian.global_key="),
+            *(word for option in options for word in ("-o", option)),
         ]
         self.hello_file = hello_file
         self.window = self.open_window()
@@ -141,6 +142,23 @@ class Scene:
             await self._accepted(client, **common, kind="limit", limit_ticks=bid - AWAY_TICKS - number)
         await client.close()
 
+    def protect(self) -> None:
+        """A stop at the broker below the position, and a trail of this computer that would move it."""
+        asyncio.run(self._protect())
+        wait_for(lambda: self.status()["held"]["exits"], "the trail on the heartbeat page")
+
+    async def _protect(self) -> None:
+        client = await ControlClient.connect(self.base)
+        assert client is not None, "the window serves its socket"
+        contract = await self._contract(client)
+        await client.call("arm", source=SOURCE, account_id=self.account, is_armed=True)
+        stop = await self._bid(client, contract) - 2 * AWAY_TICKS
+        common = {"account_id": self.account, "contract_id": contract, "side": "sell", "size_lots": 1}
+        tag = await self._accepted(client, **common, source=SOURCE, kind="stop", stop_ticks=stop)
+        stages = [(1, AWAY_TICKS, 4)]
+        await client.request("set_stop_rule", key=tag, trail_stages=stages, source=SOURCE)
+        await client.close()
+
     async def _contract(self, client: ControlClient) -> str:
         listed = await client.call("contracts")
         return next(str(row["id"]) for row in listed if row["root"] == CONTRACT and row["is_active"])
@@ -153,14 +171,14 @@ class Scene:
             await asyncio.sleep(0.05)
         raise TimeoutError("no quote")
 
-    async def _accepted(self, client: ControlClient, **draft: Any) -> None:
-        """Submit until the exchange has it: what the gate puts off is tried again."""
+    async def _accepted(self, client: ControlClient, **draft: Any) -> str:
+        """The tag of an order. Submit until the exchange has it: what the gate puts off is tried again."""
         for _ in range(int(LIMIT_S / 0.1)):
             told = await client.call("submit", **draft)
             for _ in range(200):
                 found = [row for row in await client.call("orders") if row["tag"] == told["tag"]]
                 if found and found[0]["life"] in {"working", "filled"}:
-                    return
+                    return str(told["tag"])
                 if found and found[0]["life"] in {"denied", "refused"}:
                     break
                 await asyncio.sleep(0.01)
@@ -224,8 +242,9 @@ def seconds_of(text: str) -> float:
 
 
 @contextlib.contextmanager
-def scene(folder: Path, *, key: str = "") -> Iterator[Scene]:
-    opened = Scene(folder, key=key)
+def scene(folder: Path, *options: str) -> Iterator[Scene]:
+    """A scene for the length of a block; `options` are `section.name=value` for the window."""
+    opened = Scene(folder, *options)
     try:
         yield opened
     finally:

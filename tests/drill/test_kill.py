@@ -89,16 +89,45 @@ def test_a_killed_window_is_announced_with_what_it_left_and_pitdesk_kill_flatten
     """S16."""
     with scene(folder) as where:
         where.place(ORDERS)
+        where.protect()
         where.window.kill()
         where.window.wait()
         wait_for(lambda: "engine_dead" in codes(where), "the announcement")
         dead = next(news for news in where.news() if news["code"] == "engine_dead")
         assert "+1 CON.F.US.MNQ" in dead["text"]
-        assert f"{ORDERS} orders work at the broker" in dead["text"]
+        assert "1 of 1 lots have a stop at the broker" in dead["text"]
+        assert "no longer carried out: trail in CON.F.US.MNQ" in dead["text"]
+        assert f"{ORDERS + 1} orders work at the broker" in dead["text"]
         assert dead["level"] == "alarm"
         report = killed(where)
-        assert [(row["by"], row["cancelled"], row["closed"]) for row in report["accounts"]] == [("guardian", ORDERS, 1)]
+        assert [(row["by"], row["cancelled"], row["closed"]) for row in report["accounts"]] == [
+            ("guardian", ORDERS + 1, 1)
+        ]
         assert where.is_flat()
+
+
+def test_a_guardian_told_to_flattens_what_a_dead_window_left(folder: Path) -> None:
+    with scene(folder, "guardian.on_death=flatten") as where:
+        where.place(ORDERS)
+        where.window.kill()
+        where.window.wait()
+        wait_for(lambda: "kill_ended" in codes(where), "the end of the kill")
+        assert where.is_flat()
+
+
+def test_no_secret_leaves_the_pipe(folder: Path) -> None:
+    with scene(folder) as where:
+        process = Path("/proc") / str(where.status()["process"])
+        where.window.kill()
+        where.window.wait()
+        killed(where)
+        seen = [(process / name).read_bytes() for name in ("cmdline", "environ")]
+        seen += [file.read_bytes() for file in where.base.rglob("*") if file.is_file()]
+        assert len(seen) > 5
+        for text in seen:
+            assert where.gateway.hello.api_key.encode() not in text
+            # The head that every token of this gateway begins with.
+            assert where.control.token.partition(".")[0].encode() not in text
 
 
 def test_the_next_window_says_what_the_guardian_said_and_has_a_guardian_of_its_own(folder: Path) -> None:
@@ -172,7 +201,7 @@ def test_the_global_key_works_while_the_window_hangs(folder: Path) -> None:
 
 
 def _press_the_key(folder: Path, display: str) -> None:
-    with scene(folder, key="ctrl+alt+shift+k") as where:
+    with scene(folder, "guardian.global_key=ctrl+alt+shift+k") as where:
         where.place(ORDERS)
         where.tell_window("hold 60")
         press = ["xdotool", "key", "ctrl+alt+shift+k"]

@@ -54,12 +54,21 @@ struct Arguments {
     /// Global key that cancels and flattens everything, such as ctrl+alt+shift+k; empty for none.
     #[arg(long, default_value = "")]
     key: String,
+    /// What to do when the window's process dies with something open: announce it, or cancel and flatten as well.
+    #[arg(long, value_enum, default_value = "announce")]
+    on_death: OnDeath,
     /// Cancel and flatten now with the login on standard input, print the report, and end.
     #[arg(long)]
     once: bool,
     /// With --once: only this account, by name or id; may be given more than once.
     #[arg(long)]
     account: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum OnDeath {
+    Announce,
+    Flatten,
 }
 
 fn main() -> ExitCode {
@@ -123,12 +132,15 @@ async fn serve(arguments: Arguments) -> u8 {
                 Some(Line::End) => break,
                 Some(Line::Gone) => {
                     watch.parent_is(Parent::Gone);
+                    if arguments.on_death == OnDeath::Flatten {
+                        start_kill(&killer, "death");
+                    }
                     let leave = visits.leave_taker();
                     tokio::spawn(linger(arguments.base.clone(), Arc::clone(&killer), leave));
                 }
                 None => lines = login::silence(),
             },
-            Some(()) = keys.recv() => press(&killer),
+            Some(()) = keys.recv() => start_kill(&killer, "key"),
             () = visits.leave() => break,
         }
     }
@@ -137,11 +149,11 @@ async fn serve(arguments: Arguments) -> u8 {
     0
 }
 
-/// The global key: everything, at once, without a question.
-fn press(killer: &Arc<Killer>) {
+/// Everything, at once, without a question.
+fn start_kill(killer: &Arc<Killer>, source: &'static str) {
     let killer = Arc::clone(killer);
     tokio::spawn(async move {
-        killer.kill(&[], "key").await;
+        killer.kill(&[], source).await;
     });
 }
 

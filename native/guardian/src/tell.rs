@@ -16,6 +16,8 @@ use crate::watch::News;
 /// Name of the file with announcements in the base directory.
 const FILE_NAME: &str = "guardian.jsonl";
 const QUEUE: usize = 64;
+/// Characters of a desktop notice.
+const NOTICE_MAX: usize = 600;
 
 /// Cheap to clone; never waits.
 #[derive(Clone)]
@@ -70,14 +72,41 @@ fn speak(queue: &Receiver<Said>, file: &PathBuf) {
     }
 }
 
+/// Text for a desktop that reads markup: names of accounts and contracts come from the broker.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars().take(NOTICE_MAX) {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            _ if c.is_control() => out.push(' '),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
 fn notify(text: &str) {
+    let text = plain(text);
     let started = Command::new("notify-send")
-        .args(["--app-name=Pitdesk", "--urgency=critical", "Pitdesk", text])
+        .args(["--app-name=Pitdesk", "--urgency=critical", "Pitdesk", &text])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
     if let Ok(mut child) = started {
         std::thread::spawn(move || child.wait());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_shows_foreign_names_as_they_are() {
+        let named = plain("<b>PRAC</b> & more\u{1b}[1m\n");
+        assert_eq!(named, "&lt;b&gt;PRAC&lt;/b&gt; &amp; more [1m ");
     }
 }

@@ -3,6 +3,7 @@
 //! Age is counted from when a beat was last seen to change, by this process's own clock. A pause of this process itself
 //! (a laptop that slept) is nobody's silence and is taken out.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use trading_bot_core::database::heartbeat::{Detail, EngineBeat, EngineState, Rea
 /// An engine is called silent after so long, so that the news is out within two seconds.
 const ENGINE_SILENT: Duration = Duration::from_millis(1_500);
 const WINDOW_FROZEN: Duration = Duration::from_secs(2);
+/// A parent that shows no page by then will not show one.
+const PAGE_MISSING: Duration = Duration::from_secs(5);
 /// Between two looks at most; more was a pause of ours.
 const LOOK_LONGEST: Duration = Duration::from_millis(500);
 
@@ -53,16 +56,26 @@ impl Sight {
     }
 }
 
+/// What an announcement is about, so that each is made once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Said {
+    NoPage,
+    Silence,
+    Death,
+    Halt,
+    Window,
+}
+
 /// Pure part: what has been seen and said.
 #[derive(Debug)]
 struct Seen {
+    began: Instant,
     looked: Instant,
     parent: Parent,
     engine: Option<(EngineBeat, Instant)>,
     window: (u64, Instant),
-    is_engine_said: bool,
-    is_halt_said: bool,
-    is_window_said: bool,
+    /// What has been announced and is not over.
+    said: BTreeSet<Said>,
 }
 
 /// The page and what has been seen on it.
@@ -124,13 +137,12 @@ impl Watch {
 impl Seen {
     fn new(now: Instant) -> Self {
         Self {
+            began: now,
             looked: now,
             parent: Parent::There,
             engine: None,
             window: (0, now),
-            is_engine_said: false,
-            is_halt_said: false,
-            is_window_said: false,
+            said: BTreeSet::new(),
         }
     }
 
@@ -167,6 +179,9 @@ impl Seen {
 
     fn look_at_engine(&mut self, now: Instant, news: &mut Vec<News>) {
         let Some((beat, at)) = &self.engine else {
+            if now.duration_since(self.began) >= PAGE_MISSING && self.said.insert(Said::NoPage) {
+                news.push(no_page());
+            }
             return;
         };
         if beat.state == EngineState::Ended {
@@ -174,11 +189,13 @@ impl Seen {
         }
         let age = now.duration_since(*at);
         let is_dead = self.parent == Parent::Gone;
-        if (is_dead || age >= ENGINE_SILENT) && !self.is_engine_said {
-            self.is_engine_said = true;
-            news.push(loss_of(beat, age, is_dead));
-        } else if self.is_engine_said && !is_dead && age < ENGINE_SILENT {
-            self.is_engine_said = false;
+        if is_dead || age >= ENGINE_SILENT {
+            // A death after a silence is news of its own.
+            let subject = if is_dead { Said::Death } else { Said::Silence };
+            if self.said.insert(subject) {
+                news.push(loss_of(beat, age, is_dead));
+            }
+        } else if self.said.remove(&Said::Silence) {
             let text = "Pitdesk's engine works again.".to_owned();
             news.push(News {
                 code: "engine_back",
@@ -187,8 +204,7 @@ impl Seen {
                 more: Value::Null,
             });
         }
-        if beat.state == EngineState::Halted && !self.is_halt_said {
-            self.is_halt_said = true;
+        if beat.state == EngineState::Halted && self.said.insert(Said::Halt) {
             news.push(News {
                 code: "engine_halted",
                 level: "alarm",
@@ -212,10 +228,14 @@ impl Seen {
             return;
         }
         let is_frozen = age >= WINDOW_FROZEN;
-        if is_frozen == self.is_window_said {
+        let is_change = if is_frozen {
+            self.said.insert(Said::Window)
+        } else {
+            self.said.remove(&Said::Window)
+        };
+        if !is_change {
             return;
         }
-        self.is_window_said = is_frozen;
         let (code, level, text) = if is_frozen {
             let text = format!(
                 "Pitdesk's window has not moved for {:.1} s; what it shows is old. The engine works, orders and exits are managed.",
@@ -233,6 +253,16 @@ impl Seen {
             text,
             more,
         });
+    }
+}
+
+fn no_page() -> News {
+    let text = "The guardian sees no heartbeat of Pitdesk's engine, so that it cannot tell when the engine dies. `pitdesk kill` works.";
+    News {
+        code: "no_heartbeat",
+        level: "warning",
+        text: text.to_owned(),
+        more: Value::Null,
     }
 }
 
@@ -421,6 +451,17 @@ mod tests {
         let codes: Vec<_> = told.iter().map(|(_, news)| news.code).collect();
         assert_eq!(codes, ["window_frozen", "window_back"]);
         assert_eq!(told[0].1.more["age_ms"], 2_000);
+    }
+
+    #[test]
+    fn a_page_that_never_comes_is_told_once() {
+        let start = Instant::now();
+        let mut seen = Seen::new(start);
+        let told: Vec<News> = (1..200)
+            .flat_map(|n| seen.look(None, None, start + Duration::from_millis(50 * n)))
+            .collect();
+        let codes: Vec<_> = told.iter().map(|news| news.code).collect();
+        assert_eq!(codes, ["no_heartbeat"]);
     }
 
     #[test]
