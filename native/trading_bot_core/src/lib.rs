@@ -7,6 +7,8 @@ pub mod engine;
 pub mod error;
 pub mod market_data;
 pub mod order_execution;
+#[cfg(any(test, feature = "rig"))]
+pub mod rig;
 pub mod risk_rules;
 pub mod types;
 pub mod websocket;

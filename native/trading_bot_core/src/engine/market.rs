@@ -111,7 +111,7 @@ enum Asked {
 /// All contracts that are watched.
 #[derive(Debug, Default)]
 pub(super) struct Market {
-    instruments: HashMap<ContractIndex, Instrument>,
+    instruments: BTreeMap<ContractIndex, Instrument>,
     asked: HashMap<SendId, Asked>,
     asked_ids: HashSet<String>,
     /// Bars wanted of contracts that are not known yet.

@@ -85,17 +85,30 @@ impl Budget {
         self.payer(lane, mono_ns).is_some()
     }
 
+    /// How many requests of `lane` could go now.
+    pub fn room(&mut self, lane: Lane, mono_ns: i64) -> usize {
+        self.forget(mono_ns);
+        let total = self.limits.total().saturating_sub(self.sent.len());
+        let shares = Self::payers(lane).iter();
+        let left = shares.map(|payer| self.share(*payer).saturating_sub(self.count(*payer)));
+        left.sum::<usize>().min(total)
+    }
+
+    /// Whose shares a lane may spend, its own first.
+    fn payers(lane: Lane) -> &'static [Lane] {
+        match lane {
+            Lane::Ordinary => &[Lane::Ordinary],
+            Lane::Reconcile => &[Lane::Reconcile, Lane::Ordinary],
+            Lane::Exit => &[Lane::Exit, Lane::Ordinary, Lane::Reconcile],
+        }
+    }
+
     fn payer(&mut self, lane: Lane, mono_ns: i64) -> Option<Lane> {
         self.forget(mono_ns);
         if self.sent.len() >= self.limits.total() {
             return None;
         }
-        let order: &[Lane] = match lane {
-            Lane::Ordinary => &[Lane::Ordinary],
-            Lane::Reconcile => &[Lane::Reconcile, Lane::Ordinary],
-            Lane::Exit => &[Lane::Exit, Lane::Ordinary, Lane::Reconcile],
-        };
-        order
+        Self::payers(lane)
             .iter()
             .copied()
             .find(|candidate| self.count(*candidate) < self.share(*candidate))

@@ -145,6 +145,11 @@ impl Ledger {
         self.totals.net
     }
 
+    /// What was there before the first known fill.
+    pub fn opening(&self) -> Opening {
+        self.opening
+    }
+
     /// The totals after all fills.
     pub fn totals(&self) -> Totals {
         self.totals

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::engine::contract::{
-    Attempt, Endpoint, LinkName, LinkState, NoticeLevel, Outcome, Reply, Rows,
+    Attempt, Endpoint, Lane, LinkName, LinkState, NoticeLevel, Outcome, Reply, Rows,
 };
 use crate::engine::views::DoneOutcome;
 use crate::order_execution::order::{Change, Fact, Life};
@@ -52,6 +52,8 @@ pub struct AccountLoop {
     /// Start of the newest full round that succeeded.
     pub(super) last_full_started: Option<Mono>,
     last_ok_ns: Option<Nanos>,
+    /// What the fills left unexplained in the last round before the first comparison.
+    unexplained: Option<Vec<(Place, i64)>>,
     pub(super) failures: u32,
 }
 
@@ -167,6 +169,14 @@ impl Trading {
             return;
         };
         let is_full = state.full_at.is_some_and(|at| at <= now) || state.ask_number >= 2;
+        // A round that cannot be whole would only spend what the next one needs.
+        let wanted = if is_full { 4 } else { 2 };
+        if self.budget.room(Lane::Reconcile, now.0 as i64) < wanted {
+            let later = Mono(now.0 + SECOND);
+            state.full_at = state.full_at.map(|at| at.max(later));
+            state.next_at = Some(later);
+            return;
+        }
         if is_full {
             state.full_at = None;
         }
@@ -215,6 +225,11 @@ impl Trading {
                 Nanos(known) => (known - OVERLAP_NS).min(now - FIRST_LOOK_NS),
             },
         };
+        // A fill that was taken back may be older than any overlap; only the whole day can explain a dispute.
+        let mut nets = self.broker_net.iter();
+        if now != 0 && nets.any(|(place, net)| place.0 == account && net.is_disputed) {
+            start = start.min(now - FIRST_LOOK_NS);
+        }
         for (_, order) in self.store.rows() {
             if order.account == account && order.is_live() {
                 start = start.min(order.created.0 - INTENT_MARGIN_NS);
@@ -257,17 +272,6 @@ impl Trading {
             }
             Pending::Accounts { request } => self.accounts_replied(request, &outcome, reply.rows),
         }
-    }
-
-    /// The request that carries a place, while it is under way.
-    #[cfg(test)]
-    pub(crate) fn place_send_id(&self, wanted: &str) -> Option<crate::engine::contract::SendId> {
-        let is_wanted =
-            |pending: &Pending| matches!(pending, Pending::Place { tag } if tag == wanted);
-        let mut sends = self.pending.iter();
-        sends
-            .find(|(_, (_, pending))| is_wanted(pending))
-            .map(|(id, _)| *id)
     }
 
     fn place_replied(&mut self, tag: &str, outcome: &Outcome) {
@@ -489,7 +493,9 @@ impl Trading {
         let rows = self.store.rows();
         let living: Vec<usize> = rows
             .filter(|(_, order)| {
-                order.account == account && order.is_live() && order.life != Life::Suspended
+                // A suspended leg is told of by its parent, unless its own change has no answer.
+                let is_followed = order.life != Life::Suspended || order.doubt.is_some();
+                order.account == account && order.is_live() && is_followed
             })
             .map(|(index, _)| index)
             .collect();
@@ -602,7 +608,9 @@ impl Trading {
         for place in silent {
             self.set_broker_net(place, 0, None, Some(round.started));
         }
-        if self.unknown_contracts.is_empty() {
+        if !self.store.is_compared(account) && !self.is_opening_stable(account) {
+            self.want_full_round(account, Mono(self.now.0 + SECOND));
+        } else if self.unknown_contracts.is_empty() {
             if !self.store.is_compared(account) {
                 self.take_openings(account);
                 self.record(&Record::Compared {
@@ -621,6 +629,20 @@ impl Trading {
             self.want_full_round(account, Mono(self.now.0 + DEFINITION_AFTER_NS));
         }
         self.raise_disputes(account);
+    }
+
+    /// Whether the fills explain an account's positions, or two rounds in a row leave the same rest: a fill between the
+    /// reads of one round would be counted twice, once as a fill and once as an opening.
+    fn is_opening_stable(&mut self, account: AccountId) -> bool {
+        let nets = self
+            .broker_net
+            .iter()
+            .filter(|(place, _)| place.0 == account);
+        let rest = nets.map(|(place, broker)| (*place, broker.net - self.net(*place)));
+        let rest: Vec<(Place, i64)> = rest.filter(|(_, lots)| *lots != 0).collect();
+        let state = self.loops.entry(account).or_default();
+        let before = state.unexplained.replace(rest.clone());
+        rest.is_empty() || before == Some(rest)
     }
 
     /// The first comparison of an account: what the fills do not explain was there before.
@@ -688,6 +710,7 @@ impl Trading {
                 place.0
             );
             self.notice(NoticeLevel::Alarm, "position_mismatch", text);
+            self.want_full_round(account, now);
         }
     }
 
@@ -986,6 +1009,10 @@ impl Trading {
         self.disarm_all();
         self.undefined.clear();
         self.user_hub_openings = 0;
+        // What was asked before this login proves nothing about the session it begins.
+        for state in self.loops.values_mut() {
+            state.round = None;
+        }
         // The new session's hub follows no account yet; without a choice nothing is traded (decision 9).
         for state in self.accounts.values_mut() {
             state.is_chosen = false;

@@ -9,7 +9,7 @@ use super::{Damage, FORMAT_VERSION, Identity, JournalError, MAGIC};
 pub(crate) const FRAME_LENGTH: usize = 24;
 const PAYLOAD_LENGTH_MAX: usize = 1 << 20;
 
-type Chain = [u8; 16];
+pub(crate) type Chain = [u8; 16];
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Header {
@@ -32,6 +32,12 @@ impl Framer {
             chain,
             frame: Vec::new(),
         }
+    }
+
+    /// The chain of the last record framed.
+    #[cfg(any(test, feature = "rig"))]
+    pub(crate) fn chain(&self) -> Chain {
+        self.chain
     }
 
     /// The bytes of the next record.
@@ -109,7 +115,8 @@ pub(crate) fn scan(bytes: &[u8], start: usize) -> Scan {
     scan_after(bytes, start, first_chain(&bytes[20..start]))
 }
 
-fn scan_after(bytes: &[u8], start: usize, chain: Chain) -> Scan {
+/// Reads on after a good record that ends at `start` and has this chain.
+pub(crate) fn scan_after(bytes: &[u8], start: usize, chain: Chain) -> Scan {
     let mut found = Scan {
         records: Vec::new(),
         framer: Framer::after(chain),

@@ -68,7 +68,7 @@ impl Trading {
             }
         };
         self.overtake_reversals((account, contract));
-        if self.join_task(request, account, Some(contract)) {
+        if self.join_task(request, account, Some(contract), Goal::Close { size }) {
             return;
         }
         // A part keeps its exits; a whole close takes the reduce-side orders away first, so that none turns the position.
@@ -105,7 +105,7 @@ impl Trading {
         for place in reversals {
             self.overtake_reversals(place);
         }
-        if self.join_task(request, account, contract) {
+        if self.join_task(request, account, contract, Goal::Flatten) {
             return;
         }
         let mut task = Task::new(Goal::Flatten, account, contract, source);

@@ -159,18 +159,19 @@ impl Trading {
         tasks.any(|task| task.has_closed && task.covers(place))
     }
 
-    /// A second press of the same exit joins the first: flatten is idempotent (H4).
+    /// A second press of the same exit joins the first: flatten is idempotent (H4). A whole close never joins the close
+    /// of a part, whose end would be told as flat.
     fn join_task(
         &mut self,
         request: RequestId,
         account: AccountId,
         contract: Option<ContractIndex>,
+        goal: Goal,
     ) -> bool {
-        let same = self.tasks.values_mut().find(|task| {
-            matches!(task.goal, Goal::Close { .. } | Goal::Flatten)
-                && task.account == account
-                && task.contract == contract
-        });
+        let same = self
+            .tasks
+            .values_mut()
+            .find(|task| task.goal == goal && task.account == account && task.contract == contract);
         let Some(task) = same else { return false };
         task.requests.push(request);
         true

@@ -81,7 +81,7 @@ pub fn admit_change(facts: &ChangeFacts) -> Result<Admitted, Vec<Reason>> {
         ));
     }
     if reasons.is_empty() {
-        Ok(Admitted(()))
+        Ok(Admitted::mint())
     } else {
         Err(reasons)
     }

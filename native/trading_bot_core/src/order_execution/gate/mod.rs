@@ -23,6 +23,25 @@ pub use facts::{AccountFacts, Exposure, Facts, Limits, MarketFacts, Reason};
 #[must_use = "an admitted order is sent, or the admission was pointless"]
 pub struct Admitted(());
 
+impl Admitted {
+    fn mint() -> Self {
+        #[cfg(any(test, feature = "rig"))]
+        MINTED.with(|count| count.set(count.get() + 1));
+        Self(())
+    }
+}
+
+#[cfg(any(test, feature = "rig"))]
+thread_local! {
+    static MINTED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// How many tokens this thread's gates made: the rig compares it with the requests that needed one.
+#[cfg(any(test, feature = "rig"))]
+pub(crate) fn tokens_minted() -> u64 {
+    MINTED.with(std::cell::Cell::get)
+}
+
 /// Judges a new order. Returns the token, or every reason against it.
 ///
 /// # Errors
@@ -49,7 +68,7 @@ pub fn admit(facts: &Facts<'_>) -> Result<Admitted, Vec<Reason>> {
         ));
     }
     if reasons.is_empty() {
-        Ok(Admitted(()))
+        Ok(Admitted::mint())
     } else {
         Err(reasons)
     }
