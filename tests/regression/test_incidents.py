@@ -271,7 +271,7 @@ def test_bracket_refusal_never_naked(proof: Proof) -> None:
 
 def test_fill_path_not_starved(proof: Proof) -> None:
     """The predecessor: fill checks came 2 to 5 s late, behind other work."""
-    flood = 60_000
+    flood = 150_000
     before = int(proof.engine.status()["messages"])
     proof.gateway.flood(flood)
     proof.until(lambda: int(proof.engine.status()["messages"]) > before + 500, "the flood")
