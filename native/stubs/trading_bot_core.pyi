@@ -596,7 +596,8 @@ class StopRuleChanged:
 class ExitProgress:
     """One step of a close, reverse, flatten or group cancel; all steps of one exit carry the same number.
 
-    goal: cancel close reverse flatten. step: cancelling closing flip fitting turning unknown halfway verified done failed.
+    goal: cancel close reverse flatten.
+    step: cancelling closing flip fitting turning slow unknown halfway verified done failed.
     `count` of `total` is how far the step has come. `contract_id` is empty when it is about a whole account.
     """
 

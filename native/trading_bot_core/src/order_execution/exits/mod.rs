@@ -73,8 +73,10 @@ enum Phase {
     Closing {
         open: u32,
     },
-    /// Waits for the end of the order that turns the position.
-    Turning,
+    /// Waits for the end of the order that turns the position; `until` it should have filled.
+    Turning {
+        until: Mono,
+    },
 }
 
 /// One close, reverse, flatten or group cancel under way.
@@ -136,9 +138,9 @@ impl Task {
 
     pub(super) fn next_moment(&self) -> Option<Mono> {
         match self.phase {
-            Phase::Cancelling { until } => Some(until),
+            Phase::Cancelling { until } | Phase::Turning { until } => Some(until),
             Phase::Reading { give_up, .. } => Some(give_up),
-            Phase::Closing { .. } | Phase::Turning => None,
+            Phase::Closing { .. } => None,
         }
     }
 
@@ -292,7 +294,7 @@ impl Trading {
                 Some(task)
             }
             Phase::Closing { .. } => Some(task),
-            Phase::Turning => Some(self.wait_for_turn(number, task)),
+            Phase::Turning { until } => Some(self.wait_for_turn(number, task, until)),
         }
     }
 

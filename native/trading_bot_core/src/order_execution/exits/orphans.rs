@@ -10,6 +10,8 @@ use crate::order_execution::record::Record;
 use crate::order_execution::trading::Trading;
 use crate::types::Mono;
 
+/// Looks in the time that an orphan has.
+const LOOKS: u64 = 10;
 const SWEEP_SOURCE: &str = "orphan sweep";
 
 /// Exits that have no position now, and since when; nothing here outlives the process.
@@ -18,16 +20,27 @@ pub struct Orphans {
     since: BTreeMap<usize, Mono>,
     /// Foreign ones that were told.
     told: Vec<usize>,
+    /// All orders are looked through, so not after every input: not before this moment.
+    next_look: Mono,
+    /// Something may have changed since the last look.
+    is_due: bool,
 }
 
 impl Trading {
     /// Looks for orphans; called after every input but market data.
     pub(in crate::order_execution) fn sweep_orphans(&mut self) {
+        let now = self.now;
+        if now < self.orphans.next_look {
+            self.orphans.is_due |=
+                !self.dirty_orders.is_empty() || !self.dirty_positions.is_empty();
+            return;
+        }
+        self.orphans.is_due = false;
+        self.orphans.next_look = Mono(now.0 + self.settings.orphan_after_ns / LOOKS);
         let found = self.living(|order| self.is_orphan(order));
         if found.is_empty() && self.orphans.since.is_empty() {
             return;
         }
-        let now = self.now;
         self.orphans.since.retain(|index, _| found.contains(index));
         for index in found {
             let since = *self.orphans.since.entry(index).or_insert(now);
@@ -37,14 +50,18 @@ impl Trading {
         }
     }
 
-    /// When the next orphan's time is over.
+    /// When the next orphan's time is over, or when a look is due.
     pub(in crate::order_execution) fn next_orphan_moment(&self) -> Option<Mono> {
+        if self.orphans.is_due {
+            return Some(self.orphans.next_look);
+        }
         let since = self.orphans.since.iter();
         since
             .filter(|(index, _)| {
                 !self.orphans.told.contains(index) && !self.cancels.contains_key(index)
             })
             .map(|(_, since)| Mono(since.0 + self.settings.orphan_after_ns))
+            .map(|due| due.max(self.orphans.next_look))
             .min()
     }
 

@@ -12,6 +12,9 @@ use crate::order_execution::store::Place;
 use crate::order_execution::trading::Trading;
 use crate::types::{AccountId, ClientTag, ContractIndex, Lots, Mono, OrderKind, RequestId, Side};
 
+/// How long a market order may take before the trader hears of it.
+const SLOW_NS: u64 = 2_000_000_000;
+
 /// A position that is to be turned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reversal {
@@ -135,35 +138,46 @@ impl Trading {
             is_sent: true,
             ..reversal
         });
-        task.phase = Phase::Turning;
+        task.phase = Phase::Turning {
+            until: Mono(self.now.0 + SLOW_NS),
+        };
         Some(task)
     }
 
     /// Waits for the end of the order. In doubt it is waited for as long as it takes.
-    pub(super) fn wait_for_turn(&mut self, number: u64, mut task: Task) -> Task {
+    pub(super) fn wait_for_turn(&mut self, number: u64, mut task: Task, until: Mono) -> Task {
         let Goal::Reverse(reversal) = task.goal else {
             return task;
         };
-        let index = self.store.order(reversal.tag.as_str());
-        let Some(order) = index.map(|index| &self.store.orders[index]) else {
+        let Some(index) = self.store.order(reversal.tag.as_str()) else {
             return task;
         };
-        if order.doubt.is_some() {
-            let text = "The order that turns the position has no answer; checking with the broker. Until then the \
-                        position may be on either side, without a stop.";
-            let is_told = task.lines.iter().any(|line| line.is("unknown"));
-            if !is_told {
-                self.notice(NoticeLevel::Alarm, "reverse_unknown", text.to_owned());
-                self.progress(number, &mut task, "unknown", (0, 1), text.to_owned());
-            }
-            return task;
-        }
+        let order = &self.store.orders[index];
         if order.life.is_end() {
             if order.life != Life::Filled {
                 let why = format!("The broker did not turn it. {}", order.reason);
                 self.stop_halfway(number, &mut task, why.trim_end());
             }
             self.begin_read(&mut task, SETTLE_NS);
+            return task;
+        }
+        let is_unknown = order.doubt.is_some();
+        if is_unknown && !task.lines.iter().any(|line| line.is("unknown")) {
+            let text = "The order that turns the position has no answer; checking with the broker. Until then the \
+                        position may be on either side, without a stop.";
+            self.notice(NoticeLevel::Alarm, "reverse_unknown", text.to_owned());
+            self.progress(number, &mut task, "unknown", (0, 1), text.to_owned());
+        }
+        if self.now >= until {
+            task.phase = Phase::Turning {
+                until: Mono(self.now.0 + SLOW_NS),
+            };
+            if !is_unknown {
+                let text = "The order that turns the position has not filled, and there is no stop until it does. \
+                            Flatten to give the reversal up.";
+                self.notice(NoticeLevel::Alarm, "reverse_slow", text.to_owned());
+                self.progress(number, &mut task, "slow", (0, 1), text.to_owned());
+            }
         }
         task
     }
