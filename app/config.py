@@ -85,6 +85,18 @@ class RiskOptions(_Section):
     duplicate_window_ms: int = _option(
         300, "The same order again within this time is denied; 0 turns it off.", unit="ms", ge=0, le=10_000
     )
+    max_notional: int = _option(
+        10_000_000, "Largest value of the position that working orders may lead to.", unit="USD", ge=1, le=10**9
+    )
+    max_orders_per_second: int = _option(20, "Most orders of an account in a second.", unit="orders", ge=1, le=1000)
+    max_orders_per_minute: int = _option(100, "Most orders of an account in a minute.", unit="orders", ge=1, le=10_000)
+    max_repeats: int = _option(
+        30,
+        "So many same orders of one source within a minute stop it until you release it; 0 turns that off.",
+        unit="orders",
+        ge=0,
+        le=10_000,
+    )
     rules: str = _option(
         "auto",
         "The firm's rules of the account: auto (by its name and balance), none, or a pack and size such as "

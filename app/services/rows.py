@@ -17,6 +17,11 @@ LIMIT_NAMES = (
     "max_price_away_ticks",
     "max_working_orders",
     "duplicate_window_ms",
+    "max_notional_1e4",
+    "max_orders_per_second",
+    "max_orders_per_minute",
+    "max_repeats",
+    "repeat_window_ms",
 )
 
 

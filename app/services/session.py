@@ -153,4 +153,8 @@ def limits_of(risk: RiskOptions) -> Limits:
         max_price_away_ticks=risk.max_price_away_ticks,
         max_working_orders=risk.max_working_orders,
         duplicate_window_ms=risk.duplicate_window_ms,
+        max_notional_1e4=risk.max_notional * 10_000,
+        max_orders_per_second=risk.max_orders_per_second,
+        max_orders_per_minute=risk.max_orders_per_minute,
+        max_repeats=risk.max_repeats,
     )

@@ -312,12 +312,22 @@ class Limits:
         max_price_away_ticks: int = 400,
         max_working_orders: int = 60,
         duplicate_window_ms: int = 300,
+        max_notional_1e4: int = 100_000_000_000,
+        max_orders_per_second: int = 20,
+        max_orders_per_minute: int = 100,
+        max_repeats: int = 30,
+        repeat_window_ms: int = 60_000,
     ) -> Self: ...
     max_order_lots: int
     max_position_lots: int
     max_price_away_ticks: int
     max_working_orders: int
     duplicate_window_ms: int
+    max_notional_1e4: int
+    max_orders_per_second: int
+    max_orders_per_minute: int
+    max_repeats: int
+    repeat_window_ms: int
 
 @final
 class Rules:

@@ -197,3 +197,21 @@ def test_only_the_contract_that_is_traded_moves_the_result(rig: Rig) -> None:
     price(rig.gateway, BID - 4 * 300)
     rig.pump(0.1)
     assert use(rig, "daily_loss").used == 0
+
+
+def test_a_source_that_repeats_itself_is_stopped_until_a_person_releases_it(tmp_path: Path, gateway: Gateway) -> None:
+    with Rig(tmp_path / "base", gateway) as rig:
+        chosen(rig, 7001)
+        limits = core.Limits(duplicate_window_ms=0, max_repeats=3)
+        rig.engine.set_limits(rig.account, limits)
+        rig.until(lambda: rig.engine.limits(rig.account) == limits, "the limits")
+        for _ in range(3):
+            rig.life(rig.submit("buy", "limit", limit_ticks=BID - 200), "working")
+        assert denied(rig, "buy", "limit", limit_ticks=BID - 200) == ["repeats"]
+        assert denied(rig, "sell", "limit", limit_ticks=ASK + 200) == ["throttled"], "whatever it is from now on"
+    with Rig(tmp_path / "base", gateway) as rig:
+        chosen(rig, 7001)
+        assert denied(rig, "sell", "limit", limit_ticks=ASK + 200) == ["throttled"], "after a restart as well"
+        assert [held.throttled for held in rig.engine.risks()] == [["test"]]
+        assert rig.done(rig.engine.release_throttle(rig.account, "test", source="window")).outcome == "done"
+        rig.life(rig.submit("sell", "limit", limit_ticks=ASK + 200), "working")

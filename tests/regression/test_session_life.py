@@ -117,7 +117,7 @@ def test_a_flatten_always_fits_however_much_was_asked_before(limited: Gateway, t
     with proof_of(tmp_path / "base", limited, "PITDESK_ENGINE_BENCH_LIMITS_OFF") as proof:
         proof.connect()
         proof.subscribe()
-        proof.engine.set_limits(proof.account, core.Limits(max_position_lots=100))
+        proof.engine.set_limits(proof.account, core.Limits(max_position_lots=100, max_orders_per_second=100))
         proof.position(1)
         tags = [proof.submit("buy", "limit", limit_ticks=proof.level()) for n in range(60)]
         for tag in tags:

@@ -276,7 +276,7 @@ async fn perform(engine: &Arc<Handle>, request: &Value) -> Result<Value, Failure
         "set_limits" => {
             engine.push(Command::SetLimits {
                 account: arguments.account()?,
-                limits: limits_of(&arguments)?,
+                limits: limits_of(engine, &arguments)?,
             })?;
             Ok(Value::Null)
         }
@@ -388,8 +388,9 @@ fn submit(engine: &Handle, arguments: &Arguments<'_>) -> Result<Value, Failure> 
     Ok(json!({"tag": tag.to_string()}))
 }
 
-fn limits_of(arguments: &Arguments<'_>) -> Result<Limits, Failure> {
-    let usual = Limits::default();
+/// What is not named stays as it is.
+fn limits_of(engine: &Handle, arguments: &Arguments<'_>) -> Result<Limits, Failure> {
+    let usual = engine.limits(arguments.number("account_id")?);
     Ok(Limits {
         max_order_lots: arguments
             .optional("max_order_lots")?
@@ -406,6 +407,21 @@ fn limits_of(arguments: &Arguments<'_>) -> Result<Limits, Failure> {
         duplicate_window_ms: arguments
             .optional("duplicate_window_ms")?
             .unwrap_or(usual.duplicate_window_ms),
+        max_notional: arguments
+            .optional("max_notional_1e4")?
+            .unwrap_or(usual.max_notional),
+        max_orders_per_second: arguments
+            .optional("max_orders_per_second")?
+            .unwrap_or(usual.max_orders_per_second),
+        max_orders_per_minute: arguments
+            .optional("max_orders_per_minute")?
+            .unwrap_or(usual.max_orders_per_minute),
+        max_repeats: arguments
+            .optional("max_repeats")?
+            .unwrap_or(usual.max_repeats),
+        repeat_window_ms: arguments
+            .optional("repeat_window_ms")?
+            .unwrap_or(usual.repeat_window_ms),
     })
 }
 

@@ -78,7 +78,9 @@ pub fn limits(row: &Limits) -> Value {
     json!({
         "max_order_lots": row.max_order_lots, "max_position_lots": row.max_position_lots,
         "max_price_away_ticks": row.max_price_away_ticks, "max_working_orders": row.max_working_orders,
-        "duplicate_window_ms": row.duplicate_window_ms,
+        "duplicate_window_ms": row.duplicate_window_ms, "max_notional_1e4": row.max_notional,
+        "max_orders_per_second": row.max_orders_per_second, "max_orders_per_minute": row.max_orders_per_minute,
+        "max_repeats": row.max_repeats, "repeat_window_ms": row.repeat_window_ms,
     })
 }
 

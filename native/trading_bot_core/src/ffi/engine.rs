@@ -539,6 +539,11 @@ impl Engine {
             max_price_away_ticks: stated.max_price_away_ticks,
             max_working_orders: stated.max_working_orders,
             duplicate_window_ms: stated.duplicate_window_ms,
+            max_notional: stated.max_notional_1e4,
+            max_orders_per_second: stated.max_orders_per_second,
+            max_orders_per_minute: stated.max_orders_per_minute,
+            max_repeats: stated.max_repeats,
+            repeat_window_ms: stated.repeat_window_ms,
         };
         let account = account(account_id)?;
         self.push(py, Command::SetLimits { account, limits })

@@ -398,19 +398,31 @@ pub struct Limits {
     pub max_price_away_ticks: i64,
     pub max_working_orders: i64,
     pub duplicate_window_ms: i64,
+    pub max_notional_1e4: i64,
+    pub max_orders_per_second: i64,
+    pub max_orders_per_minute: i64,
+    pub max_repeats: i64,
+    pub repeat_window_ms: i64,
 }
 
 #[pymethods]
 impl Limits {
     #[new]
     #[pyo3(signature = (*, max_order_lots = 5, max_position_lots = 10, max_price_away_ticks = 400,
-                        max_working_orders = 60, duplicate_window_ms = 300))]
+                        max_working_orders = 60, duplicate_window_ms = 300, max_notional_1e4 = 100_000_000_000,
+                        max_orders_per_second = 20, max_orders_per_minute = 100, max_repeats = 30,
+                        repeat_window_ms = 60_000))]
     fn new(
         max_order_lots: i64,
         max_position_lots: i64,
         max_price_away_ticks: i64,
         max_working_orders: i64,
         duplicate_window_ms: i64,
+        max_notional_1e4: i64,
+        max_orders_per_second: i64,
+        max_orders_per_minute: i64,
+        max_repeats: i64,
+        repeat_window_ms: i64,
     ) -> Self {
         Self {
             max_order_lots,
@@ -418,6 +430,11 @@ impl Limits {
             max_price_away_ticks,
             max_working_orders,
             duplicate_window_ms,
+            max_notional_1e4,
+            max_orders_per_second,
+            max_orders_per_minute,
+            max_repeats,
+            repeat_window_ms,
         }
     }
 }

@@ -170,8 +170,20 @@ impl Trading {
         by: String,
     ) {
         let at = self.now_ns.0;
+        self.pace.forgive(account, &source);
         self.risk_event(account, RiskEvent::Released { source, by, at });
         self.done(request, DoneOutcome::Done, "Released.");
+    }
+
+    pub(super) fn is_throttled(&self, account: AccountId, source: &str) -> bool {
+        let book = self.store.books.get(&account);
+        book.is_some_and(|book| book.throttled.contains(source))
+    }
+
+    /// Trips the throttle: the source sends nothing until a person releases it, also after a restart.
+    pub(super) fn stop_source(&mut self, account: AccountId, source: String) {
+        let at = self.now_ns.0;
+        self.risk_event(account, RiskEvent::Throttled { source, at });
     }
 
     /// Records one event and says so.

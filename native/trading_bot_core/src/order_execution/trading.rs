@@ -14,8 +14,8 @@ use crate::engine::views::{DeniedRow, DoneOutcome, Event, NoticeLevel, NoticeRow
 use crate::order_execution::budget::{Budget, BudgetLimits};
 use crate::order_execution::exits::{Joint, Orphans, Task};
 use crate::order_execution::gate::{
-    AccountFacts, Admitted, ChangeFacts, Exposure, Facts, Limits, MarketFacts, Reason, admit,
-    admit_change,
+    AccountFacts, Admitted, ChangeFacts, Exposure, Facts, Limits, MarketFacts, Pace, REPEATED,
+    Reason, admit, admit_change,
 };
 use crate::order_execution::ledger::Ledger;
 use crate::order_execution::order::{Change, Life, Order, Role, Values};
@@ -186,6 +186,7 @@ pub struct Trading {
     /// When a definition that could not be read is asked for again.
     pub(super) ask_after: HashMap<String, Mono>,
     pub(crate) risk: RiskDesk,
+    pub(super) pace: Pace,
     tag_prefix: String,
     next_send: u64,
     recent: Vec<(Mono, Draft)>,
@@ -239,6 +240,7 @@ impl Trading {
             user_hub_openings: 0,
             ask_after: HashMap::new(),
             risk: RiskDesk::default(),
+            pace: Pace::default(),
             tag_prefix: tag_prefix.to_owned(),
             next_send: 1,
             recent: Vec::new(),
@@ -268,6 +270,7 @@ impl Trading {
     pub fn start(&mut self, epoch: u64) {
         let at = self.now_ns.0;
         self.record(&Record::Start { epoch, at });
+        self.risk.is_unpublished = true;
         let is_open = |order: &Order| {
             !order.life.is_end()
                 && (matches!(order.life, Life::Intent | Life::Sent) || order.change != Change::None)
@@ -692,7 +695,11 @@ impl Trading {
                     contract_id: draft.contract_id.as_str().into(),
                     reasons,
                 };
+                let is_repeated = row.reasons.iter().any(|(code, _)| *code == REPEATED);
                 self.effects.push(Effect::Event(Event::Denied(row)));
+                if is_repeated {
+                    self.stop_source(draft.account, draft.source);
+                }
                 return;
             }
         };
@@ -715,6 +722,9 @@ impl Trading {
             None => send,
         };
         let tag = draft.tag.to_string();
+        if !self.settings.is_budget_lifted {
+            self.pace.note(&draft, self.now);
+        }
         self.recent.push((self.now, draft));
         self.push_send(send, Pending::Place { tag });
     }
@@ -772,6 +782,9 @@ impl Trading {
             is_user_hub_live: self.is_user_hub_live(),
             is_journal_writing: self.is_journal_writing,
             has_budget,
+            paced: (!self.settings.is_budget_lifted)
+                .then(|| self.pace.count(draft, limits.repeat_window_ms, self.now)),
+            is_throttled: self.is_throttled(draft.account, &draft.source),
             rule_reasons: place.map_or_else(Vec::new, |place| {
                 self.rule_reasons(place, draft.side, draft.size.0, None)
             }),

@@ -2,7 +2,7 @@
 
 use super::{Facts, Reason};
 use crate::engine::contract::Draft;
-use crate::types::OrderKind;
+use crate::types::{Contract, OrderKind};
 
 /// Working orders allowed per login, so that the exits' budget can cancel them all (decision 18).
 pub const WORKING_ORDERS_PER_LOGIN_MAX: usize = 60;
@@ -10,6 +10,8 @@ pub const WORKING_ORDERS_PER_LOGIN_MAX: usize = 60;
 pub const TRAIL_TICKS_MAX: i64 = 1_000;
 /// Distances below which the broker refuses a bracket's stop.
 pub const BRACKET_STOP_TICKS_MIN: i64 = 4;
+/// The reason that trips the repeated-execution throttle.
+pub(in crate::order_execution) const REPEATED: &str = "repeats";
 
 pub(super) fn check_shape(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
     let draft = facts.draft;
@@ -195,6 +197,7 @@ pub(super) fn check_limits(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
         );
         reasons.push(("max_position", text));
     }
+    check_notional(facts, worst, reasons);
     let per_account = usize::try_from(limits.max_working_orders).unwrap_or(0);
     if facts.working_on_account >= per_account
         || facts.working_on_login >= WORKING_ORDERS_PER_LOGIN_MAX
@@ -204,6 +207,61 @@ pub(super) fn check_limits(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
             facts.working_on_login
         );
         reasons.push(("working_orders", text));
+    }
+}
+
+fn check_notional(facts: &Facts<'_>, worst: i64, reasons: &mut Vec<Reason>) {
+    let draft = facts.draft;
+    let price = draft
+        .limit
+        .or(draft.stop)
+        .or_else(|| facts.market.reference(draft.side));
+    let (Some(contract), Some(price)) = (facts.contract, price) else {
+        return;
+    };
+    let value = i128::from(price.0.abs()) * i128::from(contract.tick_value.0) * i128::from(worst);
+    if value > i128::from(facts.limits.max_notional) {
+        let text = format!(
+            "The position could be worth ${}; the limit is ${}.",
+            value / 10_000,
+            facts.limits.max_notional / 10_000
+        );
+        reasons.push(("notional", text));
+    }
+}
+
+/// Too many orders, or the same one too often. What may only reduce is never held back.
+pub(super) fn check_pace(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
+    if facts.draft.is_reduce_only {
+        return;
+    }
+    if facts.is_throttled {
+        let text = format!(
+            "{} repeated itself too often; a person has to release it.",
+            facts.draft.source
+        );
+        reasons.push(("throttled", text));
+    }
+    let Some(paced) = facts.paced else { return };
+    let limits = &facts.limits;
+    let rates = [
+        (paced.in_second, limits.max_orders_per_second, "second"),
+        (paced.in_minute, limits.max_orders_per_minute, "minute"),
+    ];
+    for (sent, most, unit) in rates {
+        if sent >= most {
+            let text = format!("{sent} orders were sent within one {unit}; {most} are allowed.");
+            reasons.push(("rate", text));
+        }
+    }
+    if limits.max_repeats > 0 && paced.repeats >= limits.max_repeats && !facts.is_throttled {
+        let text = format!(
+            "{} gave the same order {} times within {} s; it is stopped until a person releases it.",
+            facts.draft.source,
+            paced.repeats,
+            limits.repeat_window_ms / 1_000
+        );
+        reasons.push((REPEATED, text));
     }
 }
 
@@ -220,11 +278,14 @@ pub(super) fn check_price(facts: &Facts<'_>, reduces: bool, reasons: &mut Vec<Re
         };
         let away = price.0.saturating_sub(reference.0).saturating_abs();
         if away > facts.limits.max_price_away_ticks {
-            let text = format!(
-                "The price is {away} ticks from the market; {} are allowed.",
-                facts.limits.max_price_away_ticks
-            );
-            reasons.push(("price_away", text));
+            let allowed = facts.limits.max_price_away_ticks;
+            let dollars = dollars_text(facts.contract, away);
+            reasons.push((
+                "price_away",
+                format!(
+                    "The price is {away} ticks{dollars} from the market; {allowed} are allowed."
+                ),
+            ));
         }
     }
     let has_quote =
@@ -241,6 +302,13 @@ pub(super) fn check_price(facts: &Facts<'_>, reduces: bool, reasons: &mut Vec<Re
     if !is_priced_by_market && facts.market.is_late && !reduces {
         reasons.push(("late", "The market data of this contract is late.".into()));
     }
+}
+
+/// ` ($260.00 a lot)`, or nothing for an unknown contract.
+fn dollars_text(contract: Option<&Contract>, ticks: i64) -> String {
+    contract.map_or_else(String::new, |contract| {
+        format!(" (${} a lot)", contract.tick_value.times(ticks))
+    })
 }
 
 pub(super) fn check_always(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {

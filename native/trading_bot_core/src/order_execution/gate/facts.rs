@@ -1,5 +1,6 @@
 //! What the gate judges by: limits, exposure, and what the engine knows about account and market.
 
+use super::Paced;
 use crate::engine::contract::Draft;
 use crate::types::{Contract, Side, Ticks};
 
@@ -11,6 +12,13 @@ pub struct Limits {
     pub max_price_away_ticks: i64,
     pub max_working_orders: i64,
     pub duplicate_window_ms: i64,
+    /// Value of the position at worst, 1/10,000 dollar.
+    pub max_notional: i64,
+    pub max_orders_per_second: i64,
+    pub max_orders_per_minute: i64,
+    /// So many same orders of one source within the window stop it until a person says otherwise; 0 turns that off.
+    pub max_repeats: i64,
+    pub repeat_window_ms: i64,
 }
 
 impl Default for Limits {
@@ -21,6 +29,11 @@ impl Default for Limits {
             max_price_away_ticks: 400,
             max_working_orders: 60,
             duplicate_window_ms: 300,
+            max_notional: 100_000_000_000,
+            max_orders_per_second: 20,
+            max_orders_per_minute: 100,
+            max_repeats: 30,
+            repeat_window_ms: 60_000,
         }
     }
 }
@@ -33,6 +46,11 @@ impl Limits {
             && self.max_price_away_ticks > 0
             && self.max_working_orders >= 0
             && self.duplicate_window_ms >= 0
+            && self.max_notional >= 0
+            && self.max_orders_per_second > 0
+            && self.max_orders_per_minute > 0
+            && self.max_repeats >= 0
+            && self.repeat_window_ms >= 0
     }
 }
 
@@ -137,6 +155,10 @@ pub struct Facts<'a> {
     pub is_journal_writing: bool,
     /// The ordinary lane has a request left.
     pub has_budget: bool,
+    /// Orders of the account so far; `None` where nothing is paced (a measurement on loopback).
+    pub paced: Option<Paced>,
+    /// The throttle stopped this source earlier.
+    pub is_throttled: bool,
     /// What the account's rules, its mode and the hours of the exchange have against more risk.
     pub rule_reasons: Vec<Reason>,
     /// The tag's kind letter fits the endpoint and the tag was never used.

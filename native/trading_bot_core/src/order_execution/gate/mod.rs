@@ -1,22 +1,28 @@
 //! The risk gate: one function, every reason, and the only maker of the token that a risky request needs.
 //!
+//! Sizes are lots and prices are ticks: text off the grid was refused before it became a draft, with its two neighbours.
+//!
 //! The gate judges facts that the engine gathered; it looks nothing up itself, so each rule can be tested alone. Orders
 //! that cannot raise the worst case pass where only new risk is forbidden (disarmed, halted, unknown, hub down): a trader
 //! must be able to get smaller at any time. Cancels never come here.
 
 use checks::{
-    check_always, check_identity, check_limits, check_new_risk, check_price, check_shape,
+    check_always, check_identity, check_limits, check_new_risk, check_pace, check_price,
+    check_shape,
 };
 
 mod change;
 mod checks;
 mod facts;
+mod pace;
 #[cfg(test)]
 mod tests;
 
 pub use change::{ChangeFacts, admit_change};
+pub(super) use checks::REPEATED;
 pub use checks::{BRACKET_STOP_TICKS_MIN, TRAIL_TICKS_MAX, WORKING_ORDERS_PER_LOGIN_MAX};
 pub use facts::{AccountFacts, Exposure, Facts, Limits, MarketFacts, Reason};
+pub use pace::{Pace, Paced};
 
 /// Proof that the gate said yes. Spent by building the request; there is no other way to make one.
 #[derive(Debug)]
@@ -57,6 +63,7 @@ pub fn admit(facts: &Facts<'_>) -> Result<Admitted, Vec<Reason>> {
     if !reduces {
         check_new_risk(facts, &mut reasons);
         check_limits(facts, &mut reasons);
+        check_pace(facts, &mut reasons);
         reasons.extend(facts.rule_reasons.iter().cloned());
     }
     check_price(facts, reduces, &mut reasons);

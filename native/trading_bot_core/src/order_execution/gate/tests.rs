@@ -69,6 +69,8 @@ fn calm<'a>(draft: &'a Draft, contract: &'a Contract) -> Facts<'a> {
         is_user_hub_live: true,
         is_journal_writing: true,
         has_budget: true,
+        paced: Some(Paced::default()),
+        is_throttled: false,
         rule_reasons: Vec::new(),
         is_tag_fresh: true,
     }
@@ -276,6 +278,94 @@ fn the_worst_case_counts_what_works_and_what_is_unknown() {
     assert_eq!(codes(&facts), ["max_position"]);
 }
 
+#[test]
+fn a_price_far_away_is_told_in_ticks_and_dollars() {
+    let mut draft = draft(Side::Buy, 1);
+    draft.limit = Some(Ticks(-419));
+    let contract = contract();
+    let reasons = admit(&calm(&draft, &contract)).expect_err("too far away");
+    let text = "The price is 520 ticks ($260.00 a lot) from the market; 400 are allowed.";
+    assert_eq!(reasons, [("price_away", text.to_owned())]);
+}
+
+#[test]
+fn the_value_of_the_position_at_worst_has_a_limit() {
+    let contract = contract();
+    let draft = draft(Side::Buy, 2);
+    let mut facts = calm(&draft, &contract);
+    // 4 lots at tick 100 are 4 x 100 x $0.50.
+    facts.exposure.net = 2;
+    facts.limits.max_notional = 2_000_000;
+    assert!(codes(&facts).is_empty());
+    facts.limits.max_notional = 1_999_999;
+    assert_eq!(codes(&facts), ["notional"]);
+}
+
+#[test]
+fn rates_hold_back_entries_and_never_what_is_meant_to_reduce() {
+    let busy = Some(Paced {
+        in_second: 20,
+        in_minute: 100,
+        repeats: 0,
+    });
+    assert_eq!(with(|facts| facts.paced = busy), ["rate", "rate"]);
+    assert!(with(|facts| facts.paced = None).is_empty());
+    let (mut exit, contract) = (draft(Side::Sell, 1), contract());
+    exit.is_reduce_only = true;
+    let mut facts = calm(&exit, &contract);
+    facts.exposure.net = 1;
+    (facts.paced, facts.is_throttled) = (busy, true);
+    assert!(codes(&facts).is_empty());
+}
+
+#[test]
+fn a_source_that_repeats_itself_is_stopped() {
+    let many = Some(Paced {
+        in_second: 0,
+        in_minute: 30,
+        repeats: 30,
+    });
+    assert_eq!(with(|facts| facts.paced = many), ["repeats"]);
+    assert_eq!(with(|facts| facts.is_throttled = true), ["throttled"]);
+    let off = with(|facts| {
+        facts.paced = many;
+        facts.limits.max_repeats = 0;
+    });
+    assert!(off.is_empty());
+}
+
+#[test]
+fn the_pace_counts_a_source_and_its_gesture_and_forgets_after_a_minute() {
+    let mut pace = Pace::default();
+    let one = draft(Side::Buy, 1);
+    let mut other_price = one.clone();
+    other_price.limit = Some(Ticks(101));
+    for (at, order) in [(1, &one), (2, &other_price), (3, &one)] {
+        pace.note(order, Mono(at * 1_000_000_000));
+    }
+    let now = |second: u64| Mono(second * 1_000_000_000);
+    let counted = pace.count(&one, 60_000, Mono(3_900_000_000));
+    let wanted = Paced {
+        in_second: 1,
+        in_minute: 3,
+        repeats: 2,
+    };
+    assert_eq!(counted, wanted);
+    assert_eq!(pace.count(&one, 60_000, now(62)).in_minute, 1);
+    assert_eq!(pace.count(&one, 500, now(3)).repeats, 1);
+    pace.forgive(one.account, &one.source);
+    assert_eq!(pace.count(&one, 60_000, now(4)).repeats, 0);
+}
+
+/// Every way in which working orders may fill, one by one: the worst position that any of them leads to.
+fn worst_by_enumeration(net: i64, orders: &[(Side, i64)]) -> i64 {
+    let Some(((side, size), rest)) = orders.split_first() else {
+        return net.abs();
+    };
+    let outcomes = (0..=*size).map(|filled| worst_by_enumeration(net + side.sign() * filled, rest));
+    outcomes.max().unwrap_or(0)
+}
+
 proptest! {
     #[test]
     fn no_admitted_order_can_lead_beyond_the_limit(
@@ -291,5 +381,20 @@ proptest! {
             let limit = facts.limits.max_position_lots.max(net.abs());
             prop_assert!(after.abs() <= limit || facts.exposure.only_reduces(draft.side, size));
         }
+    }
+
+    #[test]
+    fn the_worst_case_is_the_worst_of_all_ways_to_fill(
+        net in -4_i64..5, sizes in prop::collection::vec((any::<bool>(), 1_i64..4), 0..5), is_buy: bool, size in 0_i64..4,
+    ) {
+        let side_of = |is_buy: bool| if is_buy { Side::Buy } else { Side::Sell };
+        let mut orders: Vec<(Side, i64)> = sizes.into_iter().map(|(is_buy, size)| (side_of(is_buy), size)).collect();
+        let mut exposure = Exposure { net, ..Exposure::default() };
+        for (side, size) in &orders {
+            exposure.add(*side, *size);
+        }
+        orders.push((side_of(is_buy), size));
+        // A position that is there already and that no order touches is the least there can be.
+        prop_assert_eq!(exposure.worst_with(side_of(is_buy), size).max(net.abs()), worst_by_enumeration(net, &orders));
     }
 }
