@@ -104,6 +104,8 @@ class Application:
         self.bridge: Bridge | None = None
         self._gateway: GatewayProcess | None = None
         self._guardian: guardian.GuardianProcess | None = None
+        # One that ends by itself again and again would end by itself for ever.
+        self._guardians_left = 3
         self._beat = QTimer(self.window)
         self._replay_folder: Path | None = None
         self._ended = asyncio.Event()
@@ -255,8 +257,17 @@ class Application:
                 self.desk.say("warning", "no_guardian", f"There is no kill switch beside this window. {error.text}")
 
     def _on_guardian_news(self, news: guardian.News) -> None:
-        if self.desk is not None and not self._ended.is_set():
-            self.desk.say(news.level, news.code, news.text)
+        if self.desk is None or self.services is None or self._ended.is_set():
+            return
+        self.desk.say(news.level, news.code, news.text)
+        if news.code == guardian.GONE and self._guardians_left:
+            self._guardians_left -= 1
+            self.keeper.spawn(self._replace_guardian(self.services), "guardian")
+
+    async def _replace_guardian(self, services: Services) -> None:
+        if self._guardian is not None:
+            await asyncio.to_thread(self._guardian.stop)
+        await self._start_guardian(services)
 
     async def _stop_guardian(self) -> None:
         """The engine has said goodbye to it; what it announced was shown."""

@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ PROGRAM = "pitdesk-guardian"
 PROGRAM_VARIABLE = "PITDESK_GUARDIAN"
 SOCKET_NAME = "guardian.sock"
 NEWS_NAME = "guardian.jsonl"
+# Code of the news that the guardian itself is gone.
+GONE = "guardian_gone"
 _STOP_DEADLINE_S = 3.0
 # The guardian itself gives up after 75 s, which is one whole minute of the broker's budget and what follows it.
 _KILL_DEADLINE_S = 90.0
@@ -86,7 +89,7 @@ class GuardianProcess:
         process.stdin.close()
         os.set_blocking(pipe, False)
         engine.lead_guardian(pipe)
-        reader = threading.Thread(target=_read_news, args=(process.stderr, on_news), name="guardian-news", daemon=True)
+        reader = threading.Thread(target=_read_news, args=(process, on_news), name="guardian-news", daemon=True)
         reader.start()
         return cls(process, reader)
 
@@ -127,11 +130,16 @@ def _spawn(command: list[str], *, stderr: int) -> subprocess.Popen[str]:
         raise errors.ProgramMissing(f"{command[0]} cannot be started: {error.strerror}.") from error
 
 
-def _read_news(lines: Any, on_news: Callable[[News], None]) -> None:
-    for line in lines:
+def _read_news(process: subprocess.Popen[str], on_news: Callable[[News], None]) -> None:
+    """Hand over what it announces, and that it is gone when nobody has told it to go."""
+    assert process.stderr is not None, "the pipe was asked for"
+    for line in process.stderr:
         news = News.parse(line)
         if news is not None:
             on_news(news)
+    if code := process.wait():
+        text = f"The guardian has ended by itself (code {code}): nothing watches the engine."
+        on_news(News("alarm", GONE, text, time.time_ns()))
 
 
 def take_news(base: Path) -> list[News]:

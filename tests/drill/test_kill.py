@@ -149,6 +149,20 @@ def test_a_frozen_window_is_announced_and_so_is_its_return(folder: Path) -> None
         assert [code for code in codes(where) if code.startswith("window")] == ["window_frozen", "window_back"]
 
 
+def test_a_guardian_that_dies_is_replaced_and_told_the_login(folder: Path) -> None:
+    with scene(folder) as where:
+        where.place(ORDERS)
+        first = where.status()["process"]
+        os.kill(first, 9)
+        wait_for(lambda: where.status().get("process", first) != first, "another guardian")
+        wait_for(lambda: where.status().get("living_orders") == ORDERS, "its first look")
+        where.window.kill()
+        where.window.wait()
+        report = killed(where)
+        assert [row["by"] for row in report["accounts"]] == ["guardian"]
+        assert where.is_flat()
+
+
 def test_with_nobody_there_a_guardian_runs_just_for_the_kill(folder: Path) -> None:
     with scene(folder) as where:
         where.place(ORDERS)

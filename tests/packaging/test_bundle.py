@@ -57,7 +57,9 @@ def test_the_bundled_command_line_finds_everything_it_needs(program: Path, tmp_p
     command = [str(program), "--basedir", str(tmp_path / "base"), "--json", "doctor"]
     done = run(command, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "dist/pitdesk" in json.dumps(json.loads(done.stdout)), "the gateway of the bundle, not of the tree"
+    texts = {check["name"]: check["text"] for check in json.loads(done.stdout)["checks"]}
+    for name in ("practice gateway", "guardian"):
+        assert "dist/pitdesk" in texts[name], "the program of the bundle, not of the tree"
 
 
 def test_the_bundle_holds_no_development_tool_and_no_link_into_nothing(program: Path) -> None:
