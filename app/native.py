@@ -377,6 +377,51 @@ class NativeEngine:
                 pressed_mono_ns=pressed_mono_ns,
             )
 
+    def submit_bracket(
+        self,
+        account_id: int,
+        contract_id: str,
+        side: str,
+        kind: str,
+        size_lots: int,
+        *,
+        source: str,
+        stop_leg_ticks: int,
+        target_legs: Sequence[tuple[int, int]] | None = None,
+        held_by: str = "broker",
+        when_bare: str = "alarm",
+        limit_ticks: int | None = None,
+        stop_ticks: int | None = None,
+        trail_ticks: int | None = None,
+        pressed_mono_ns: int = 0,
+    ) -> str:
+        """Push an entry with its legs and return its tag. Raises EngineBusy, EngineHalted or InvalidCommand."""
+        with _translated():
+            return self._engine.submit_bracket(
+                account_id,
+                contract_id,
+                side,
+                kind,
+                size_lots,
+                source=source,
+                stop_leg_ticks=stop_leg_ticks,
+                target_legs=target_legs,
+                held_by=held_by,
+                when_bare=when_bare,
+                limit_ticks=limit_ticks,
+                stop_ticks=stop_ticks,
+                trail_ticks=trail_ticks,
+                pressed_mono_ns=pressed_mono_ns,
+            )
+
+    def link_oco(self, keys: Sequence[str], *, source: str) -> int:
+        with _translated():
+            return self._engine.link_oco(keys, source=source)
+
+    def set_bracket_mode(self, account_id: int, mode: str) -> int:
+        with _translated():
+            return self._engine.set_bracket_mode(account_id, mode)
+
     def modify(
         self,
         key: str,

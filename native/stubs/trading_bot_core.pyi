@@ -13,6 +13,8 @@ change       none modify cancel
 look         sending working changing cancelling part_filled unknown done   (pure function of the row, in the core)
 role         entry stop target close
 holder       broker computer
+bracket mode unknown auto_oco position_brackets
+when_bare    alarm flatten
 book_state   building live crossed stale
 link state   off connecting live late dead
 """
@@ -89,6 +91,7 @@ class Account:
         can_trade: bool,
         is_simulated: bool,
         is_own: bool,
+        bracket_mode: str,
     ) -> Self: ...
     id: int
     name: str
@@ -98,6 +101,7 @@ class Account:
     can_trade: bool
     is_simulated: bool
     is_own: bool
+    bracket_mode: str
 
 @final
 class Order:
@@ -131,6 +135,8 @@ class Order:
         is_foreign: bool,
         parent_id: int,
         linked_id: int,
+        parent_key: str,
+        oco_group: str,
         queue_ahead_min: int,
         queue_ahead_max: int,
         created_ns: int,
@@ -164,6 +170,8 @@ class Order:
     is_foreign: bool
     parent_id: int
     linked_id: int
+    parent_key: str
+    oco_group: str
     queue_ahead_min: int
     queue_ahead_max: int
     created_ns: int
@@ -187,6 +195,7 @@ class Position:
         fees_1e4: int,
         stop_lots: int,
         target_lots: int,
+        unprotected_lots: int,
         source: str,
         checked_ns: int,
         broker_net_lots: int,
@@ -203,6 +212,7 @@ class Position:
     fees_1e4: int
     stop_lots: int
     target_lots: int
+    unprotected_lots: int
     source: str
     checked_ns: int
     broker_net_lots: int
@@ -831,6 +841,33 @@ class Engine:
         pressed_mono_ns: int = 0,
     ) -> str:
         """Push one order; returns its tag. Raises Busy or Halted. The gate's verdict is an event."""
+    def submit_bracket(
+        self,
+        account_id: int,
+        contract_id: str,
+        side: str,
+        kind: str,
+        size_lots: int,
+        *,
+        source: str,
+        stop_leg_ticks: int,
+        target_legs: Sequence[tuple[int, int]] | None = None,
+        held_by: str = "broker",
+        when_bare: str = "alarm",
+        limit_ticks: int | None = None,
+        stop_ticks: int | None = None,
+        trail_ticks: int | None = None,
+        pressed_mono_ns: int = 0,
+    ) -> str:
+        """Push an entry with its legs as one decision; returns the entry's tag. Raises Busy or Halted.
+
+        stop_leg_ticks and the targets' (ticks, lots) are signed distances from the entry's fill: the stop of a buy is
+        negative, its targets positive; the wrong side is denied. held_by broker: native legs; computer: own orders
+        after the fill, linked here. when_bare: what follows the alarm when the stop does not work.
+        """
+    def link_oco(self, keys: Sequence[str], *, source: str) -> int:
+        """One cancels the others among living own orders of one account and contract. Request id."""
+    def set_bracket_mode(self, account_id: int, mode: str) -> int: ...
     def modify(
         self,
         key: str,

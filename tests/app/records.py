@@ -46,6 +46,8 @@ ORDER: dict[str, Any] = {
     "is_foreign": False,
     "parent_id": 0,
     "linked_id": 0,
+    "parent_key": "",
+    "oco_group": "",
     "queue_ahead_min": 0,
     "queue_ahead_max": 0,
     "created_ns": 10,
@@ -63,6 +65,7 @@ ACCOUNT: dict[str, Any] = {
     "can_trade": True,
     "is_simulated": True,
     "is_own": True,
+    "bracket_mode": "unknown",
 }
 
 FILL: dict[str, Any] = {

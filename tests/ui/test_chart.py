@@ -45,8 +45,8 @@ def bars(first: int, count: int, *, last_close: int = ASK, unit: str = "minute",
 def long_two() -> Position:
     return Position(
         account_id=7, contract=3, contract_id=ES.id, net_lots=2, average_ticks_1e4=(BID - 1) * 10_000, mark_ticks=ASK,
-        open_pnl_1e4=500_000, realised_1e4=0, fees_1e4=0, stop_lots=2, target_lots=2, source="push", checked_ns=0,
-        broker_net_lots=2, is_disputed=False,
+        open_pnl_1e4=500_000, realised_1e4=0, fees_1e4=0, stop_lots=2, target_lots=2, unprotected_lots=0, source="push",
+        checked_ns=0, broker_net_lots=2, is_disputed=False,
     )  # fmt: skip
 
 

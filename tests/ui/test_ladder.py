@@ -52,7 +52,8 @@ def order(key: str, side: str, ticks: int, **changed: object) -> Order:
         "stop_ticks": ticks if is_stop else None, "trail_ticks": None, "wanted_size_lots": None,
         "wanted_limit_ticks": None, "wanted_stop_ticks": None, "average_fill_ticks_1e4": None, "life": "working",
         "change": "none", "doubt_since_ns": 0, "look": "working", "role": "entry", "holder": "broker",
-        "is_foreign": False, "parent_id": 0, "linked_id": 0, "queue_ahead_min": 0, "queue_ahead_max": 0,
+        "is_foreign": False, "parent_id": 0, "linked_id": 0, "parent_key": "", "oco_group": "",
+        "queue_ahead_min": 0, "queue_ahead_max": 0,
         "created_ns": 1, "updated_ns": 1, "source": "ladder", "reason": "",
     }  # fmt: skip
     return Order(**(values | changed))  # type: ignore[arg-type]
@@ -61,8 +62,8 @@ def order(key: str, side: str, ticks: int, **changed: object) -> Order:
 def position(net_lots: int, average_ticks_1e4: int) -> Position:
     return Position(
         account_id=7, contract=3, contract_id=ES.id, net_lots=net_lots, average_ticks_1e4=average_ticks_1e4,
-        mark_ticks=ASK, open_pnl_1e4=0, realised_1e4=0, fees_1e4=0, stop_lots=0, target_lots=0, source="push",
-        checked_ns=0, broker_net_lots=net_lots, is_disputed=False,
+        mark_ticks=ASK, open_pnl_1e4=0, realised_1e4=0, fees_1e4=0, stop_lots=0, target_lots=0, unprotected_lots=0,
+        source="push", checked_ns=0, broker_net_lots=net_lots, is_disputed=False,
     )  # fmt: skip
 
 

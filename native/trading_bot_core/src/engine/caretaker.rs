@@ -41,7 +41,7 @@ impl Caretaker {
     /// Carries out a cancel or a close, and refuses everything else.
     pub fn command(&mut self, command: Command, runtime: &Runtime, news: &Arc<News>) {
         let Some(request) = request_of(&command) else {
-            if let Command::Submit(draft) = command {
+            if let Command::Submit(draft) | Command::SubmitBracket { draft, .. } = command {
                 news.push(Event::Denied(DeniedRow {
                     tag: draft.tag.to_string().into(),
                     account_id: i64::from(draft.account.0),
@@ -101,6 +101,8 @@ fn answer(news: &News, request: RequestId, (outcome, text): Verdict) {
 fn request_of(command: &Command) -> Option<RequestId> {
     match command {
         Command::Modify { request, .. }
+        | Command::LinkOco { request, .. }
+        | Command::SetBracketMode { request, .. }
         | Command::Cancel { request, .. }
         | Command::CancelGroup { request, .. }
         | Command::ClosePosition { request, .. }
@@ -119,6 +121,7 @@ fn request_of(command: &Command) -> Option<RequestId> {
         | Command::ReleaseThrottle { request, .. }
         | Command::Disconnect { request } => Some(*request),
         Command::Submit(_)
+        | Command::SubmitBracket { .. }
         | Command::Arm { .. }
         | Command::SetLimits { .. }
         | Command::TraceBook { .. }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use crate::market_data::BookTrace;
 use crate::order_execution::gate::Limits;
+use crate::order_execution::legs::{BracketMode, BracketPlan};
 use crate::order_execution::order::Role;
 use crate::order_execution::stop_rules::rule::Plan;
 use crate::risk_rules::{Mode, Rules};
@@ -260,6 +261,23 @@ pub struct Group {
 #[derive(Clone, Debug)]
 pub enum Command {
     Submit(Draft),
+    /// An entry with one stop and up to four targets, as one decision.
+    SubmitBracket {
+        draft: Draft,
+        plan: BracketPlan,
+    },
+    /// Links living orders: what one fills, the others lose.
+    LinkOco {
+        request: RequestId,
+        keys: Vec<String>,
+        source: String,
+    },
+    /// The trader states an account's bracket setting.
+    SetBracketMode {
+        request: RequestId,
+        account: AccountId,
+        mode: BracketMode,
+    },
     Modify {
         request: RequestId,
         key: String,

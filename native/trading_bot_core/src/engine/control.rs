@@ -18,9 +18,9 @@
 //! | `status` | the figures, with `limits` of each account left to `limits` |
 //! | `limits` `is_armed` | by `account_id` (and `source`) |
 //! | `quote` | the newest view of `contract_id`: best prices, last, book |
-//! | `submit` | `{"tag": ...}`; the verdict shows itself in `orders` and `denied` |
+//! | `submit submit_bracket` | `{"tag": ...}`; the verdict shows itself in `orders` and `denied` |
 //! | `kill` | disarms every source of `account_id`, then as `flatten` |
-//! | `modify cancel cancel_group close_position reverse flatten flatten_everything reconcile set_stop_rule clear_stop_rule subscribe unsubscribe search_contracts choose_accounts` | `{"outcome", "text", "payload"}` once the request has ended, or an error of kind `unknown` after 30 s |
+//! | `modify cancel cancel_group close_position reverse flatten flatten_everything reconcile set_stop_rule clear_stop_rule subscribe unsubscribe search_contracts choose_accounts link_oco set_bracket_mode` | `{"outcome", "text", "payload"}` once the request has ended, or an error of kind `unknown` after 30 s |
 //! | `arm halt set_limits` | `null` |
 
 use std::collections::BTreeSet;
@@ -38,6 +38,7 @@ use super::handle::{Handle, Refusal};
 use super::rows_json as rows;
 use crate::database::home::write_private;
 use crate::order_execution::gate::Limits;
+use crate::order_execution::legs::{BracketMode, BracketPlan, Holder, Target, WhenBare};
 use crate::order_execution::order::Role;
 use crate::order_execution::stop_rules::rule::{BreakEven, Plan, Stage};
 use crate::types::{AccountId, Lots, Mono, OrderKind, RequestId, Side, Ticks};
@@ -258,6 +259,7 @@ async fn perform(engine: &Arc<Handle>, request: &Value) -> Result<Value, Failure
     }
     match op {
         "submit" => submit(engine, &arguments),
+        "submit_bracket" => submit_bracket(engine, &arguments),
         "arm" => {
             let (account, is_armed) = (arguments.account()?, arguments.flag("is_armed"));
             engine.push(Command::Arm {
@@ -363,29 +365,59 @@ fn quote(engine: &Handle, arguments: &Arguments<'_>) -> Result<Value, Failure> {
 }
 
 fn submit(engine: &Handle, arguments: &Arguments<'_>) -> Result<Value, Failure> {
-    let ticks = |name| arguments.optional(name).map(|value| value.map(Ticks));
-    let draft = |tag| -> Result<Draft, Failure> {
-        Ok(Draft {
-            tag,
-            account: arguments.account()?,
-            contract_id: arguments.text("contract_id")?.to_owned(),
-            side: side_of(arguments.text("side")?)?,
-            kind: kind_of(arguments.text("kind")?)?,
-            size: Lots(arguments.number("size_lots")?),
-            limit: ticks("limit_ticks")?,
-            stop: ticks("stop_ticks")?,
-            trail: ticks("trail_ticks")?,
-            stop_bracket_ticks: arguments.optional("stop_bracket_ticks")?,
-            target_bracket_ticks: arguments.optional("target_bracket_ticks")?,
-            is_reduce_only: arguments.flag("reduce_only"),
-            source: arguments.source(),
-            pressed: Mono(0),
-        })
-    };
-    let tag = engine.mint();
-    let draft = draft(tag)?;
+    let draft = draft_of(engine, arguments)?;
+    let tag = draft.tag;
     engine.submit(draft)?;
     Ok(json!({"tag": tag.to_string()}))
+}
+
+fn submit_bracket(engine: &Handle, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+    let plan = bracket_plan_of(arguments)?;
+    let draft = draft_of(engine, arguments)?;
+    let tag = draft.tag;
+    engine.submit_bracket(draft, plan)?;
+    Ok(json!({"tag": tag.to_string()}))
+}
+
+fn bracket_plan_of(arguments: &Arguments<'_>) -> Result<BracketPlan, Failure> {
+    let listed = arguments.0.get("target_legs").and_then(Value::as_array);
+    let targets = listed.into_iter().flatten().map(|leg| {
+        let pair = (leg[0].as_i64(), leg[1].as_i64());
+        let (Some(ticks), Some(lots)) = pair else {
+            return Err(invalid("A target leg is a pair of ticks and lots."));
+        };
+        Ok(Target { ticks, lots })
+    });
+    let held_by = arguments.optional_text("held_by")?.unwrap_or("broker");
+    let when_bare = arguments.optional_text("when_bare")?.unwrap_or("alarm");
+    Ok(BracketPlan {
+        stop: Some(arguments.number("stop_leg_ticks")?),
+        targets: targets.collect::<Result<_, _>>()?,
+        holder: Holder::from_word(held_by)
+            .ok_or_else(|| invalid("held_by is broker or computer."))?,
+        when_bare: WhenBare::from_word(when_bare)
+            .ok_or_else(|| invalid("when_bare is alarm or flatten."))?,
+    })
+}
+
+fn draft_of(engine: &Handle, arguments: &Arguments<'_>) -> Result<Draft, Failure> {
+    let ticks = |name| arguments.optional(name).map(|value| value.map(Ticks));
+    Ok(Draft {
+        tag: engine.mint(),
+        account: arguments.account()?,
+        contract_id: arguments.text("contract_id")?.to_owned(),
+        side: side_of(arguments.text("side")?)?,
+        kind: kind_of(arguments.text("kind")?)?,
+        size: Lots(arguments.number("size_lots")?),
+        limit: ticks("limit_ticks")?,
+        stop: ticks("stop_ticks")?,
+        trail: ticks("trail_ticks")?,
+        stop_bracket_ticks: arguments.optional("stop_bracket_ticks")?,
+        target_bracket_ticks: arguments.optional("target_bracket_ticks")?,
+        is_reduce_only: arguments.flag("reduce_only"),
+        source: arguments.source(),
+        pressed: Mono(0),
+    })
 }
 
 /// What is not named stays as it is.
@@ -517,6 +549,17 @@ fn management_of(
             source,
         },
         "flatten_everything" => Command::FlattenEverything { request, source },
+        "link_oco" => Command::LinkOco {
+            request,
+            keys: keys_of(arguments)?,
+            source,
+        },
+        "set_bracket_mode" => Command::SetBracketMode {
+            request,
+            account: arguments.account()?,
+            mode: BracketMode::from_word(arguments.text("mode")?)
+                .ok_or_else(|| invalid("mode is unknown, auto_oco or position_brackets."))?,
+        },
         _ => return Err(invalid(format!("Operation {op:?} is unknown."))),
     })
 }
@@ -566,6 +609,14 @@ fn group_of(arguments: &Arguments<'_>) -> Result<Group, Failure> {
         lowest: arguments.optional("lowest_ticks")?.map(Ticks),
         highest: arguments.optional("highest_ticks")?.map(Ticks),
     })
+}
+
+fn keys_of(arguments: &Arguments<'_>) -> Result<Vec<String>, Failure> {
+    let listed = arguments.0.get("keys").and_then(Value::as_array);
+    let listed = listed.ok_or_else(|| invalid("keys must be given, as a list."))?;
+    let keys = listed.iter().map(|key| key.as_str().map(str::to_owned));
+    keys.collect::<Option<_>>()
+        .ok_or_else(|| invalid("keys are texts."))
 }
 
 fn accounts_of(arguments: &Arguments<'_>) -> Result<Vec<AccountId>, Failure> {

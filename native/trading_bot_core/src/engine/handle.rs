@@ -23,6 +23,7 @@ use crate::clock::{mono, wall};
 use crate::database::home::{Home, HomeError};
 use crate::order_execution::boundary::Watch;
 use crate::order_execution::gate::Limits;
+use crate::order_execution::legs::BracketPlan;
 use crate::order_execution::tag::{TagKind, TagMint};
 use crate::order_execution::trading::Settings;
 use crate::types::{ClientTag, Mono, RequestId};
@@ -230,6 +231,14 @@ impl Handle {
             return Err(Refusal::Halted);
         }
         self.push(Command::Submit(draft))
+    }
+
+    /// Pushes one entry with its legs.
+    pub fn submit_bracket(&self, draft: Draft, plan: BracketPlan) -> Result<(), Refusal> {
+        if self.is_halted() {
+            return Err(Refusal::Halted);
+        }
+        self.push(Command::SubmitBracket { draft, plan })
     }
 
     pub fn limits(&self, account: i64) -> Limits {

@@ -3,6 +3,7 @@
 use crate::engine::contract::Environment;
 use crate::engine::views::{AccountRow, FillRow, OrderRow, PositionRow, Text};
 use crate::order_execution::ledger::Ledger;
+use crate::order_execution::legs::Holder;
 use crate::order_execution::order::{Order, Role, look};
 use crate::order_execution::store::Place;
 use crate::order_execution::trading::{AccountState, Trading};
@@ -37,10 +38,17 @@ pub fn order_row(trading: &Trading, index: usize, queue: (i64, i64)) -> OrderRow
         doubt_since_ns: order.doubt.map_or(0, |at| at.0.max(1)),
         look: look(order),
         role: order.role.word(),
-        holder: "broker",
+        holder: holder_of(trading, order),
         is_foreign: order.is_foreign,
         parent_id: order.parent.map_or(0, |id| id.0),
         linked_id: order.linked.map_or(0, |id| id.0),
+        parent_key: parent_key(trading, order),
+        oco_group: trading
+            .store
+            .legs
+            .group_of(&order.key)
+            .unwrap_or_default()
+            .into(),
         queue_ahead_min: queue.0,
         queue_ahead_max: queue.1,
         created_ns: order.created.0,
@@ -48,6 +56,25 @@ pub fn order_row(trading: &Trading, index: usize, queue: (i64, i64)) -> OrderRow
         source: order.source.as_str().into(),
         reason: order.reason.as_str().into(),
     }
+}
+
+/// Who links an order: this computer for legs of its own making, the broker for everything else.
+fn holder_of(trading: &Trading, order: &Order) -> &'static str {
+    if trading.store.legs.leg_of(&order.key).is_some() {
+        Holder::Computer.word()
+    } else {
+        Holder::Broker.word()
+    }
+}
+
+fn parent_key(trading: &Trading, order: &Order) -> Text {
+    if let Some((entry, _)) = trading.store.legs.leg_of(&order.key) {
+        return entry.into();
+    }
+    let parent = order.parent.and_then(|id| trading.store.order_by_id(id));
+    parent
+        .map_or("", |index| trading.store.orders[index].key.as_str())
+        .into()
 }
 
 fn contract_text(trading: &Trading, order: &Order) -> Text {
@@ -78,6 +105,7 @@ pub fn position_row(trading: &Trading, place: Place) -> PositionRow {
         fees_1e4: totals.fees,
         stop_lots,
         target_lots,
+        unprotected_lots: trading.unprotected_lots(place),
         source: match broker {
             Some(broker) if broker.is_push => "push",
             Some(_) => "poll",
@@ -132,9 +160,9 @@ pub fn fill_row(trading: &Trading, place: Place, trade_id: i64) -> Option<FillRo
 }
 
 /// The row of one account.
-pub fn account_row(environment: Option<Environment>, state: &AccountState) -> AccountRow {
+pub fn account_row(trading: &Trading, state: &AccountState) -> AccountRow {
     let kind = kind_of(&state.row.name);
-    let word = match environment {
+    let word = match trading.environment {
         Some(Environment::Demo) => "DEMO",
         Some(Environment::Replay) => "REPLAY",
         Some(Environment::Live) | None => kind,
@@ -148,6 +176,7 @@ pub fn account_row(environment: Option<Environment>, state: &AccountState) -> Ac
         can_trade: state.row.can_trade,
         is_simulated: state.row.is_simulated,
         is_own: state.is_chosen,
+        bracket_mode: trading.store.legs.mode(state.row.id.0).word(),
     }
 }
 

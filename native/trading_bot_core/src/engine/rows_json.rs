@@ -12,7 +12,7 @@ pub fn account(row: &AccountRow) -> Value {
     json!({
         "id": row.id, "name": &*row.name, "word": &*row.word, "kind_text": &*row.kind_text,
         "balance_1e4": row.balance_1e4, "can_trade": row.can_trade, "is_simulated": row.is_simulated,
-        "is_own": row.is_own,
+        "is_own": row.is_own, "bracket_mode": row.bracket_mode,
     })
 }
 
@@ -34,6 +34,7 @@ pub fn order(row: &OrderRow) -> Value {
         "average_fill_ticks_1e4": row.average_fill_ticks_1e4, "life": row.life, "change": row.change,
         "doubt_since_ns": row.doubt_since_ns, "look": row.look, "role": row.role, "holder": row.holder,
         "is_foreign": row.is_foreign, "parent_id": row.parent_id, "linked_id": row.linked_id,
+        "parent_key": &*row.parent_key, "oco_group": &*row.oco_group,
         "queue_ahead_min": row.queue_ahead_min, "queue_ahead_max": row.queue_ahead_max,
         "created_ns": row.created_ns, "updated_ns": row.updated_ns, "source": &*row.source, "reason": &*row.reason,
     })
@@ -44,7 +45,8 @@ pub fn position(row: &PositionRow) -> Value {
         "account_id": row.account_id, "contract": row.contract, "contract_id": &*row.contract_id,
         "net_lots": row.net_lots, "average_ticks_1e4": row.average_ticks_1e4, "mark_ticks": row.mark_ticks,
         "open_pnl_1e4": row.open_pnl_1e4, "realised_1e4": row.realised_1e4, "fees_1e4": row.fees_1e4,
-        "stop_lots": row.stop_lots, "target_lots": row.target_lots, "source": row.source,
+        "stop_lots": row.stop_lots, "target_lots": row.target_lots,
+        "unprotected_lots": row.unprotected_lots, "source": row.source,
         "checked_ns": row.checked_ns, "broker_net_lots": row.broker_net_lots, "is_disputed": row.is_disputed,
     })
 }

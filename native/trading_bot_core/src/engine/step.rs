@@ -241,6 +241,9 @@ impl Engine {
                 self.trading.environment = None;
             }
             Command::Submit(_)
+            | Command::SubmitBracket { .. }
+            | Command::LinkOco { .. }
+            | Command::SetBracketMode { .. }
             | Command::Modify { .. }
             | Command::Cancel { .. }
             | Command::CancelGroup { .. }
@@ -383,7 +386,7 @@ impl Engine {
         }
         for id in accounts {
             let state = &self.trading.accounts[&id];
-            let row = rows::account_row(self.trading.environment, state);
+            let row = rows::account_row(&self.trading, state);
             out.event(Event::AccountChanged(row));
         }
     }
@@ -444,7 +447,7 @@ impl Engine {
         }
         if changed.accounts {
             let states = trading.accounts.values();
-            let rows = states.map(|state| rows::account_row(trading.environment, state));
+            let rows = states.map(|state| rows::account_row(trading, state));
             board.accounts.store(Arc::new(rows.collect()));
             let limits = trading
                 .limits

@@ -25,6 +25,8 @@ pub struct AccountRow {
     pub is_simulated: bool,
     /// Chosen in this session: its orders are ours to place.
     pub is_own: bool,
+    /// The word of the account's bracket mode.
+    pub bracket_mode: &'static str,
 }
 
 /// One order as the engine knows it. `key` is the tag of our own orders and `#<broker id>` of foreign ones.
@@ -57,6 +59,10 @@ pub struct OrderRow {
     pub is_foreign: bool,
     pub parent_id: i64,
     pub linked_id: i64,
+    /// Key of the entry that a leg protects; empty for other orders.
+    pub parent_key: Text,
+    /// Name of the one-cancels-other group of a free order; empty when it is in none.
+    pub oco_group: Text,
     /// -1 when nothing is known about the queue.
     pub queue_ahead_min: i64,
     /// -1 when nothing is known about the queue.
@@ -81,6 +87,8 @@ pub struct PositionRow {
     pub fees_1e4: i64,
     pub stop_lots: i64,
     pub target_lots: i64,
+    /// Lots whose stop was asked for and does not work.
+    pub unprotected_lots: i64,
     pub source: &'static str,
     pub checked_ns: i64,
     pub broker_net_lots: i64,

@@ -21,6 +21,7 @@ pub fn account(row: &AccountRow) -> records::Account {
         can_trade: row.can_trade,
         is_simulated: row.is_simulated,
         is_own: row.is_own,
+        bracket_mode: row.bracket_mode.to_owned(),
     }
 }
 
@@ -67,6 +68,8 @@ pub fn order(row: &OrderRow) -> records::Order {
         is_foreign: row.is_foreign,
         parent_id: row.parent_id,
         linked_id: row.linked_id,
+        parent_key: row.parent_key.to_string(),
+        oco_group: row.oco_group.to_string(),
         queue_ahead_min: row.queue_ahead_min,
         queue_ahead_max: row.queue_ahead_max,
         created_ns: row.created_ns,
@@ -89,6 +92,7 @@ pub fn position(row: &PositionRow) -> records::Position {
         fees_1e4: row.fees_1e4,
         stop_lots: row.stop_lots,
         target_lots: row.target_lots,
+        unprotected_lots: row.unprotected_lots,
         source: row.source.to_owned(),
         checked_ns: row.checked_ns,
         broker_net_lots: row.broker_net_lots,

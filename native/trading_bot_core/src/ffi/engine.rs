@@ -23,6 +23,7 @@ use crate::engine::news::Latency;
 use crate::engine::session::Connect;
 use crate::market_data::{BookTrace, TRACE_WIDTH};
 use crate::order_execution::gate::Limits;
+use crate::order_execution::legs::{BracketMode, BracketPlan, Holder, Target, WhenBare};
 use crate::order_execution::order::Role;
 use crate::order_execution::stop_rules::rule::{BreakEven, Plan, Stage};
 use crate::risk_rules::Mode;
@@ -84,6 +85,33 @@ fn unit(word: &str) -> PyResult<BarUnit> {
         invalid(format!(
             "Bar unit {word:?} is unknown; second, minute, hour and day are allowed."
         ))
+    })
+}
+
+fn plan(
+    stop: i64,
+    targets: Vec<(i64, i64)>,
+    held_by: &str,
+    when_bare: &str,
+) -> PyResult<BracketPlan> {
+    let targets = targets
+        .into_iter()
+        .map(|(ticks, lots)| Target { ticks, lots });
+    let holder = Holder::from_word(held_by).ok_or_else(|| {
+        invalid(format!(
+            "Holder {held_by:?} is unknown; broker and computer are allowed."
+        ))
+    })?;
+    let when_bare = WhenBare::from_word(when_bare).ok_or_else(|| {
+        invalid(format!(
+            "{when_bare:?} is no answer to a missing stop; alarm and flatten are allowed."
+        ))
+    })?;
+    Ok(BracketPlan {
+        stop: Some(stop),
+        targets: targets.collect(),
+        holder,
+        when_bare,
     })
 }
 
@@ -325,6 +353,81 @@ impl Engine {
         };
         gate(py, || self.handle.submit(draft))??;
         Ok(tag.to_string())
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the seam fixes them; all are named in the stub"
+    )]
+    #[pyo3(signature = (account_id, contract_id, side, kind, size_lots, *, source, stop_leg_ticks, target_legs = None,
+                        held_by = "broker", when_bare = "alarm", limit_ticks = None, stop_ticks = None,
+                        trail_ticks = None, pressed_mono_ns = 0))]
+    fn submit_bracket(
+        &self,
+        py: Python<'_>,
+        account_id: i64,
+        contract_id: String,
+        #[pyo3(from_py_with = side_argument)] side: Side,
+        #[pyo3(from_py_with = kind_argument)] kind: OrderKind,
+        size_lots: i64,
+        source: String,
+        stop_leg_ticks: i64,
+        target_legs: Option<Vec<(i64, i64)>>,
+        held_by: &str,
+        when_bare: &str,
+        limit_ticks: Option<i64>,
+        stop_ticks: Option<i64>,
+        trail_ticks: Option<i64>,
+        pressed_mono_ns: u64,
+    ) -> PyResult<String> {
+        let plan = plan(
+            stop_leg_ticks,
+            target_legs.unwrap_or_default(),
+            held_by,
+            when_bare,
+        )?;
+        let tag = self.handle.mint();
+        let draft = Draft {
+            tag,
+            account: account(account_id)?,
+            contract_id,
+            side,
+            kind,
+            size: Lots(size_lots),
+            limit: limit_ticks.map(Ticks),
+            stop: stop_ticks.map(Ticks),
+            trail: trail_ticks.map(Ticks),
+            stop_bracket_ticks: None,
+            target_bracket_ticks: None,
+            is_reduce_only: false,
+            source,
+            pressed: Mono(pressed_mono_ns),
+        };
+        gate(py, || self.handle.submit_bracket(draft, plan))??;
+        Ok(tag.to_string())
+    }
+
+    #[pyo3(signature = (keys, *, source))]
+    fn link_oco(&self, py: Python<'_>, keys: Vec<String>, source: String) -> PyResult<u64> {
+        self.ask(py, |request| Command::LinkOco {
+            request,
+            keys,
+            source,
+        })
+    }
+
+    fn set_bracket_mode(&self, py: Python<'_>, account_id: i64, mode: &str) -> PyResult<u64> {
+        let account = account(account_id)?;
+        let mode = BracketMode::from_word(mode).ok_or_else(|| {
+            invalid(format!(
+                "Bracket mode {mode:?} is unknown; unknown, auto_oco and position_brackets are allowed."
+            ))
+        })?;
+        self.ask(py, |request| Command::SetBracketMode {
+            request,
+            account,
+            mode,
+        })
     }
 
     #[expect(

@@ -41,6 +41,7 @@ pub struct Account {
     pub can_trade: bool,
     pub is_simulated: bool,
     pub is_own: bool,
+    pub bracket_mode: String,
 }
 
 /// One order as the engine knows it. `key` is the tag of our own orders and `#<broker id>` of foreign ones.
@@ -73,6 +74,8 @@ pub struct Order {
     pub is_foreign: bool,
     pub parent_id: i64,
     pub linked_id: i64,
+    pub parent_key: String,
+    pub oco_group: String,
     pub queue_ahead_min: i64,
     pub queue_ahead_max: i64,
     pub created_ns: i64,
@@ -96,6 +99,7 @@ pub struct Position {
     pub fees_1e4: i64,
     pub stop_lots: i64,
     pub target_lots: i64,
+    pub unprotected_lots: i64,
     pub source: String,
     pub checked_ns: i64,
     pub broker_net_lots: i64,

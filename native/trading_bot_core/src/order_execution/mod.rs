@@ -6,6 +6,7 @@ pub mod exits;
 pub mod gate;
 mod http_reply;
 pub mod ledger;
+pub mod legs;
 pub mod order;
 pub mod order_lines;
 pub mod outcome;

@@ -288,6 +288,7 @@ impl Trading {
         let Some(index) = self.store.order(tag) else {
             return;
         };
+        self.learn_mode(tag, end, &text);
         match end {
             End::Accepted if self.store.orders[index].life == Life::Sent => {
                 self.unseen
@@ -343,6 +344,7 @@ impl Trading {
                 // Filled or cancelled already is the usual reason (C2); the read-back tells.
                 self.cancels.remove(&index);
             }
+            self.leg_change_replied(index, end);
             let account = self.store.orders[index].account;
             match end {
                 End::Refused | End::NotSent => self.want_full_round(account, self.now),

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::order_execution::ledger::Fill;
+use crate::order_execution::legs::book::LegRecord;
 use crate::order_execution::order::Values;
 use crate::order_execution::stop_rules::rule::Plan;
 use crate::risk_rules::RiskEvent;
@@ -241,6 +242,8 @@ pub enum Record {
         account: i32,
         event: RiskEvent,
     },
+    /// Brackets, their legs, groups and bracket modes.
+    Legs(LegRecord),
     /// A close or a flatten and its steps, for the record.
     Exit {
         account: i32,

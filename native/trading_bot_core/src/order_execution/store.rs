@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::order_execution::ledger::{Fill, Ledger, Opening, Taken};
+use crate::order_execution::legs::Legs;
 use crate::order_execution::order::{Change, Fact, Life, Order, Role, Values, Verdict, advance};
 use crate::order_execution::record::{ContractRow, End, IntentRow, Record, SeenRow};
 use crate::order_execution::stop_rules::rule::Rule;
@@ -44,6 +45,8 @@ pub struct Store {
     /// Rows that turned out to be another row's order.
     merged: BTreeSet<usize>,
     pub ledgers: BTreeMap<Place, Ledger>,
+    /// Brackets, groups and bracket modes.
+    pub legs: Legs,
     /// Lots and Σ(ticks × lots) of the fills of each order id.
     traded: HashMap<OrderId, (i64, i128)>,
     compared: BTreeSet<AccountId>,
@@ -158,6 +161,7 @@ impl Store {
             } => self.apply_opening(AccountId(*account), contract, *net, *average_1e4),
             Record::Compared { account, .. } => self.apply_compared(AccountId(*account)),
             Record::Risk { account, event } => self.apply_risk(AccountId(*account), event),
+            Record::Legs(record) => changed_if(self.legs.apply(record)),
             Record::Exit { .. } => changed(),
             Record::RuleSet {
                 key, plan, source, ..
@@ -237,7 +241,7 @@ impl Store {
             average_1e4: None,
             role: role_of_intent(row),
             is_foreign: false,
-            parent: None,
+            parent: self.parent_of_leg(&row.tag),
             linked: None,
             created: Nanos(row.at),
             updated: Nanos(row.at),
@@ -249,8 +253,17 @@ impl Store {
         changed_order(index)
     }
 
+    /// The broker's id of the entry that an own leg protects.
+    fn parent_of_leg(&self, tag: &str) -> Option<OrderId> {
+        let (entry, _) = self.legs.leg_of(tag)?;
+        self.orders[self.order(entry)?].order_id
+    }
+
     fn insert(&mut self, order: Order) -> usize {
         let index = self.orders.len();
+        if let Some(parent) = order.parent {
+            self.legs.note_child(parent.0, index);
+        }
         self.by_key.insert(order.key.clone(), index);
         if let Some(id) = order.order_id {
             self.by_id.insert(id, index);
@@ -721,8 +734,12 @@ fn role_of(row: &SeenRow, tag: &str) -> Role {
 }
 
 fn changed() -> Applied {
+    changed_if(true)
+}
+
+fn changed_if(is_changed: bool) -> Applied {
     Applied {
-        is_changed: true,
+        is_changed,
         ..Applied::default()
     }
 }

@@ -18,7 +18,8 @@ use crate::order_execution::gate::{
     Reason, admit, admit_change,
 };
 use crate::order_execution::ledger::Ledger;
-use crate::order_execution::order::{Change, Life, Order, Role, Values};
+use crate::order_execution::legs::{BracketPlan, Keeping};
+use crate::order_execution::order::{Change, Life, Order, Values};
 use crate::order_execution::reconcile::AccountLoop;
 use crate::order_execution::record::{IntentRow, Record};
 use crate::order_execution::requests;
@@ -31,8 +32,6 @@ use crate::types::{
 };
 
 const SECOND: u64 = 1_000_000_000;
-/// How long after a fill the native stop may take to work.
-const PROTECTED_WITHIN_NS: u64 = 2 * SECOND;
 
 /// Times that test rigs shorten together with the gateway's delays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,8 +168,7 @@ pub struct Trading {
     pub(super) cancels: BTreeMap<usize, CancelClock>,
     /// Accepted orders whose status has not been seen, and when to ask.
     pub(super) unseen: BTreeMap<usize, Mono>,
-    /// Entries that were to be protected by a native stop: when to look, once they have filled.
-    pub(super) guarded: BTreeMap<usize, Option<Mono>>,
+    pub(super) keeping: Keeping,
     pub(super) loops: BTreeMap<AccountId, AccountLoop>,
     pub(super) tasks: BTreeMap<u64, Task>,
     pub(super) joint_exits: BTreeMap<RequestId, Joint>,
@@ -227,7 +225,7 @@ impl Trading {
             doubts: BTreeMap::new(),
             cancels: BTreeMap::new(),
             unseen: BTreeMap::new(),
-            guarded: BTreeMap::new(),
+            keeping: Keeping::default(),
             loops: BTreeMap::new(),
             tasks: BTreeMap::new(),
             joint_exits: BTreeMap::new(),
@@ -509,6 +507,9 @@ impl Trading {
     pub fn command(&mut self, command: Command) {
         match command {
             Command::Submit(draft) => self.submit(draft),
+            Command::SubmitBracket { .. }
+            | Command::LinkOco { .. }
+            | Command::SetBracketMode { .. } => self.legs_command(command),
             Command::Modify {
                 request,
                 key,
@@ -660,8 +661,13 @@ impl Trading {
 
     /// Judges a draft and, when admitted, records it and sends it once.
     fn submit(&mut self, draft: Draft) {
-        let verdict = admit(&self.facts(&draft));
-        self.send_judged(draft, verdict);
+        let plan = BracketPlan::native_of(&draft);
+        self.submit_planned(draft, plan);
+    }
+
+    pub(super) fn submit_planned(&mut self, draft: Draft, plan: Option<BracketPlan>) {
+        let verdict = self.judge_order(&draft, plan.as_ref());
+        self.send_planned(draft, plan, verdict);
     }
 
     /// Judges the order that turns a position: its exits are being cancelled, and the task that stands in the way of
@@ -678,6 +684,15 @@ impl Trading {
 
     /// Sends an admitted draft once, its record first; records a denied one and tells the reasons.
     pub(super) fn send_judged(&mut self, draft: Draft, verdict: Result<Admitted, Vec<Reason>>) {
+        self.send_planned(draft, None, verdict);
+    }
+
+    fn send_planned(
+        &mut self,
+        draft: Draft,
+        plan: Option<BracketPlan>,
+        verdict: Result<Admitted, Vec<Reason>>,
+    ) {
         let contract = self.store.contract(&draft.contract_id).cloned();
         let intent = self.intent(&draft);
         let (token, contract) = match (verdict, contract) {
@@ -704,11 +719,10 @@ impl Trading {
             }
         };
         self.budget.try_take(Lane::Ordinary, self.now.0 as i64);
-        let (index, applied) = self.record(&Record::Intent(intent));
-        if draft.stop_bracket_ticks.is_some() {
-            self.guarded
-                .extend(applied.orders.iter().map(|order| (*order, None)));
+        if let Some(plan) = plan {
+            self.record_plan(&draft, plan);
         }
+        let (index, _) = self.record(&Record::Intent(intent));
         let last = self
             .markets
             .get(&contract.index)
@@ -729,7 +743,7 @@ impl Trading {
         self.push_send(send, Pending::Place { tag });
     }
 
-    fn intent(&self, draft: &Draft) -> IntentRow {
+    pub(super) fn intent(&self, draft: &Draft) -> IntentRow {
         IntentRow {
             tag: draft.tag.to_string(),
             account: draft.account.0,
@@ -748,7 +762,7 @@ impl Trading {
         }
     }
 
-    fn facts<'a>(&'a mut self, draft: &'a Draft) -> Facts<'a> {
+    pub(super) fn facts<'a>(&'a mut self, draft: &'a Draft) -> Facts<'a> {
         let limits = self.limits.get(&draft.account).copied().unwrap_or_default();
         let is_duplicate = self.is_duplicate(draft, limits.duplicate_window_ms);
         let has_budget = self.budget.has_room(Lane::Ordinary, self.now.0 as i64);
@@ -792,7 +806,7 @@ impl Trading {
         }
     }
 
-    fn is_tag_fresh(&self, tag: &ClientTag) -> bool {
+    pub(super) fn is_tag_fresh(&self, tag: &ClientTag) -> bool {
         tag.as_str().starts_with(&self.tag_prefix) && self.store.order(tag.as_str()).is_none()
     }
 
@@ -881,6 +895,19 @@ impl Trading {
         request: Option<RequestId>,
     ) -> Result<(), Vec<Reason>> {
         let token = admit_change(&self.change_facts(index, values, source))?;
+        self.send_admitted(token, index, values, source, request);
+        Ok(())
+    }
+
+    /// Records an admitted change and sends it.
+    pub(super) fn send_admitted(
+        &mut self,
+        token: Admitted,
+        index: usize,
+        values: Values,
+        source: &str,
+        request: Option<RequestId>,
+    ) {
         let key = self.store.orders[index].key.clone();
         self.budget.try_take(Lane::Ordinary, self.now.0 as i64);
         let (record, _) = self.record(&Record::ChangeAsked {
@@ -911,7 +938,6 @@ impl Trading {
                 request,
             },
         );
-        Ok(())
     }
 
     fn change_facts(&mut self, index: usize, values: Values, source: &str) -> ChangeFacts {
@@ -956,7 +982,7 @@ impl Trading {
         }
     }
 
-    fn is_disputed(&self, place: Place) -> bool {
+    pub(super) fn is_disputed(&self, place: Place) -> bool {
         self.broker_net
             .get(&place)
             .is_some_and(|net| net.is_disputed)
@@ -1007,6 +1033,7 @@ impl Trading {
         source: &str,
         request: Option<RequestId>,
     ) -> bool {
+        self.release_leg(index, source);
         let key = self.store.orders[index].key.clone();
         let (record, _) = self.record(&Record::ChangeAsked {
             key: key.clone(),
@@ -1053,7 +1080,7 @@ impl Trading {
 
     /// Does what is due now; called after every input.
     pub fn run(&mut self) {
-        self.watch_protection();
+        self.run_legs();
         self.run_cancels();
         self.run_risk();
         self.run_loops();
@@ -1070,8 +1097,7 @@ impl Trading {
         let loops = self.loops.values().filter_map(AccountLoop::next_moment);
         let tasks = self.tasks.values().filter_map(Task::next_moment);
         let unseen = self.unseen.values().copied();
-        let guarded = self.guarded.values().flatten().copied();
-        let unseen = unseen.chain(guarded).chain(self.risk_moment());
+        let unseen = unseen.chain(self.legs_moment()).chain(self.risk_moment());
         let rules = self.next_rule_moment().into_iter();
         let rules = rules.chain(self.next_orphan_moment());
         cancels
@@ -1080,49 +1106,6 @@ impl Trading {
             .chain(unseen)
             .chain(rules)
             .min()
-    }
-
-    /// An entry that asked for a stop and filled has one working within 2 s, or the trader hears it (I-15).
-    fn watch_protection(&mut self) {
-        let now = self.now;
-        for index in self.guarded.keys().copied().collect::<Vec<_>>() {
-            let order = &self.store.orders[index];
-            if order.filled().0 == 0 {
-                if !order.is_live() {
-                    self.guarded.remove(&index);
-                }
-                continue;
-            }
-            let place = (order.account, order.contract);
-            let due = self.guarded.get(&index).copied().flatten();
-            let Some(due) = due else {
-                self.guarded
-                    .insert(index, Some(Mono(now.0 + PROTECTED_WITHIN_NS)));
-                continue;
-            };
-            if due > now {
-                continue;
-            }
-            self.guarded.remove(&index);
-            if !self.is_protected(index) && self.net(place) != 0 {
-                let name = self.contract_of(place.1).name.clone();
-                let text = format!(
-                    "UNPROTECTED POSITION in {name}: the stop that was asked for does not work at the broker."
-                );
-                self.notice(NoticeLevel::Alarm, "unprotected", text);
-            }
-        }
-    }
-
-    fn is_protected(&self, entry: usize) -> bool {
-        let entry = &self.store.orders[entry];
-        let mut rows = self.store.rows();
-        rows.any(|(_, order)| {
-            order.role == Role::Stop
-                && order.parent.is_some()
-                && order.parent == entry.order_id
-                && matches!(order.life, Life::Working | Life::Filled)
-        })
     }
 
     /// Net lots by the fills.

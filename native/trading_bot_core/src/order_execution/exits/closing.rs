@@ -114,6 +114,16 @@ impl Trading {
         self.start_task(task);
     }
 
+    /// Flattens a contract that nobody pressed for: a stop that was asked for is missing.
+    pub(in crate::order_execution) fn flatten_unasked(&mut self, place: Place, source: &str) {
+        if self.is_flattening(place) {
+            return;
+        }
+        let mut task = Task::new(Goal::Flatten, place.0, Some(place.1), source.to_owned());
+        task.orders = self.living(|order| task.covers((order.account, order.contract)));
+        self.start_task(task);
+    }
+
     /// Flattens every account that was chosen in this session; one request, which ends with the last of them.
     pub(in crate::order_execution) fn start_flatten_everything(
         &mut self,

@@ -14,6 +14,7 @@ use checks::{
 mod change;
 mod checks;
 mod facts;
+mod leg;
 mod pace;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use change::{ChangeFacts, admit_change};
 pub(super) use checks::REPEATED;
 pub use checks::{BRACKET_STOP_TICKS_MIN, TRAIL_TICKS_MAX, WORKING_ORDERS_PER_LOGIN_MAX};
 pub use facts::{AccountFacts, Exposure, Facts, Limits, MarketFacts, Reason};
+pub use leg::{LegFacts, admit_leg};
 pub use pace::{Pace, Paced};
 
 /// Proof that the gate said yes. Spent by building the request; there is no other way to make one.
