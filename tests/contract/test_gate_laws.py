@@ -29,8 +29,12 @@ def users(pattern: str, *folders: str) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def test_only_the_two_admitting_functions_make_a_token() -> None:
-    assert users(r"Admitted::mint\(\)", "native") == {f"{GATE}/mod.rs": 1, f"{GATE}/change.rs": 1}
+def test_only_the_three_admitting_functions_make_a_token() -> None:
+    assert users(r"Admitted::mint\(\)", "native") == {
+        f"{GATE}/mod.rs": 1,
+        f"{GATE}/change.rs": 1,
+        f"{GATE}/leg.rs": 1,
+    }
     text = sources(GATE)[f"{GATE}/mod.rs"]
     assert "pub struct Admitted(());" in text
     assert re.findall(r"(pub[^\n]*)?\bfn mint\(", text) == [""], "private to the gate"
@@ -42,9 +46,11 @@ def test_a_token_is_spent_by_the_one_function_that_builds_a_risky_request() -> N
     assert set(users(r"\bAdmitted\b", "native")) == {
         f"{GATE}/mod.rs",
         f"{GATE}/change.rs",
+        f"{GATE}/leg.rs",
         f"{CORE}/order_execution/send.rs",
         f"{CORE}/order_execution/trading.rs",
-    }, "trading.rs passes a verdict on and makes none"
+        f"{CORE}/order_execution/legs/keep.rs",
+    }, "trading.rs and the legs pass a verdict on and make none"
     send = sources(CORE)[f"{CORE}/order_execution/send.rs"]
     assert re.findall(r"fn (\w+)\([^)]*Admitted", send) == ["risk"]
     assert send.count("_sealed: Sealed,") == 2, "the field, and the one place that builds a request"
