@@ -104,7 +104,10 @@ class Rig:
         self.engine = core.Engine(str(folder), self.writer.fileno(), is_headless=True)
         self.events: list[Any] = []
         self.account = int(gateway.hello.accounts[0]["id"])
+        # Where to connect; a test may put a relay in between.
         self.rest_url = gateway.hello.rest
+        self.user_hub_url = gateway.hello.user_hub
+        self.market_hub_url = gateway.hello.market_hub
 
     def __enter__(self) -> Self:
         return self
@@ -146,7 +149,7 @@ class Rig:
         """Log in, choose the first account, arm it, and subscribe to the contract."""
         hello = self.gateway.hello
         request = self.engine.connect(
-            self.rest_url, hello.user_hub, hello.market_hub, hello.user_name, hello.api_key, environment="demo"
+            self.rest_url, self.user_hub_url, self.market_hub_url, hello.user_name, hello.api_key, environment="demo"
         )
         done = self.done(request)
         assert done.outcome == "done", done.text

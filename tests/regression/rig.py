@@ -7,6 +7,7 @@ import itertools
 import select
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -53,6 +54,12 @@ class Proof(Rig):
     def living(self) -> list[core.Order]:
         over = {"filled", "cancelled", "expired", "refused", "denied", "not_accepted"}
         return [order for order in self.engine.orders() if order.life not in over]
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass and keep reading."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.pump(min(left, 0.05))
 
     def news(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]

@@ -2,6 +2,7 @@
 
 pub mod boundary;
 pub mod budget;
+mod changes;
 pub mod exits;
 pub mod gate;
 mod http_reply;

@@ -359,6 +359,19 @@ pub struct Values {
     pub trail: Option<i64>,
 }
 
+impl Values {
+    /// These values, and those of `other` where nothing is wanted here.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            size: self.size.or(other.size),
+            limit: self.limit.or(other.limit),
+            stop: self.stop.or(other.stop),
+            trail: self.trail.or(other.trail),
+        }
+    }
+}
+
 /// One order as the engine knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {

@@ -12,6 +12,7 @@ use crate::engine::contract::{
 use crate::engine::rows::kind_of;
 use crate::engine::views::{DeniedRow, DoneOutcome, Event, NoticeLevel, NoticeRow};
 use crate::order_execution::budget::{Budget, BudgetLimits};
+use crate::order_execution::changes::WaitingChanges;
 use crate::order_execution::exits::{Joint, Orphans, Task};
 use crate::order_execution::gate::{
     AccountFacts, Admitted, ChangeFacts, Exposure, Facts, Limits, MarketFacts, Pace, REPEATED,
@@ -166,6 +167,7 @@ pub struct Trading {
     pub(super) pending: HashMap<SendId, (Endpoint, Pending)>,
     pub(super) doubts: BTreeMap<usize, DoubtClock>,
     pub(super) cancels: BTreeMap<usize, CancelClock>,
+    pub(super) waiting_changes: WaitingChanges,
     /// Accepted orders whose status has not been seen, and when to ask.
     pub(super) unseen: BTreeMap<usize, Mono>,
     pub(super) keeping: Keeping,
@@ -224,6 +226,7 @@ impl Trading {
             pending: HashMap::new(),
             doubts: BTreeMap::new(),
             cancels: BTreeMap::new(),
+            waiting_changes: WaitingChanges::new(),
             unseen: BTreeMap::new(),
             keeping: Keeping::default(),
             loops: BTreeMap::new(),
@@ -868,7 +871,7 @@ impl Trading {
         exposure
     }
 
-    fn modify(&mut self, request: RequestId, key: &str, values: Values, source: &str) {
+    pub(super) fn modify(&mut self, request: RequestId, key: &str, values: Values, source: &str) {
         let Some(index) = self.store.order(key) else {
             self.done(
                 request,
@@ -877,6 +880,9 @@ impl Trading {
             );
             return;
         };
+        if self.keep_change(index, request, values, source) {
+            return;
+        }
         match self.send_change(index, values, source, Some(request)) {
             Ok(()) => self.note_hand(index, values.stop, source),
             Err(reasons) => {
@@ -1082,6 +1088,7 @@ impl Trading {
     pub fn run(&mut self) {
         self.run_legs();
         self.run_cancels();
+        self.run_changes();
         self.run_risk();
         self.run_loops();
         self.run_tasks();
