@@ -171,7 +171,8 @@ class ControlDesk:
 
     async def place(self, draft: OrderDraft) -> Order:
         await self.quote(await self.contract(draft.contract_id))
-        told = await self._client.call("submit", **trading.request_of(draft))
+        operation, arguments = trading.operation_of(draft)
+        told = await self._client.call(operation, **arguments)
         return trading.accepted(await self._decided(told["tag"]))
 
     async def _first_quote(self, contract: Contract) -> Row:

@@ -3,7 +3,7 @@
 A distance is typed as `40` or `40t` (ticks), `10.25p` (points), `20d` or `$20` (dollars a lot), `@21490.25` (a price).
 Nothing is rounded and nothing clipped: a distance that is not on the contract's grid is refused with its neighbours.
 
-    ExitTemplate   what is saved: one stop, up to four targets, break-even, up to three trailing stages
+    ExitTemplate   what is saved: one stop, up to four targets, who holds them, break-even, up to three trailing stages
     ExitPlan       the same for one contract and one size: ticks from the entry, lots of each leg
 """
 
@@ -26,6 +26,8 @@ STAGES_MOST = 3
 TICKS_MOST = 1_000
 
 Unit = Literal["ticks", "points", "dollars", "price"]
+Holder = Literal["broker", "computer"]
+WhenBare = Literal["alarm", "flatten"]
 
 _DISTANCE = re.compile(r"(?P<sign>[@$]?)(?P<number>-?\d+(?:\.\d+)?)(?P<unit>[tpd]?)")
 _UNITS: dict[str, Unit] = {"": "ticks", "t": "ticks", "p": "points", "d": "dollars", "$": "dollars", "@": "price"}
@@ -92,6 +94,10 @@ class ExitTemplate(_Frozen):
     targets: tuple[TargetLeg, ...] = Field(default=(), max_length=TARGETS_MOST)
     break_even: BreakEven | None = None
     trail: tuple[TrailStage, ...] = Field(default=(), max_length=STAGES_MOST)
+    # Native legs live on without this computer; legs held here need a trader's choice (decision 16).
+    held_by: Holder = "broker"
+    # What follows the alarm when the stop that was asked for does not work.
+    when_bare: WhenBare = "alarm"
 
     @model_validator(mode="after")
     def _has_meaning(self) -> Self:
@@ -146,6 +152,10 @@ class ExitTemplate(_Frozen):
         parts += [
             f"trail from {stage.start.text} at {stage.distance.text} by {stage.step_ticks}" for stage in self.trail
         ]
+        if self.held_by == "computer":
+            parts.append("held by this computer")
+        if self.when_bare == "flatten":
+            parts.append("flattened when the stop is missing")
         return ", ".join(parts)
 
 
@@ -178,6 +188,8 @@ class ExitPlan:
     break_even_trigger_ticks: int | None = None
     break_even_plus_ticks: int = 0
     stages: tuple[StagePlan, ...] = ()
+    held_by: Holder = "broker"
+    when_bare: WhenBare = "alarm"
 
     @property
     def has_rule(self) -> bool:
@@ -302,6 +314,8 @@ def plan_of(
             )
             for stage in template.trail
         ),
+        held_by=template.held_by,
+        when_bare=template.when_bare,
     )
 
 

@@ -7,6 +7,7 @@ engine's gate, whether it is taken is the broker's word. Nothing here retries: a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -88,16 +89,13 @@ def distance_ticks(contract: Contract, text: str | None, field: str) -> int | No
     return None if text is None else ticks_of(parse_distance(text, field), contract, field)
 
 
-def request_of(draft: Draft) -> dict[str, Any]:
-    """The draft as arguments of the engine's `submit`, by name. The moment of the press is not among them.
+def operation_of(draft: Draft) -> tuple[str, dict[str, Any]]:
+    """The engine's operation for a draft and its arguments by name. The moment of the press is not among them.
 
-    Raises InvalidOrder for exits that one native bracket cannot hold: it has a stop and at most one target, for the
-    whole size (decision 17).
+    With a stop it is `submit_bracket`: one decision, up to four targets, legs as signed distances from the fill. Raises
+    InvalidOrder for exits that no order can carry.
     """
-    plan = draft.exits
-    if len(plan.targets) > 1 or any(target.lots != draft.size_lots for target in plan.targets):
-        raise InvalidOrder("target", "A native bracket has one target for the whole size; allowed: one target of 100%.")
-    return {
+    order = {
         "account_id": draft.account_id,
         "contract_id": draft.contract_id,
         "side": draft.side,
@@ -107,9 +105,29 @@ def request_of(draft: Draft) -> dict[str, Any]:
         "limit_ticks": draft.limit_ticks,
         "stop_ticks": draft.stop_ticks,
         "trail_ticks": draft.trail_ticks,
-        "stop_bracket_ticks": plan.stop_ticks,
+    }
+    plan = draft.exits
+    if plan.stop_ticks is not None:
+        return "submit_bracket", order | _legs_of(draft)
+    if len(plan.targets) > 1 or any(target.lots != draft.size_lots for target in plan.targets):
+        raise InvalidOrder("target", "Without a stop there is one target for the whole size; allowed: one of 100%.")
+    return "submit", order | {
         "target_bracket_ticks": plan.targets[0].ticks if plan.targets else None,
         "reduce_only": draft.reduce_only,
+    }
+
+
+def _legs_of(draft: Draft) -> dict[str, Any]:
+    """Legs signed from the fill: the stop of a buy lies below it, its targets above."""
+    if draft.reduce_only:
+        raise InvalidOrder("exits", "An order that only reduces is an exit itself; it carries no stop and no target.")
+    up = 1 if draft.side == "buy" else -1
+    plan = draft.exits
+    return {
+        "stop_leg_ticks": -up * (plan.stop_ticks or 0),
+        "target_legs": [(up * target.ticks, target.lots) for target in plan.targets],
+        "held_by": plan.held_by,
+        "when_bare": plan.when_bare,
     }
 
 
@@ -166,21 +184,69 @@ class TradingService:
         Raises InvalidOrder, EngineBusy, EngineHalted. Never waits.
         """
         check_shape(draft, self._engine.accounts(), self._engine.contracts())
-        tag = self._engine.submit(**request_of(draft), pressed_mono_ns=draft.pressed_mono_ns)
+        operation, arguments = operation_of(draft)
+        send = self._engine.submit_bracket if operation == "submit_bracket" else self._engine.submit
+        tag = send(**arguments, pressed_mono_ns=draft.pressed_mono_ns)
         if draft.exits.has_rule:
             self._rules[tag] = draft.exits
         _log.info("order submitted", tag=tag, source=draft.source, side=draft.side, lots=draft.size_lots)
         return tag
 
+    def create_bracket_order(self, draft: Draft) -> str:
+        """Submit an entry that must have a stop: one that could open without one is not sent.
+
+        Raises what `submit` raises, and InvalidOrder when the draft's exits have no stop.
+        """
+        if draft.exits.stop_ticks is None:
+            raise InvalidOrder("stop", "A bracket needs a stop; allowed: 1 to 1,000 ticks from the entry.")
+        return self.submit(draft)
+
+    async def link_oco(self, keys: Sequence[str], *, source: str) -> RequestDone:
+        """Let one cancel the others among working orders. Raises what `NativeEngine.done` raises."""
+        return await self._settle(self._engine.link_oco(keys, source=source), self._options.request_deadline_s)
+
+    async def create_oco(self, drafts: Sequence[Draft], *, source: str) -> list[str]:
+        """Submit orders and link them before any of them can fill here; all of them or none stay.
+
+        Raises what `submit` and `link_oco` raise; orders that were taken are cancelled then.
+        """
+        tags = [self.submit(draft) for draft in drafts]
+        try:
+            await self.link_oco(tags, source=source)
+        except errors.Denied:
+            for tag in tags:
+                await self.cancel(tag, source=source)
+            raise
+        return tags
+
+    async def set_bracket_mode(self, account_id: int, mode: str) -> RequestDone:
+        """State an account's bracket setting: unknown, auto_oco or position_brackets."""
+        request = self._engine.set_bracket_mode(account_id, mode)
+        return await self._settle(request, self._options.request_deadline_s)
+
+    async def probe_bracket_mode(self, draft: Draft) -> str:
+        """Find out an account's bracket setting with one far order and its legs, cancelled at once; practice only.
+
+        `draft`: a resting entry with a stop. Returns the account's bracket mode afterwards. Raises InvalidOrder on an
+        account that is not practice, and what `place` raises.
+        """
+        account = next((held for held in self._engine.accounts() if held.id == draft.account_id), None)
+        if account is None or account.word not in {"DEMO", "REPLAY", "PRACTICE"}:
+            raise InvalidOrder("account", "A probe places an order; allowed: on a practice account.")
+        with contextlib.suppress(errors.BrokerRejected):
+            taken = await self.place(draft)
+            await self.cancel(taken.tag, source=draft.source)
+        return next(held.bracket_mode for held in self._engine.accounts() if held.id == draft.account_id)
+
     def _on_order(self, event: domain.OrderChanged) -> None:
         """Let this computer follow a stop as soon as it works, when its entry's exits asked for that."""
         order = event.order
-        plan = self._rules.get(order.key.removesuffix("-SL")) if order.role == "stop" else None
+        plan = self._rules.get(order.parent_key) if order.role == "stop" else None
         if plan is None or order.life != "working":
             if order.life in domain.DONE_LIVES and order.role == "entry" and not order.filled_lots:
                 self._rules.pop(order.tag, None)
             return
-        del self._rules[order.key.removesuffix("-SL")]
+        del self._rules[order.parent_key]
         self._engine.set_stop_rule(order.key, source=order.source or "window", **plan.rule)
         _log.info("stop rule asked for", key=order.key)
 

@@ -9,7 +9,7 @@ from app import domain, errors
 from app.config import TradingOptions
 from app.native import NativeEngine
 from app.services.exits import ExitPlan, TargetPlan
-from app.services.trading import OrderDraft, TradingService, check_shape, ticks_from_text
+from app.services.trading import OrderDraft, TradingService, check_shape, operation_of, ticks_from_text
 from tests.app import records
 from tests.app.scripted import ScriptedCore
 
@@ -78,6 +78,31 @@ def test_submitting_returns_the_tag_without_waiting(scripted: Scripted) -> None:
     (((arguments, named)),) = scripted[0].called("submit")
     assert arguments == (1, records.MNQ.id, "buy", "market", 2)
     assert named["source"] == "test"
+
+
+@pytest.mark.parametrize(
+    ("side", "stop", "targets"), [("buy", -20, [(40, 1), (80, 1)]), ("sell", 20, [(-40, 1), (-80, 1)])]
+)
+def test_legs_are_signed_from_the_fill_for_both_sides(side: str, stop: int, targets: list[tuple[int, int]]) -> None:
+    exits = ExitPlan(stop_ticks=20, targets=(TargetPlan(1, 40), TargetPlan(1, 80)), held_by="computer")
+    operation, arguments = operation_of(dataclasses.replace(MARKET, side=side, exits=exits))
+    assert operation == "submit_bracket"
+    assert (arguments["stop_leg_ticks"], arguments["target_legs"]) == (stop, targets)
+    assert arguments["held_by"] == "computer"
+
+
+def test_a_bracket_without_a_stop_is_refused_and_nothing_is_sent(scripted: Scripted) -> None:
+    draft = dataclasses.replace(MARKET, exits=ExitPlan(targets=(TargetPlan(2, 40),)))
+    with pytest.raises(errors.InvalidOrder, match="needs a stop"):
+        TradingService(scripted[1], TradingOptions()).create_bracket_order(draft)
+
+
+def test_several_targets_need_a_stop_and_an_exit_carries_no_exits() -> None:
+    two = ExitPlan(targets=(TargetPlan(1, 40), TargetPlan(1, 80)))
+    with pytest.raises(errors.InvalidOrder, match="Without a stop"):
+        operation_of(dataclasses.replace(MARKET, exits=two))
+    with pytest.raises(errors.InvalidOrder, match="exit itself"):
+        operation_of(dataclasses.replace(MARKET, exits=ExitPlan(stop_ticks=20), reduce_only=True))
 
 
 @pytest.mark.parametrize("life", ["working", "filled", "cancelled"])
