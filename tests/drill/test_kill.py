@@ -59,16 +59,8 @@ def test_a_kill_ends_flat_although(name: str, folder: Path) -> None:
     assert row["flat_verified"], row
 
 
-def test_a_living_engine_does_the_kill_itself_and_the_guardian_reads_it_back(folder: Path) -> None:
-    with scene(folder) as where:
-        where.place(ORDERS)
-        report = killed(where)
-        assert [row["by"] for row in report["accounts"]] == ["engine"]
-        assert where.is_flat()
-
-
-def test_after_a_kill_nothing_is_armed(folder: Path) -> None:
-    async def is_armed_after_a_kill(where: Scene) -> bool:
+def test_a_living_engine_does_the_kill_itself_disarms_and_the_guardian_reads_it_back(folder: Path) -> None:
+    async def kill_and_ask(where: Scene) -> tuple[dict[str, Any], bool]:
         client = await ControlClient.connect(where.base)
         assert client is not None
         await client.call("arm", source="hand", account_id=where.account, is_armed=True)
@@ -76,13 +68,17 @@ def test_after_a_kill_nothing_is_armed(folder: Path) -> None:
             if await client.call("is_armed", source="hand", account_id=where.account):
                 break
             await asyncio.sleep(0.01)
-        await asyncio.to_thread(killed, where)
-        armed = bool(await client.call("is_armed", source="hand", account_id=where.account))
+        report = await asyncio.to_thread(killed, where)
+        is_armed = bool(await client.call("is_armed", source="hand", account_id=where.account))
         await client.close()
-        return armed
+        return report, is_armed
 
     with scene(folder) as where:
-        assert not asyncio.run(is_armed_after_a_kill(where))
+        where.place(ORDERS)
+        report, is_armed = asyncio.run(kill_and_ask(where))
+        assert [row["by"] for row in report["accounts"]] == ["engine"]
+        assert where.is_flat()
+        assert not is_armed, "nothing enters again without a person's press"
 
 
 def test_a_killed_window_is_announced_with_what_it_left_and_pitdesk_kill_flattens_it(folder: Path) -> None:
@@ -104,6 +100,7 @@ def test_a_killed_window_is_announced_with_what_it_left_and_pitdesk_kill_flatten
             ("guardian", ORDERS + 1, 1)
         ]
         assert where.is_flat()
+        assert_no_secret_has_left_the_pipe(where)
 
 
 def test_a_guardian_told_to_flattens_what_a_dead_window_left(folder: Path) -> None:
@@ -115,19 +112,15 @@ def test_a_guardian_told_to_flattens_what_a_dead_window_left(folder: Path) -> No
         assert where.is_flat()
 
 
-def test_no_secret_leaves_the_pipe(folder: Path) -> None:
-    with scene(folder) as where:
-        process = Path("/proc") / str(where.status()["process"])
-        where.window.kill()
-        where.window.wait()
-        killed(where)
-        seen = [(process / name).read_bytes() for name in ("cmdline", "environ")]
-        seen += [file.read_bytes() for file in where.base.rglob("*") if file.is_file()]
-        assert len(seen) > 5
-        for text in seen:
-            assert where.gateway.hello.api_key.encode() not in text
-            # The head that every token of this gateway begins with.
-            assert where.control.token.partition(".")[0].encode() not in text
+def assert_no_secret_has_left_the_pipe(where: Scene) -> None:
+    process = Path("/proc") / str(where.status()["process"])
+    seen = [(process / name).read_bytes() for name in ("cmdline", "environ")]
+    seen += [file.read_bytes() for file in where.base.rglob("*") if file.is_file()]
+    assert len(seen) > 5
+    for text in seen:
+        assert where.gateway.hello.api_key.encode() not in text
+        # The head that every token of this gateway begins with.
+        assert where.control.token.partition(".")[0].encode() not in text
 
 
 def test_the_next_window_says_what_the_guardian_said_and_has_a_guardian_of_its_own(folder: Path) -> None:

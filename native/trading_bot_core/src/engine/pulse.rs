@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::views::Board;
+use super::views::{Board, OrderRow};
 use crate::clock::mono;
 use crate::database::heartbeat::{
     Detail, EngineBeat, EngineState, HeldAccount, HeldExit, HeldPosition, Page,
@@ -149,13 +149,78 @@ fn exits_of(board: &Board) -> Vec<HeldExit> {
         }
         .to_owned(),
     });
+    let is_linked = |row: &OrderRow| row.holder != "broker" || !row.oco_group.is_empty();
     let held = orders
         .iter()
-        .filter(|row| row.holder != "broker" && is_living(row.life));
+        .filter(|row| is_linked(row) && is_living(row.life));
     let held = held.map(|row| HeldExit {
         account: row.account_id,
         contract: row.contract_id.to_string(),
-        what: format!("link of the {}", row.role),
+        what: if row.oco_group.is_empty() {
+            format!("link of the {}", row.role)
+        } else {
+            "OCO link".to_owned()
+        },
     });
-    rules.chain(held).collect()
+    let mut exits: Vec<HeldExit> = rules.chain(held).collect();
+    // One line for a pair of legs, or for all orders of a group.
+    exits.sort_by(|a, b| (a.account, &a.contract, &a.what).cmp(&(b.account, &b.contract, &b.what)));
+    exits.dedup();
+    exits
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::views::StopRuleRow;
+
+    fn rule(contract: &str, state: &'static str) -> StopRuleRow {
+        StopRuleRow {
+            key: "p-1".into(),
+            account_id: 5,
+            contract: 0,
+            contract_id: contract.into(),
+            break_even_trigger_ticks: Some(8),
+            break_even_plus_ticks: 0,
+            trail_stages: vec![(1, 40, 4)],
+            is_immediate: false,
+            state,
+            best_ticks: None,
+            level_ticks: None,
+            moves: 0,
+            source: "test".into(),
+            text: "".into(),
+        }
+    }
+
+    #[test]
+    fn rules_that_move_stops_are_named_once_while_they_live() {
+        let board = Board::default();
+        let rules = ["trailing", "waiting", "ended"].map(|state| rule("MNQ", state));
+        board.stop_rules.store(Arc::new(rules.to_vec()));
+        let exits = detail_of(&board, "g").exits;
+        let named = HeldExit {
+            account: 5,
+            contract: "MNQ".into(),
+            what: "break-even and trail".into(),
+        };
+        assert_eq!(exits, [named]);
+    }
+
+    #[test]
+    fn the_last_beat_tells_an_end_in_order() {
+        let folder = std::env::temp_dir().join(format!("pitdesk-pulse-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a scratch directory");
+        let (heart, board, mut pulse) = (Heart::new(&folder), Board::default(), Pulse::default());
+        pulse.beat(&heart, &board, "g");
+        let reader = crate::database::heartbeat::Reader::open(&folder).expect("a page");
+        let first = reader.engine().expect("a beat");
+        assert_eq!((first.beat, first.state), (1, EngineState::Idle));
+        pulse.end(&heart, &board, "g");
+        let last = reader.engine().expect("a beat");
+        assert_eq!((last.beat, last.state), (2, EngineState::Ended));
+        std::fs::remove_dir_all(&folder).expect("removable");
+    }
 }
