@@ -215,3 +215,26 @@ def test_a_source_that_repeats_itself_is_stopped_until_a_person_releases_it(tmp_
         assert [held.throttled for held in rig.engine.risks()] == [["test"]]
         assert rig.done(rig.engine.release_throttle(rig.account, "test", source="window")).outcome == "done"
         rig.life(rig.submit("sell", "limit", limit_ticks=ASK + 200), "working")
+
+
+def test_a_held_contract_stays_watched_when_the_window_looks_away(rig: Rig) -> None:
+    chosen(rig, 7001)
+    state(rig, start_balance_1e4=150_000 * USD, daily_loss_1e4=500 * USD)
+    rig.life(rig.submit("buy", "market", 2), "filled")
+    assert rig.done(rig.engine.unsubscribe(CONTRACT)).outcome == "done"
+    price(rig.gateway, BID - 4 * POINTS_DOWN)
+    rig.until(lambda: use(rig, "daily_loss").is_latched, "the latch")
+    rig.until(lambda: rig.net() == 0, "flat")
+
+
+def test_treasury_prices_may_be_typed_in_32nds(rig: Rig) -> None:
+    chosen(rig, 7001)
+    note = next(c for c in rig.engine.contracts() if c.root == "ZN")
+    assert note.price_text(note.ticks_from_text("110'165")) == "110.515625"
+    with pytest.raises(ValueError, match=r"nearest are 110\.500000 and 110\.515625"):
+        note.ticks_from_text("110'162")
+    with pytest.raises(ValueError, match="32nds"):
+        note.ticks_from_text("110'4")
+    index = next(c for c in rig.engine.contracts() if c.root == "MNQ")
+    with pytest.raises(ValueError, match="decimal"):
+        index.ticks_from_text("110'16")

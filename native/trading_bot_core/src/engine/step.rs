@@ -12,7 +12,7 @@ use crate::engine::views::{Board, Event, LinkRow, NoticeLevel, OrderRow, Positio
 use crate::engine::{risk_rows, rows};
 use crate::order_execution::store::Place;
 use crate::order_execution::trading::{Settings, Trading};
-use crate::types::{Mono, Nanos};
+use crate::types::{Mono, Nanos, RequestId};
 use crate::websocket::parse::{MarketEvent, UserEvent};
 
 /// What an engine is made with.
@@ -298,6 +298,10 @@ impl Engine {
     /// Runs what is due, and turns changed state into news.
     fn finish(&mut self, out: &mut Outbox) {
         self.trading.run();
+        for id in self.trading.held_under_rules() {
+            self.market
+                .subscribe(RequestId::NOBODY, &id, &mut self.trading);
+        }
         self.market.run(&mut self.trading, &self.clock);
         for effect in self.trading.take_effects() {
             out.push(effect);

@@ -13,6 +13,9 @@ use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::calendar::Product;
+use crate::types::{PriceError, thirty_seconds};
+
 /// One listed contract. Price of `ticks` = `ticks * tick_units / 10^decimals`, exactly.
 #[pyclass(module = "trading_bot_core", frozen, get_all, new = "from_fields", eq)]
 #[derive(Clone, PartialEq, Debug)]
@@ -316,8 +319,11 @@ impl Contract {
         )
     }
 
-    /// Ticks of a decimal price; refuses text off the grid and names the two nearest prices.
+    /// Ticks of a decimal price, or of a Treasury's in 32nds; refuses text off the grid and names the two nearest prices.
     fn ticks_from_text(&self, text: &str) -> PyResult<i64> {
+        if thirty_seconds::is_written_so(text) && Product::of_root(&self.root) == Product::Rates {
+            return self.ticks_from_32nds(text);
+        }
         let off_scale =
             || PyValueError::new_err(format!("{text:?} is not a decimal price of {}.", self.name));
         let (units, is_exact) = units_from_text(text, self.decimals).ok_or_else(off_scale)?;
@@ -326,14 +332,36 @@ impl Contract {
         if is_exact && units.rem_euclid(tick) == 0 {
             return i64::try_from(floor).map_err(|_| off_scale());
         }
-        Err(PyValueError::new_err(format!(
+        Err(self.off_grid(text, floor))
+    }
+}
+
+impl Contract {
+    fn ticks_from_32nds(&self, text: &str) -> PyResult<i64> {
+        let decimals = u8::try_from(self.decimals).unwrap_or(u8::MAX);
+        match thirty_seconds::on_grid(self.tick_units, decimals, text) {
+            Ok(ticks) => Ok(ticks.0),
+            Err(PriceError::OffGrid { below, .. }) => Err(self.off_grid(text, i128::from(below.0))),
+            Err(PriceError::Unreadable | PriceError::OutOfRange) => {
+                Err(PyValueError::new_err(format!(
+                    "{text:?} is not a price of {} in 32nds; 110'165 is 110 and 16.5 of them.",
+                    self.name
+                )))
+            }
+        }
+    }
+
+    /// The refusal of a price between two ticks; `floor` is the lower one.
+    fn off_grid(&self, text: &str, floor: i128) -> PyErr {
+        let tick = i128::from(self.tick_units.max(1));
+        PyValueError::new_err(format!(
             "{} is not on the {} grid of {}; nearest are {} and {}.",
             text.trim(),
             price_text(tick, self.decimals),
             self.name,
             price_text(floor * tick, self.decimals),
             price_text((floor + 1) * tick, self.decimals),
-        )))
+        ))
     }
 }
 

@@ -278,6 +278,16 @@ impl Trading {
         }
     }
 
+    /// Contracts that accounts with rules hold: without their prices no limit could be measured, so they stay watched
+    /// whoever looks away.
+    pub(crate) fn held_under_rules(&self) -> Vec<String> {
+        let ledgers = self.store.ledgers.iter();
+        let held = ledgers.filter(|(_, ledger)| ledger.net() != 0);
+        held.filter(|(place, _)| self.has_rules(place.0))
+            .map(|(place, _)| self.contract_of(place.1).id.clone())
+            .collect()
+    }
+
     /// The price of a contract moved: its open profit is part of the rules.
     pub(crate) fn price_moved(&mut self, contract: ContractIndex) {
         let ledgers = self.store.ledgers.iter();

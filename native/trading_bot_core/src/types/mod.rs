@@ -4,7 +4,10 @@ mod broker;
 mod contract;
 mod decimal;
 mod money;
+#[cfg(test)]
+mod products;
 mod tag;
+pub mod thirty_seconds;
 mod time;
 
 pub use broker::{
