@@ -484,9 +484,19 @@ class NativeEngine:
                 account_id, contract_id, size_lots=size_lots, percent=percent, source=source
             )
 
-    def reverse(self, account_id: int, contract_id: str, *, source: str) -> int:
+    def reverse(
+        self,
+        account_id: int,
+        contract_id: str,
+        *,
+        stop_ticks: int | None = None,
+        target_ticks: int | None = None,
+        source: str,
+    ) -> int:
         with _translated():
-            return self._engine.reverse(account_id, contract_id, source=source)
+            return self._engine.reverse(
+                account_id, contract_id, stop_ticks=stop_ticks, target_ticks=target_ticks, source=source
+            )
 
     def flatten_everything(self, *, source: str) -> int:
         with _translated():

@@ -357,9 +357,22 @@ class TradingService:
         )
         return await self._settle(request, self._options.flatten_deadline_s)
 
-    async def reverse(self, account_id: int, contract_id: str, *, source: str) -> RequestDone:
-        """Turn a position with one order once its exits are gone. Raises Denied when it ends flat or untouched."""
-        request = self._engine.reverse(account_id, contract_id, source=source)
+    async def reverse(
+        self,
+        account_id: int,
+        contract_id: str,
+        *,
+        stop_ticks: int | None = None,
+        target_ticks: int | None = None,
+        source: str,
+    ) -> RequestDone:
+        """Turn a position with one order once its exits are gone, and protect it by new ones so many ticks from the fill.
+
+        Raises Denied when it ends flat or untouched.
+        """
+        request = self._engine.reverse(
+            account_id, contract_id, stop_ticks=stop_ticks, target_ticks=target_ticks, source=source
+        )
         return await self._settle(request, self._options.flatten_deadline_s)
 
     async def flatten_everything(self, *, source: str) -> RequestDone:

@@ -617,7 +617,7 @@ class ExitProgress:
     """One step of a close, reverse, flatten or group cancel; all steps of one exit carry the same number.
 
     goal: cancel close reverse flatten.
-    step: cancelling closing flip fitting turning slow unknown halfway verified done failed.
+    step: cancelling closing flip fitting turning protecting slow unknown halfway verified done failed.
     `count` of `total` is how far the step has come. `contract_id` is empty when it is about a whole account.
     """
 
@@ -903,9 +903,18 @@ class Engine:
 
         A part keeps its exits; they are then made to fit what is left.
         """
-    def reverse(self, account_id: int, contract_id: str, *, source: str) -> int:
+    def reverse(
+        self,
+        account_id: int,
+        contract_id: str,
+        *,
+        stop_ticks: int | None = None,
+        target_ticks: int | None = None,
+        source: str,
+    ) -> int:
         """Cancel every order of the contract, wait for proof, turn the position with one order, read back.
 
+        The new exits are linked legs of this computer, so many ticks from the fill; done only when the stop works.
         Denied when the gate forbids the new position; then nothing is cancelled. Where proof is late it stops flat.
         """
     def flatten(self, account_id: int, *, contract_id: str | None = None, source: str) -> int:

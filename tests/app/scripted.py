@@ -97,8 +97,8 @@ class ScriptedCore:
     def flatten(self, account_id: int, *, contract_id: str | None, source: str) -> int:
         return self._request("flatten", account_id, contract_id, source)
 
-    def reverse(self, account_id: int, contract_id: str, *, source: str) -> int:
-        return self._request("reverse", account_id, contract_id, source)
+    def reverse(self, account_id: int, contract_id: str, **named: object) -> int:
+        return self._request("reverse", account_id, contract_id, named)
 
     def close_position(self, account_id: int, contract_id: str, **named: object) -> int:
         return self._request("close_position", account_id, contract_id, named)

@@ -90,13 +90,31 @@ def test_reverse_ends_on_the_other_side_with_one_order(desk: Rig) -> None:
     exits(desk, 2)
     before = len(desk.gateway.counters()["posts_by_tag"])
     done = desk.done(desk.engine.reverse(desk.account, CONTRACT, source="test"))
-    assert (done.outcome, done.text) == ("done", "Reversed: -2 lots, read back from the broker.")
+    assert (done.outcome, done.text) == ("done", "Reversed: -2 lots, without exits, read back from the broker.")
     assert truth(desk) == (-2, 0)
     assert len(desk.gateway.counters()["posts_by_tag"]) == before + 1
     assert steps(done)[-3:] == ["turning", "verified", "done"]
     told = [event for event in desk.events if isinstance(event, core.ExitProgress)]
     assert [event.step for event in told] == steps(done)
     assert {event.goal for event in told} == {"reverse"}
+
+
+@pytest.mark.parametrize("net", [2, -2], ids=["long", "short"])
+def test_a_reverse_ends_with_new_exits_of_the_new_size(desk: Rig, net: int) -> None:
+    enter(desk, net)
+    exits(desk, net)
+    request = desk.engine.reverse(desk.account, CONTRACT, stop_ticks=20, target_ticks=40, source="test")
+    done = desk.done(request)
+    assert (done.outcome, done.text) == ("done", f"Reversed: {-net} lots, its stop works, read back from the broker.")
+    working = desk.until(
+        lambda: len(legs := [o for o in desk.engine.orders() if o.life == "working"]) == 2 and legs, "two new exits"
+    )
+    # The double order filled at the touch; a long's exits sell, a short's buy.
+    fill, side = (BID, "buy") if net > 0 else (ASK, "sell")
+    sign = 1 if net > 0 else -1
+    found = {order.role: (order.side, order.size_lots, order.stop_ticks or order.limit_ticks) for order in working}
+    assert found == {"stop": (side, 2, fill + 20 * sign), "target": (side, 2, fill - 40 * sign)}
+    assert truth(desk) == (-net, 2)
 
 
 def test_s11_a_reverse_while_a_target_fills_is_never_double(desk: Rig) -> None:

@@ -308,6 +308,9 @@ pub enum Command {
         account: AccountId,
         contract_id: String,
         tag: ClientTag,
+        /// Distances of the new exits from the fill, in ticks.
+        stop_ticks: Option<i64>,
+        target_ticks: Option<i64>,
         source: String,
     },
     /// Flattens every account of this session.

@@ -546,6 +546,8 @@ fn management_of(
             account: arguments.account()?,
             contract_id: arguments.text("contract_id")?.to_owned(),
             tag: engine.mint(),
+            stop_ticks: arguments.optional("stop_ticks")?,
+            target_ticks: arguments.optional("target_ticks")?,
             source,
         },
         "flatten_everything" => Command::FlattenEverything { request, source },

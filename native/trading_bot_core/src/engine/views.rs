@@ -194,7 +194,7 @@ pub struct ExitProgressRow {
     pub contract_id: Text,
     /// cancel, close, reverse or flatten.
     pub goal: &'static str,
-    /// cancelling, closing, flip, fitting, turning, slow, unknown, halfway, verified, done or failed.
+    /// cancelling, closing, flip, fitting, turning, protecting, slow, unknown, halfway, verified, done or failed.
     pub step: &'static str,
     pub count: i64,
     pub total: i64,

@@ -525,12 +525,14 @@ impl Engine {
         })
     }
 
-    #[pyo3(signature = (account_id, contract_id, *, source))]
+    #[pyo3(signature = (account_id, contract_id, *, stop_ticks = None, target_ticks = None, source))]
     fn reverse(
         &self,
         py: Python<'_>,
         account_id: i64,
         contract_id: String,
+        stop_ticks: Option<i64>,
+        target_ticks: Option<i64>,
         source: String,
     ) -> PyResult<u64> {
         let account = account(account_id)?;
@@ -540,6 +542,8 @@ impl Engine {
             account,
             contract_id,
             tag,
+            stop_ticks,
+            target_ticks,
             source,
         })
     }

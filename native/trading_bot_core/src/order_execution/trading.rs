@@ -593,8 +593,13 @@ impl Trading {
                 account,
                 contract_id,
                 tag,
+                stop_ticks,
+                target_ticks,
                 source,
-            } => self.start_reverse(request, account, &contract_id, tag, source),
+            } => {
+                let order = (tag, stop_ticks, target_ticks);
+                self.start_reverse(request, account, &contract_id, order, source);
+            }
             Command::FlattenEverything { request, source } => {
                 self.start_flatten_everything(request, &source);
             }
@@ -675,22 +680,40 @@ impl Trading {
 
     /// Judges the order that turns a position: its exits are being cancelled, and the task that stands in the way of
     /// entries is its own.
-    pub(super) fn judge_turn(&mut self, draft: &Draft) -> Result<Admitted, Vec<Reason>> {
+    pub(super) fn judge_turn(
+        &mut self,
+        draft: &Draft,
+        plan: Option<&BracketPlan>,
+    ) -> Result<Admitted, Vec<Reason>> {
+        let mode = self.store.legs.mode(draft.account.0);
+        let against = plan.map_or_else(Vec::new, |plan| plan.reasons(draft, mode));
+        let contract = self.store.contract(&draft.contract_id);
+        let place = contract.map(|contract| (draft.account, contract.index));
+        let resting = place.map_or(0, |place| self.exposure(place, None).open_on(draft.side));
+        // The rules count what rests now beside the order; it will be gone, so it is taken off the order instead.
+        let more = (draft.size.0 - resting).max(0);
+        let rule_reasons = place.map_or_else(Vec::new, |place| {
+            self.rule_reasons(place, draft.side, more, None)
+        });
         let mut facts = self.facts(draft);
         facts.is_flattening = false;
+        facts.rule_reasons = rule_reasons;
         facts.exposure = Exposure {
             net: facts.exposure.net,
             ..Exposure::default()
         };
-        admit(&facts)
+        match admit(&facts) {
+            Ok(token) if against.is_empty() => Ok(token),
+            Ok(_) => Err(against),
+            Err(mut reasons) => {
+                reasons.extend(against);
+                Err(reasons)
+            }
+        }
     }
 
-    /// Sends an admitted draft once, its record first; records a denied one and tells the reasons.
-    pub(super) fn send_judged(&mut self, draft: Draft, verdict: Result<Admitted, Vec<Reason>>) {
-        self.send_planned(draft, None, verdict);
-    }
-
-    fn send_planned(
+    /// Sends an admitted draft and its plan once, records first; records a denied one and tells the reasons.
+    pub(super) fn send_planned(
         &mut self,
         draft: Draft,
         plan: Option<BracketPlan>,

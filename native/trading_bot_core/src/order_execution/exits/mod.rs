@@ -155,6 +155,16 @@ impl Trading {
         tasks.any(|task| task.goal != Goal::CancelGroup && task.covers(place))
     }
 
+    /// The same for exits: those of a reversal are placed while its task still waits for them.
+    pub(super) fn is_closing(&self, place: Place) -> bool {
+        let is_turned =
+            |goal: Goal| matches!(goal, Goal::Reverse(reversal) if reversal.is_turning());
+        let mut tasks = self.tasks.values();
+        tasks.any(|task| {
+            task.goal != Goal::CancelGroup && task.covers(place) && !is_turned(task.goal)
+        })
+    }
+
     /// Whether a market order without a tag is what the broker made of our close (C24).
     pub(super) fn expects_close(&self, place: Place) -> bool {
         let mut tasks = self.tasks.values();

@@ -7,6 +7,7 @@
 use super::{Goal, Phase, SETTLE_NS, Task};
 use crate::engine::contract::Draft;
 use crate::engine::views::{DoneOutcome, NoticeLevel};
+use crate::order_execution::legs::{BracketPlan, Holder, Target, WhenBare};
 use crate::order_execution::order::Life;
 use crate::order_execution::store::Place;
 use crate::order_execution::trading::Trading;
@@ -14,6 +15,9 @@ use crate::types::{AccountId, ClientTag, ContractIndex, Lots, Mono, OrderKind, R
 
 /// How long a market order may take before the trader hears of it.
 const SLOW_NS: u64 = 2_000_000_000;
+
+/// Reads that wait for the new stop, each about a third of a second.
+const LOOKS_MAX: u32 = 5;
 
 /// A position that is to be turned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +27,33 @@ pub(super) struct Reversal {
     /// Net lots that are wanted in the end.
     wanted: i64,
     is_sent: bool,
+    /// Distances of the new exits from the fill.
+    stop_ticks: Option<i64>,
+    target_ticks: Option<i64>,
+    /// Reads that waited for the new stop.
+    looks: u32,
+}
+
+impl Reversal {
+    /// Its order is on its way or has filled: from here on the position is the new one.
+    pub(super) fn is_turning(self) -> bool {
+        self.is_sent
+    }
+
+    /// The new exits, held here: their sizes follow the new position and not the double order (see `legs`).
+    fn plan(&self) -> Option<BracketPlan> {
+        let sign = self.wanted.signum();
+        let target = self.target_ticks.map(|ticks| Target {
+            ticks: sign.saturating_mul(ticks),
+            lots: self.wanted.abs(),
+        });
+        (self.stop_ticks.is_some() || target.is_some()).then(|| BracketPlan {
+            stop: self.stop_ticks.map(|ticks| (-sign).saturating_mul(ticks)),
+            targets: target.into_iter().collect(),
+            holder: Holder::Computer,
+            when_bare: WhenBare::Alarm,
+        })
+    }
 }
 
 impl Trading {
@@ -31,7 +62,7 @@ impl Trading {
         request: RequestId,
         account: AccountId,
         contract_id: &str,
-        tag: ClientTag,
+        (tag, stop_ticks, target_ticks): (ClientTag, Option<i64>, Option<i64>),
         source: String,
     ) {
         let known = self.store.contract(contract_id);
@@ -42,6 +73,14 @@ impl Trading {
         };
         let place = (account, contract);
         let net = self.net_of(place);
+        let reversal = Reversal {
+            tag,
+            wanted: -net,
+            is_sent: false,
+            stop_ticks,
+            target_ticks,
+            looks: 0,
+        };
         let fault = if net == 0 {
             Some("There is no position to reverse.".to_owned())
         } else if self.is_flattening(place) {
@@ -49,7 +88,8 @@ impl Trading {
         } else {
             // Asked before anything is cancelled: a refusal later would leave the position without its exits.
             let draft = self.turning_draft(place, tag, net.abs() * 2, net, &source);
-            let reasons = self.judge_turn(&draft).err().unwrap_or_default();
+            let verdict = self.judge_turn(&draft, reversal.plan().as_ref());
+            let reasons = verdict.err().unwrap_or_default();
             let texts: Vec<String> = reasons.into_iter().map(|(_, text)| text).collect();
             (!texts.is_empty()).then(|| texts.join(" "))
         };
@@ -57,11 +97,6 @@ impl Trading {
             self.done(request, DoneOutcome::Denied, fault);
             return;
         }
-        let reversal = Reversal {
-            tag,
-            wanted: -net,
-            is_sent: false,
-        };
         let mut task = Task::new(Goal::Reverse(reversal), account, Some(contract), source);
         task.requests.push(request);
         // Entries too: what rests on the old side would be an exit that nobody meant.
@@ -124,14 +159,15 @@ impl Trading {
         }
         let size = net.abs() + reversal.wanted.abs();
         let draft = self.turning_draft(place, reversal.tag, size, net, &task.source.clone());
-        let verdict = self.judge_turn(&draft);
+        let plan = reversal.plan();
+        let verdict = self.judge_turn(&draft, plan.as_ref());
         if let Err(reasons) = &verdict {
             let texts: Vec<String> = reasons.iter().map(|(_, text)| text.clone()).collect();
             self.stop_halfway(number, &mut task, &texts.join(" "));
             self.begin_read(&mut task, 0);
             return Some(task);
         }
-        self.send_judged(draft, verdict);
+        self.send_planned(draft, plan, verdict);
         let text = format!("One order of {size} turns {net} into {}.", reversal.wanted);
         self.progress(number, &mut task, "turning", (0, 1), text);
         task.goal = Goal::Reverse(Reversal {
@@ -198,10 +234,56 @@ impl Trading {
             self.begin_read(&mut task, 0);
             return Some(task);
         }
-        let text = format!("Reversed: {net} lots, read back from the broker.");
+        let place = (task.account, task.contract?);
+        let covered = self.covered_lots(place);
+        if reversal.stop_ticks.is_some() && covered < net.abs() {
+            return self.wait_for_stop(number, task, reversal, covered);
+        }
+        let exits = match reversal.plan() {
+            None => "without exits",
+            Some(plan) if plan.stop.is_none() => "its target is placed, there is no stop",
+            Some(_) => "its stop works",
+        };
+        let text = format!("Reversed: {net} lots, {exits}, read back from the broker.");
         self.progress(number, &mut task, "verified", (1, 1), text.clone());
         self.end_task(number, &mut task, DoneOutcome::Done, &text);
         None
+    }
+
+    /// Lots of a position for which a stop works.
+    fn covered_lots(&self, place: Place) -> i64 {
+        let stops = self.stops_of(place).into_iter();
+        let working = stops.map(|index| &self.store.orders[index]);
+        working
+            .filter(|order| order.life == Life::Working)
+            .map(|order| order.open().0)
+            .sum()
+    }
+
+    /// The position has turned and its stop does not work yet: looks a few times more, then says that it is bare.
+    fn wait_for_stop(
+        &mut self,
+        number: u64,
+        mut task: Task,
+        reversal: Reversal,
+        covered: i64,
+    ) -> Option<Task> {
+        if reversal.looks >= LOOKS_MAX {
+            let text = format!(
+                "Reversed to {} lots, but a stop works for {covered} of them only: the position is not protected.",
+                reversal.wanted
+            );
+            self.end_task(number, &mut task, DoneOutcome::Failed, &text);
+            return None;
+        }
+        let text = "Turned; waiting for the new stop to work.";
+        self.progress(number, &mut task, "protecting", (0, 1), text.to_owned());
+        task.goal = Goal::Reverse(Reversal {
+            looks: reversal.looks + 1,
+            ..reversal
+        });
+        self.begin_read(&mut task, SETTLE_NS);
+        Some(task)
     }
 
     /// Gives the reversal up for flat, and says so.

@@ -85,6 +85,14 @@ impl Exposure {
         }
     }
 
+    /// Unfilled lots of one side.
+    pub fn open_on(&self, side: Side) -> i64 {
+        match side {
+            Side::Buy => self.open_buys,
+            Side::Sell => self.open_sells,
+        }
+    }
+
     /// Whether `size` on `side` can only make the position smaller, whatever else fills.
     pub fn only_reduces(&self, side: Side, size: i64) -> bool {
         match side {

@@ -521,7 +521,7 @@ impl Trading {
             net: self.net(place),
             can_trade: state.is_some_and(|state| state.row.can_trade),
             is_disputed: self.is_disputed(place),
-            is_flattening: self.is_flattening(place),
+            is_flattening: self.is_closing(place),
             is_journal_writing: self.is_journal_writing,
             has_budget,
             is_tag_fresh: true,
