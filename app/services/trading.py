@@ -366,7 +366,7 @@ class TradingService:
         target_ticks: int | None = None,
         source: str,
     ) -> RequestDone:
-        """Turn a position with one order once its exits are gone, and protect it by new ones so many ticks from the fill.
+        """Turn a position with one order once its exits are gone; new exits stand so many ticks from the fill.
 
         Raises Denied when it ends flat or untouched.
         """

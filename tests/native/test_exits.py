@@ -106,13 +106,15 @@ def test_a_reverse_ends_with_new_exits_of_the_new_size(desk: Rig, net: int) -> N
     request = desk.engine.reverse(desk.account, CONTRACT, stop_ticks=20, target_ticks=40, source="test")
     done = desk.done(request)
     assert (done.outcome, done.text) == ("done", f"Reversed: {-net} lots, its stop works, read back from the broker.")
-    working = desk.until(
-        lambda: len(legs := [o for o in desk.engine.orders() if o.life == "working"]) == 2 and legs, "two new exits"
-    )
+
+    def legs() -> list[core.Order]:
+        return [order for order in desk.engine.orders() if order.life == "working"]
+
+    desk.until(lambda: len(legs()) == 2, "two new exits")
     # The double order filled at the touch; a long's exits sell, a short's buy.
     fill, side = (BID, "buy") if net > 0 else (ASK, "sell")
     sign = 1 if net > 0 else -1
-    found = {order.role: (order.side, order.size_lots, order.stop_ticks or order.limit_ticks) for order in working}
+    found = {order.role: (order.side, order.size_lots, order.stop_ticks or order.limit_ticks) for order in legs()}
     assert found == {"stop": (side, 2, fill + 20 * sign), "target": (side, 2, fill - 40 * sign)}
     assert truth(desk) == (-net, 2)
 
