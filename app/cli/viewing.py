@@ -35,6 +35,12 @@ def _declare_limits(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N", help=f"lower the limit of {words}")
 
 
+def _declare_risk(parser: argparse.ArgumentParser) -> None:
+    add_account(parser, is_required=True)
+    parser.add_argument("--mode", choices=("normal", "reducing", "locked"), help="a lock holds until the next session")
+    parser.add_argument("--release", metavar="SOURCE", help="let a source go on that repeated itself too often")
+
+
 def _declare_size(parser: argparse.ArgumentParser) -> None:
     add_contract(parser)
     parser.add_argument("--risk", metavar="DOLLARS", type=_dollars, required=True, help="most that a stop-out may cost")
@@ -79,6 +85,10 @@ async def _limits(desk: Desk, arguments: argparse.Namespace) -> Row:
     return {"limits": await acts.limits(desk, arguments.account)}
 
 
+async def _risk(desk: Desk, arguments: argparse.Namespace) -> Row:
+    return {"risk": await acts.risk(desk, arguments.account, mode=arguments.mode, release=arguments.release)}
+
+
 async def _size(desk: Desk, arguments: argparse.Namespace) -> Row:
     named = {"risk": arguments.risk, "stop": arguments.stop, "is_mixed": arguments.mixed}
     return {"size": await acts.size_by_risk(desk, arguments.contract, **named)}
@@ -91,5 +101,6 @@ COMMANDS = (
     Command(name="positions", text="List open positions.", declare=_declare_positions, perform=_positions),
     Command(name="orders", text="List working orders.", declare=_declare_orders, perform=_orders),
     Command(name="limits", text="Show or lower an account's size limits.", declare=_declare_limits, perform=_limits),
+    Command(name="risk", text="Where an account stands in its rules.", declare=_declare_risk, perform=_risk),
     Command(name="size", text="Contracts for dollars of risk and a stop.", declare=_declare_size, perform=_size),
 )

@@ -74,6 +74,19 @@ async def lower_limits(desk: Desk, account: str, wanted: dict[str, int]) -> Row:
     return _limits_row(chosen, lowered)
 
 
+async def risk(desk: Desk, account: str, *, mode: str | None, release: str | None) -> Row:
+    """Where an account stands in its rules, after its mode was stated or a stopped source was let go on.
+
+    Raises Denied: a lock holds until the next session.
+    """
+    chosen = await desk.account(account)
+    if mode is not None:
+        await desk.request("set_mode", account_id=chosen.id, mode=mode, source=SOURCE)
+    if release is not None:
+        await desk.request("release_throttle", account_id=chosen.id, throttled=release, source=SOURCE)
+    return rows.risk_row(chosen, await desk.risk(chosen))
+
+
 def _limits_row(account: Account, held: Limits) -> Row:
     return {"account": account.name, **{name: getattr(held, name) for name in rows.LIMIT_NAMES}}
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from app import errors, logs
-from app.domain import Account, Contract, Limits, Order, Position
+from app.domain import Account, Contract, Limits, Order, Position, Risk, RuleUse
 from app.native import NativeEngine, RequestDone
-from app.services import desk, rows, session, trading
+from app.services import desk, risk, rows, session, trading
 from app.services.market import front_month
 from app.services.rows import Row
 from app.services.trading import OrderDraft
@@ -157,6 +157,11 @@ class ControlDesk:
     async def set_limits(self, account: Account, limits: Limits) -> None:
         named = {name: getattr(limits, name) for name in rows.LIMIT_NAMES}
         await self._client.call("set_limits", account_id=account.id, **named)
+
+    async def risk(self, account: Account) -> Risk:
+        told = await self._client.call("risks")
+        held = [Risk(**row | {"uses": [RuleUse(**each) for each in row["uses"]]}) for row in told]
+        return risk.of_account(held, account)
 
     async def request(self, operation: str, **arguments: Any) -> RequestDone:
         return await self._client.request(operation, **arguments)

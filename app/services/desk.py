@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app import domain
-from app.domain import Account, Contract, Limits, Order, Position
+from app.domain import Account, Contract, Limits, Order, Position, Risk
 from app.errors import InvalidOrder, NotConnected
 from app.native import RequestDone
-from app.services import rows, session, trading
+from app.services import risk, rows, session, trading
 from app.services.composition import Services
 from app.services.exits import NO_EXITS, ExitTemplate, plan_of
 from app.services.rows import Row
@@ -70,6 +70,7 @@ class Desk(Protocol):
     async def orders(self) -> list[Order]: ...
     async def limits(self, account: Account) -> Limits: ...
     async def set_limits(self, account: Account, limits: Limits) -> None: ...
+    async def risk(self, account: Account) -> Risk: ...
     async def request(self, operation: str, **arguments: Any) -> RequestDone:
         """A request that ends later; returns when it is done."""
 
@@ -130,6 +131,9 @@ class HeadlessDesk:
 
     async def set_limits(self, account: Account, limits: Limits) -> None:
         self._engine.set_limits(account.id, limits)
+
+    async def risk(self, account: Account) -> Risk:
+        return risk.of_account(self._engine.risks(), account)
 
     async def request(self, operation: str, **arguments: Any) -> RequestDone:
         options = self._services.options.trading

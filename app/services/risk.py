@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -18,8 +18,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from app.config import RiskOptions
-from app.domain import Account, Rules
-from app.errors import InvalidOption, InvalidRules
+from app.domain import Account, Risk, Rules
+from app.errors import InvalidOption, InvalidRules, NotConnected
 
 FOLDER = Path(__file__).resolve().parents[2] / "resources" / "rules"
 AUTOMATIC, NO_RULES = "auto", "none"
@@ -178,6 +178,14 @@ def _matching(account: Account, packs: Mapping[str, FirmRules]) -> Iterator[Firm
         size = rules.size
         if size.names and re.search(size.names, account.name) and account.balance_1e4 >= size.balance_from * _UNIT:
             yield rules
+
+
+def of_account(held: Iterable[Risk], account: Account) -> Risk:
+    """Where an account stands. Raises NotConnected when it follows no rules, which no chosen account does."""
+    for risk in held:
+        if risk.account_id == account.id:
+            return risk
+    raise NotConnected(f"Account {account.name} follows no rules yet; choose it first.")
 
 
 def rules_of(account: Account, risk: RiskOptions, packs: Mapping[str, FirmRules] | None = None) -> Rules:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app import domain
-from app.domain import Account, Contract, Order, Position
+from app.domain import Account, Contract, Order, Position, Risk, RuleUse
 from app.native import MarketFrame
 
 Row = dict[str, Any]
@@ -133,3 +133,30 @@ def order_row(order: Order, contract: Contract | None, names: dict[int, str]) ->
         "is_foreign": order.is_foreign,
         "reason": order.reason,
     }
+
+
+def risk_row(account: Account, risk: Risk) -> Row:
+    """Where an account stands in its rules; a rule reads `412.50 of 500.00 USD (82 %)`."""
+    row: Row = {
+        "account": account.name,
+        "rules": f"{risk.rules_name}, {risk.rules_date}" if risk.rules_date else risk.rules_name,
+        "mode": risk.mode,
+        "equity": domain.money_text(risk.equity_1e4),
+        "floor": None if risk.floor_1e4 is None else domain.money_text(risk.floor_1e4),
+        "realised": domain.money_text(risk.realised_1e4),
+        "open": domain.money_text(risk.open_1e4),
+        "trades": risk.trades,
+        "minis_held": risk.tenths_held / 10,
+        "minis_allowed": None if risk.tenths_max is None else risk.tenths_max / 10,
+    }
+    for use in risk.uses:
+        row[use.rule] = _use_text(use)
+    row |= {"stopped_sources": ", ".join(risk.throttled) or None, "waits_for_next_session": risk.has_pending}
+    return row
+
+
+def _use_text(use: RuleUse) -> str:
+    is_count = use.rule == "trades"
+    used, limit = (str(n) if is_count else domain.money_text(n) for n in (use.used, use.limit))
+    reached = ", reached: entries are blocked" if use.is_latched and use.action != "warn" else ""
+    return f"{used} of {limit}{'' if is_count else ' USD'} ({use.percent} %{reached})"

@@ -224,6 +224,18 @@ def test_limits_are_lowered_at_once_and_raised_only_in_the_options(ask: Ask, acc
     assert (code, "1 to 5" in told["error"]["text"]) == (2, True)
 
 
+def test_an_account_shows_its_rules_and_takes_no_entries_in_reduce_only_mode(ask: Ask, account: str) -> None:
+    code, told = ask("risk", "--account", account)
+    assert (code, told["risk"]["mode"], told["risk"]["minis_allowed"]) == (0, "normal", 15.0)
+    assert told["risk"]["rules"].startswith("Topstep 150K Practice, 2026-")
+    assert ask("risk", "--account", account, "--mode", "reducing")[1]["risk"]["mode"] == "reducing"
+    code, told = ask("buy", "1", "MNQ", "--account", account, "--yes")
+    assert (code, "reduce-only" in told["error"]["text"]) == (3, True)
+    assert ask("risk", "--account", account, "--mode", "locked")[0] == 0
+    code, told = ask("risk", "--account", account, "--mode", "normal")
+    assert (code, "next session" in told["error"]["text"]) == (3, True)
+
+
 def test_what_happens_is_kept_on_postgresql_when_the_options_say_so(
     ask: Ask, account: str, base: Path, postgres_url: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import trading_bot_core as core
 
 from app.config import RiskOptions
+from app.services.control import ControlClient
 from app.services.risk import rules_of
 from tests.native.rig import ASK, BID, CONTRACT, Gateway, Rig
 
@@ -238,3 +240,22 @@ def test_treasury_prices_may_be_typed_in_32nds(rig: Rig) -> None:
     index = next(c for c in rig.engine.contracts() if c.root == "MNQ")
     with pytest.raises(ValueError, match="decimal"):
         index.ticks_from_text("110'16")
+
+
+def test_another_program_reads_the_rules_and_states_the_mode(tmp_path: Path, rig: Rig) -> None:
+    chosen(rig, 7001)
+    state(rig, start_balance_1e4=150_000 * USD, daily_loss_1e4=500 * USD)
+
+    async def talk() -> Any:
+        client = await ControlClient.connect(tmp_path / "base")
+        assert client is not None
+        done = await client.request("set_mode", account_id=rig.account, mode="reducing", source="test")
+        assert done.outcome == "done"
+        told = await client.call("risks")
+        await client.close()
+        return told
+
+    (row,) = asyncio.run(talk())
+    uses = [core.RuleUse(**each) for each in row["uses"]]
+    assert core.Risk(**row | {"uses": uses}) == risk(rig)
+    assert row["mode"] == "reducing"

@@ -16,11 +16,12 @@
 //! |---|---|
 //! | `accounts contracts orders positions fills links stop_rules` | the rows, as objects |
 //! | `status` | the figures, with `limits` of each account left to `limits` |
+//! | `risks` | the rules of accounts and where each stands |
 //! | `limits` `is_armed` | by `account_id` (and `source`) |
 //! | `quote` | the newest view of `contract_id`: best prices, last, book |
 //! | `submit submit_bracket` | `{"tag": ...}`; the verdict shows itself in `orders` and `denied` |
 //! | `kill` | disarms every source of `account_id`, then as `flatten` |
-//! | `modify cancel cancel_group close_position reverse flatten flatten_everything reconcile set_stop_rule clear_stop_rule subscribe unsubscribe search_contracts choose_accounts link_oco set_bracket_mode` | `{"outcome", "text", "payload"}` once the request has ended, or an error of kind `unknown` after 30 s |
+//! | `modify cancel cancel_group close_position reverse flatten flatten_everything reconcile set_stop_rule clear_stop_rule subscribe unsubscribe search_contracts choose_accounts link_oco set_bracket_mode set_mode release_throttle` | `{"outcome", "text", "payload"}` once the request has ended, or an error of kind `unknown` after 30 s |
 //! | `arm halt set_limits` | `null` |
 
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ use crate::order_execution::gate::Limits;
 use crate::order_execution::legs::{BracketMode, BracketPlan, Holder, Target, WhenBare};
 use crate::order_execution::order::Role;
 use crate::order_execution::stop_rules::rule::{BreakEven, Plan, Stage};
+use crate::risk_rules::Mode;
 use crate::types::{AccountId, Lots, Mono, OrderKind, RequestId, Side, Ticks};
 
 const LINE_MAX: u64 = 1 << 20;
@@ -336,6 +338,7 @@ fn read_view(
             .map(rows::stop_rule)
             .collect(),
         "links" => board.links.load().iter().map(rows::link).collect(),
+        "risks" => board.risks.load().iter().map(rows::risk).collect(),
         "status" => rows::status(engine),
         "quote" => return Some(quote(engine, arguments)),
         "limits" => {
@@ -478,6 +481,7 @@ fn command_of(
             key: key()?,
             source,
         },
+        "set_mode" | "release_throttle" => mode_command(op, arguments, request)?,
         "cancel_group" => {
             let (account, group) = (arguments.account()?, group_of(arguments)?);
             Command::CancelGroup {
@@ -589,6 +593,35 @@ fn plan_of(arguments: &Arguments<'_>) -> Result<Plan, Failure> {
         break_even: trigger.map(|trigger| BreakEven { trigger, plus }),
         stages: stages.collect(),
         is_immediate: arguments.flag("is_immediate"),
+    })
+}
+
+/// What a person states about an account: its mode, and that a stopped source may go on.
+fn mode_command(
+    op: &str,
+    arguments: &Arguments<'_>,
+    request: RequestId,
+) -> Result<Command, Failure> {
+    let (account, source) = (arguments.account()?, arguments.source());
+    if op == "release_throttle" {
+        let throttled = arguments.text("throttled")?.to_owned();
+        return Ok(Command::ReleaseThrottle {
+            request,
+            account,
+            source: throttled,
+            by: source,
+        });
+    }
+    let word = arguments.text("mode")?;
+    let mode = Mode::from_word(word).ok_or_else(|| {
+        let allowed = Mode::ALL.map(Mode::word).join(", ");
+        invalid(format!("Mode {word:?} is unknown; {allowed} are allowed."))
+    })?;
+    Ok(Command::SetMode {
+        request,
+        account,
+        mode,
+        source,
     })
 }
 

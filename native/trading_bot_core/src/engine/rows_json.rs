@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use super::contract::ContractDef;
 use super::handle::Handle;
 use super::news::Latency;
-use super::views::{AccountRow, FillRow, LinkRow, MarketView, OrderRow, PositionRow, StopRuleRow};
+use super::views::{
+    AccountRow, FillRow, LinkRow, MarketView, OrderRow, PositionRow, RiskRow, RuleUseRow,
+    StopRuleRow,
+};
 use crate::order_execution::gate::Limits;
 
 pub fn account(row: &AccountRow) -> Value {
@@ -83,6 +86,28 @@ pub fn limits(row: &Limits) -> Value {
         "duplicate_window_ms": row.duplicate_window_ms, "max_notional_1e4": row.max_notional,
         "max_orders_per_second": row.max_orders_per_second, "max_orders_per_minute": row.max_orders_per_minute,
         "max_repeats": row.max_repeats, "repeat_window_ms": row.repeat_window_ms,
+    })
+}
+
+pub fn risk(row: &RiskRow) -> Value {
+    let throttled: Vec<&str> = row.throttled.iter().map(|source| &**source).collect();
+    json!({
+        "account_id": row.account_id, "rules_name": &*row.rules_name, "rules_source": &*row.rules_source,
+        "rules_date": &*row.rules_date, "has_pending": row.has_pending, "mode": row.mode,
+        "is_measured": row.is_measured, "day_ends_ns": row.day_ends_ns,
+        "opening_balance_1e4": row.opening_balance_1e4, "high_balance_1e4": row.high_balance_1e4,
+        "floor_1e4": row.floor_1e4, "equity_1e4": row.equity_1e4, "realised_1e4": row.realised_1e4,
+        "open_1e4": row.open_1e4, "peak_1e4": row.peak_1e4, "trades": row.trades, "tenths_held": row.tenths_held,
+        "tenths_max": row.tenths_max, "entries_end_ns": row.entries_end_ns, "flatten_ns": row.flatten_ns,
+        "deadline_ns": row.deadline_ns, "throttled": throttled,
+        "uses": row.uses.iter().map(rule_use).collect::<Value>(),
+    })
+}
+
+fn rule_use(row: &RuleUseRow) -> Value {
+    json!({
+        "rule": row.rule, "used": row.used, "limit": row.limit, "percent": row.percent, "action": row.action,
+        "is_latched": row.is_latched, "latched_ns": row.latched_ns, "until_ns": row.until_ns,
     })
 }
 
