@@ -100,6 +100,28 @@ def test_a_native_leg_is_held_like_an_own_stop(rig: Rig) -> None:
     wait_for_stop(rig, stop.key, 1, 1)
 
 
+def test_a_rule_goes_on_while_a_target_takes_lots_off_its_stop(rig: Rig) -> None:
+    rig.connect()
+    rig.subscribe()
+    plan: dict[str, Any] = {"stop_leg_ticks": -20, "target_legs": [(10, 1), (60, 2)], "held_by": "computer"}
+    tag = rig.engine.submit_bracket(rig.account, CONTRACT, "buy", "market", 3, source="test", **plan)
+
+    def stop_of(lots: int) -> core.Order | None:
+        legs = [o for o in rig.engine.orders() if o.parent_key == tag and o.role == "stop" and o.life == "working"]
+        return next((leg for leg in legs if leg.size_lots == lots and leg.change == "none"), None)
+
+    key = rig.until(lambda: stop_of(3), "a stop of three lots").key
+    assert rig.done(rig.engine.set_stop_rule(key, trail_stages=[(8, 8, 2)], source="test")).outcome == "done"
+    go_to(rig, 1, 13)
+    rig.until(lambda: stop_of(2), "a stop of two lots")
+    wait_for_stop(rig, key, 1, 4)
+    go_to(rig, 1, 20)
+    wait_for_stop(rig, key, 1, 12)
+    go_to(rig, 1, 12)
+    rig.until(lambda: rig.net() == 0, "flat")
+    rig.until(lambda: not [o for o in rig.engine.orders() if o.life == "working"], "no order left")
+
+
 def test_s16_after_a_sudden_end_the_trail_goes_on_from_the_journal(tmp_path: Path, gateway: Gateway) -> None:
     with Rig(tmp_path / "base", gateway) as first:
         key = enter(first, 1)
