@@ -49,6 +49,14 @@ class StorageOptions(_Section):
     )
 
 
+class JournalOptions(_Section):
+    sync: Literal["group", "before_send"] = _option(
+        "group",
+        "What an order waits for: its record is written and on the disk within 10 ms, or it is on the disk before the "
+        "order leaves, which costs the time of the disk.",
+    )
+
+
 class ConnectionOptions(_Section):
     rest_url: str = _option(
         "https://api.topstepx.com",
@@ -180,6 +188,7 @@ class Options(BaseSettings):
 
     log: LogOptions = LogOptions()
     storage: StorageOptions = StorageOptions()
+    journal: JournalOptions = JournalOptions()
     connection: ConnectionOptions = ConnectionOptions()
     practice: PracticeOptions = PracticeOptions()
     risk: RiskOptions = RiskOptions()

@@ -145,8 +145,8 @@ class NativeEngine:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
-    def open(cls, base: Path, *, is_headless: bool = False) -> NativeEngine:
-        """Take the base directory's lock and start the engine.
+    def open(cls, base: Path, *, is_headless: bool = False, journal_sync: str = "group") -> NativeEngine:
+        """Take the base directory's lock and start the engine. `journal_sync` as the option `journal.sync`.
 
         Raises EngineBusy when another process holds it, BuildMismatch for an extension of another build.
         """
@@ -156,7 +156,7 @@ class NativeEngine:
             end.settimeout(0)
         try:
             with _translated():
-                engine = core.Engine(str(base), writer.fileno(), is_headless=is_headless)
+                engine = core.Engine(str(base), writer.fileno(), is_headless=is_headless, journal_sync=journal_sync)
         except BaseException:
             reader.close()
             writer.close()

@@ -47,7 +47,7 @@ class Services:
         directories.create()
         executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="py-io")
         try:
-            engine = NativeEngine.open(directories.base, is_headless=is_headless)
+            engine = NativeEngine.open(directories.base, is_headless=is_headless, journal_sync=options.journal.sync)
         except BaseException:
             executor.shutdown()
             raise

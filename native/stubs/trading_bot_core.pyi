@@ -787,7 +787,9 @@ class BarFrame:
 class Engine:
     """The engine of one base directory. Creating it takes the lock and starts the threads; `shutdown()` joins them."""
 
-    def __new__(cls, base_directory: str, wake_fd: int, *, is_headless: bool = False) -> Self:
+    def __new__(
+        cls, base_directory: str, wake_fd: int, *, is_headless: bool = False, journal_sync: str = "group"
+    ) -> Self:
         """Raise Busy when another process holds the base directory. `wake_fd`: a non-blocking socket, one byte per wake."""
 
     # life

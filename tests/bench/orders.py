@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -51,22 +51,24 @@ class Results:
 
 def measure(rounds: int) -> Iterator[Row]:
     """The three requests beside every peer, the submitting call, and the window's timer under a thousand orders."""
-    results = _contend(max(2, rounds))
-    if not results.told.get(_ENGINE):
+    results, free = _contend(max(2, rounds), _one_core()), _contend(2, nullcontext(), (_ENGINE, _FLOOR, _REQWEST))
+    if not results.told.get(_ENGINE) or not free.told.get(_ENGINE):
         yield Row("order_place", skipped=results.reasons.get(_ENGINE, "no round ended"))
         return
     for kind, target_ms in _KINDS.items():
         yield from _kind_rows(results, kind, target_ms)
-    yield from _own_rows(results.told[_ENGINE])
+        yield from _free_rows(free, kind)
+    yield from _own_rows(results.told[_ENGINE], free.told[_ENGINE])
     for name, reason in results.reasons.items():
         yield Row(f"order_place.beside {name}", peer=name, skipped=reason)
     yield _lateness_row(rounds)
 
 
-def _contend(rounds: int) -> Results:
+def _contend(
+    rounds: int, placement: AbstractContextManager[None], names: Sequence[str] = (_ENGINE, _FLOOR, *_CLIENTS)
+) -> Results:
     results = Results()
-    names = [_ENGINE, _FLOOR, *_CLIENTS]
-    with _one_core():
+    with placement:
         for number in range(rounds):
             # Nobody is always first: the exchange's book of orders grows over a round.
             turn = number % len(names)
@@ -175,11 +177,24 @@ def _judged(row: Row, most: float | None) -> Row:
     return Row(**{**vars(row), "met": row.ratio <= most})
 
 
-def _own_rows(ours: Sequence[dict[str, Any]]) -> Iterator[Row]:
-    def mid(name: str) -> float:
-        return statistics.median(float(each[name]) for each in ours)
+def _free_rows(results: Results, kind: str) -> Iterator[Row]:
+    """Placed by the scheduler, as a user has it: waking a core that sleeps is in every figure."""
+    ours = results.of(_ENGINE, kind, 0.5)
+    p99 = statistics.median(results.of(_ENGINE, kind, 0.99))
+    row = Row(f"order_{kind}.free_cores", _ORDERS * len(ours), "us", statistics.median(ours), p99)
+    for peer in (_FLOOR, _REQWEST):
+        if peer in results.told:
+            yield compared(row, peer, ours, results.of(peer, kind, 0.5))
 
-    n = _ORDERS * len(ours)
+
+def _own_rows(pinned: Sequence[dict[str, Any]], free: Sequence[dict[str, Any]]) -> Iterator[Row]:
+    """The journal's share where the trip was measured, the caller's cost where the engine has a core of its own."""
+
+    def mid(name: str) -> float:
+        rounds = free if name.startswith(("call", "press")) else pinned
+        return statistics.median(float(each[name]) for each in rounds)
+
+    n = _ORDERS * len(pinned)
     yield Row(
         "order_place.journal", n, "us a record", mid("journal_write_us_p50"), mid("journal_write_us_p99"),
         goal=f"shown apart; {mid('records_an_order'):.1f} records an order, place, modify and cancel together",

@@ -27,6 +27,8 @@ Post = Callable[[str, dict[str, Any], dict[str, str]], Any]
 _ORDER = {"contractId": "CON.F.US.MNQ.Z26", "type": 1, "side": 0, "size": 1, "stopPrice": None, "trailPrice": None}
 _WARM = 50
 _BURST = 20
+PAUSE_S = 0.001
+"""Between two requests, for everybody: what the last one left to do must not count for the next."""
 
 
 def measure_engine(hello: dict[str, Any]) -> dict[str, float]:
@@ -58,12 +60,15 @@ def measure_engine(hello: dict[str, Any]) -> dict[str, float]:
 def _cycle(rig: Any, ticks: int) -> float:
     """One order's life; microseconds of the submitting call."""
     rig.events.clear()
+    time.sleep(PAUSE_S)
     pressed = rig.engine.mono_ns()
     start = time.perf_counter_ns()
     tag = rig.submit("buy", "limit", limit_ticks=ticks, pressed_mono_ns=pressed)
     call = (time.perf_counter_ns() - start) / 1000
     rig.until(lambda: any(_works(event, tag) for event in rig.events), "the order works")
+    time.sleep(PAUSE_S)
     _done(rig, rig.engine.modify(tag, limit_ticks=ticks - 1, source="test"))
+    time.sleep(PAUSE_S)
     _done(rig, rig.engine.cancel(tag, source="test"))
     return call
 
@@ -101,6 +106,7 @@ def measure_client(name: str, hello: dict[str, Any]) -> dict[str, list[int]]:
     trips: dict[str, list[int]] = {"place": [], "modify": [], "cancel": []}
 
     def timed(kind: str, body: dict[str, Any]) -> Any:
+        time.sleep(PAUSE_S)
         start = time.perf_counter_ns()
         answer = post(f"/api/Order/{kind}", body, headers)
         trips[kind].append(time.perf_counter_ns() - start)

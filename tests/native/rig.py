@@ -96,12 +96,12 @@ class Gateway:
 class Rig:
     """One engine and its reader. `events` keeps everything that was drained."""
 
-    def __init__(self, folder: Path, gateway: Gateway) -> None:
+    def __init__(self, folder: Path, gateway: Gateway, *, journal_sync: str = "group") -> None:
         self.gateway = gateway
         self.reader, self.writer = socket.socketpair()
         self.reader.settimeout(0)
         self.writer.settimeout(0)
-        self.engine = core.Engine(str(folder), self.writer.fileno(), is_headless=True)
+        self.engine = core.Engine(str(folder), self.writer.fileno(), is_headless=True, journal_sync=journal_sync)
         self.events: list[Any] = []
         self.account = int(gateway.hello.accounts[0]["id"])
         # Where to connect; a test may put a relay in between.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use trading_bot_core::engine::contract::{Command, DoneOutcome, Draft, Environment, Wanted};
-use trading_bot_core::engine::handle::Handle;
+use trading_bot_core::engine::handle::{Handle, Start};
 use trading_bot_core::engine::news::Done;
 use trading_bot_core::engine::session::Connect;
 use trading_bot_core::engine::views::OrderRow;
@@ -90,8 +90,14 @@ struct Subject {
 impl Subject {
     /// Starts the engine and follows the account; `Err` says what did not work.
     fn start(base: &str, hello: &Value, watch: Option<Watch>) -> Result<Self, String> {
-        let handle =
-            Handle::start_watched(Path::new(base), -1, watch).map_err(|e| e.to_string())?;
+        let handle = Handle::start_with(
+            Path::new(base),
+            Start {
+                watch,
+                ..Start::default()
+            },
+        )
+        .map_err(|e| e.to_string())?;
         let text = |name: &str| hello[name].as_str().unwrap_or_default().to_owned();
         let request = handle.request();
         let promise = handle.news().expect(request.0);

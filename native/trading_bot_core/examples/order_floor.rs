@@ -5,9 +5,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const WARM: usize = 50;
+/// Between two requests, as every contender waits.
+const PAUSE: Duration = Duration::from_millis(1);
 
 struct Wire {
     socket: TcpStream,
@@ -33,6 +35,7 @@ impl Wire {
 
     /// Nanoseconds from the first byte written to the last byte read.
     fn trip(&mut self, path: &str, body: &str) -> std::io::Result<u64> {
+        std::thread::sleep(PAUSE);
         let began = Instant::now();
         self.request.clear();
         write!(

@@ -17,22 +17,44 @@ use super::journal::{Identity, JournalError, JournalWriter, Opened, open};
 /// Records written within this time share one sync; with the sync itself it stays below 10 ms on a sound disk.
 const GROUP: Duration = Duration::from_millis(2);
 
+/// What a request waits for before its first byte leaves (decision 14).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Its record is written, and durable within 10 ms.
+    #[default]
+    Group,
+    /// Its record is durable.
+    BeforeSend,
+}
+
+impl Durability {
+    /// Reads the word of the option `journal.sync`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "group" => Some(Self::Group),
+            "before_send" => Some(Self::BeforeSend),
+            _ => None,
+        }
+    }
+}
+
 /// An open journal and the thread that syncs it.
 pub struct Log {
     writer: JournalWriter,
     has_unasked: bool,
-    due: Option<Sender<()>>,
+    due: Option<Sender<u64>>,
     store: Option<JoinHandle<()>>,
 }
 
 impl Log {
-    /// Opens the journal at `path`; what it held comes back beside it. `on_failure` is called once, on the thread
-    /// `store`, when a sync fails.
+    /// Opens the journal at `path`; what it held comes back beside it. `on_sync` is called on the thread `store` with the
+    /// last durable record, and once with a sentence when a sync fails: then it syncs no more.
     pub fn open(
         path: &Path,
         identity: &Identity,
         epoch: u64,
-        on_failure: impl FnOnce(String) + Send + 'static,
+        durability: Durability,
+        on_sync: impl Fn(Result<u64, String>) + Send + 'static,
     ) -> Result<(Self, Opening), JournalError> {
         let Opened {
             writer,
@@ -41,14 +63,19 @@ impl Log {
             ..
         } = open(path, identity, epoch)?;
         let file = writer.sync_handle()?;
-        let (due, wanted) = bounded::<()>(1);
+        let (due, wanted) = bounded::<u64>(1);
         let store = std::thread::Builder::new()
             .name("store".into())
             .spawn(move || {
-                while wanted.recv().is_ok() {
-                    std::thread::sleep(GROUP);
-                    if let Err(error) = file.sync_data() {
-                        on_failure(error.to_string());
+                // What was asked for first is the least that the sync covers.
+                while let Ok(index) = wanted.recv() {
+                    if durability == Durability::Group {
+                        std::thread::sleep(GROUP);
+                    }
+                    let result = file.sync_data().map(|()| index);
+                    let is_over = result.is_err();
+                    on_sync(result.map_err(|error| error.to_string()));
+                    if is_over {
                         return;
                     }
                 }
@@ -77,11 +104,14 @@ impl Log {
     /// # Errors
     /// When an earlier sync has failed.
     pub fn ask_sync(&mut self) -> Result<(), JournalError> {
-        if std::mem::take(&mut self.has_unasked)
-            && let Some(due) = &self.due
-            && let Err(TrySendError::Disconnected(())) = due.try_send(())
-        {
-            return Err(JournalError::Poisoned);
+        let Some(due) = self.due.as_ref().filter(|_| self.has_unasked) else {
+            return Ok(());
+        };
+        match due.try_send(self.writer.written()) {
+            Ok(()) => self.has_unasked = false,
+            // A sync is waiting for its turn already; this record asks again when it has begun.
+            Err(TrySendError::Full(_)) => {}
+            Err(TrySendError::Disconnected(_)) => return Err(JournalError::Poisoned),
         }
         Ok(())
     }
@@ -145,5 +175,42 @@ impl Drop for Log {
         }
         // The last group may still be waiting; a clean end leaves nothing to the kernel.
         let _ = self.writer.sync();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_is_told_as_durable_with_its_index() {
+        let path = std::env::temp_dir().join(format!("pitdesk-log-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let identity = Identity {
+            install: "abc123".into(),
+            gateway: "here".into(),
+        };
+        for durability in [Durability::BeforeSend, Durability::Group] {
+            let (told, heard) = bounded(8);
+            let on_sync = move |result| {
+                let _ = told.send(result);
+            };
+            let (mut log, _) =
+                Log::open(&path, &identity, 1, durability, on_sync).expect("a fresh file");
+            let index = log.append(b"one").expect("written");
+            log.ask_sync().expect("asked");
+            assert_eq!(heard.recv(), Ok(Ok(index)));
+        }
+        let _ = std::fs::remove_file(&path);
+    }
+
+    #[test]
+    fn the_option_has_two_words() {
+        assert_eq!(Durability::from_word("group"), Some(Durability::Group));
+        assert_eq!(
+            Durability::from_word("before_send"),
+            Some(Durability::BeforeSend)
+        );
+        assert_eq!(Durability::from_word("never"), None);
     }
 }

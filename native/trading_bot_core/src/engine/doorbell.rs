@@ -55,6 +55,24 @@ impl Doorbell {
 
 pub use imp::Sockets;
 
+/// Asks for short turns on the processor, for which the scheduler of Linux 6.12 and newer picks this thread first once it
+/// is woken. It gets no larger share, and where the system knows no such wish nothing changes.
+pub fn prefer_this_thread() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: both calls get a structure of the stated size that outlives them; zero names the calling thread.
+    unsafe {
+        const TURN_NS: u64 = 100_000;
+        let mut wish: libc::sched_attr = std::mem::zeroed();
+        let size = size_of::<libc::sched_attr>() as u32;
+        if libc::syscall(libc::SYS_sched_getattr, 0, &raw mut wish, size, 0) == 0 {
+            wish.size = size;
+            wish.sched_runtime = TURN_NS;
+            // Refused by older systems, which then go on as before.
+            libc::syscall(libc::SYS_sched_setattr, 0, &raw const wish, 0);
+        }
+    }
+}
+
 #[cfg(unix)]
 mod imp {
     use std::io::{Read, Write};

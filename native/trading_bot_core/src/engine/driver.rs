@@ -29,7 +29,7 @@ use super::{Engine, Setup};
 use crate::clock::{mono, wall};
 use crate::database::home::Home;
 use crate::database::journal::Identity;
-use crate::database::log::{Log, Segment};
+use crate::database::log::{Durability, Log, Segment};
 use crate::order_execution::boundary::{Boundary, Watch};
 use crate::order_execution::rest::LoginFailure;
 use crate::order_execution::tag::TagMint;
@@ -97,6 +97,7 @@ pub struct Shared {
     pub mints: Arc<[TagMint; 2]>,
     pub settings: Settings,
     pub bell: Doorbell,
+    pub durability: Durability,
     /// Only a rig that kills its own process has one.
     pub watch: Option<Watch>,
 }
@@ -117,6 +118,9 @@ pub struct Driver {
     /// The login with which the present engine began; answers to requests of earlier engines mean nothing to it.
     engine_since: u64,
     log: Option<Log>,
+    /// The last record that is known to be durable, and the requests that wait for theirs to be.
+    durable: u64,
+    held: VecDeque<Outgoing>,
     identity: String,
     /// Replies made here, for requests that never left.
     returned: VecDeque<Reply>,
@@ -203,6 +207,8 @@ impl Driver {
             sessions: 0,
             engine_since: 0,
             log: None,
+            durable: 0,
+            held: VecDeque::new(),
             identity: String::new(),
             returned: VecDeque::new(),
             news: Vec::new(),
@@ -350,6 +356,9 @@ impl Driver {
         if is_due {
             self.timer = None;
         }
+        if !self.held.is_empty() {
+            self.release();
+        }
         self.step(Input::Timer, mono());
         true
     }
@@ -472,8 +481,42 @@ impl Driver {
         false
     }
 
+    /// Sends a request, or holds it until its record is as safe as the options want it.
     fn send(&mut self, outgoing: Outgoing) {
         self.trips.sent(&outgoing);
+        let is_durable = outgoing.after_record.is_none_or(|at| at <= self.durable);
+        if is_durable || self.shared.durability == Durability::Group || self.log.is_none() {
+            return self.dispatch(outgoing);
+        }
+        self.held.push_back(outgoing);
+        self.ask_sync();
+    }
+
+    fn ask_sync(&mut self) {
+        if let Some(Err(error)) = self.log.as_mut().map(Log::ask_sync) {
+            self.log = None;
+            self.postbox.post(Arrival::SyncFailed(error.to_string()));
+        }
+    }
+
+    /// Lets go of held requests: those whose record is durable, those whose time is up, and all of them without a journal.
+    fn release(&mut self) {
+        let now = mono();
+        for outgoing in std::mem::take(&mut self.held) {
+            let is_durable = outgoing.after_record.is_none_or(|at| at <= self.durable);
+            if is_durable || self.log.is_none() {
+                self.dispatch(outgoing);
+            } else if outgoing.deadline > now {
+                self.held.push_back(outgoing);
+            } else {
+                self.hand_back(outgoing.id, "The order journal was not durable in time.");
+            }
+        }
+        self.perform();
+        self.ask_sync();
+    }
+
+    fn dispatch(&mut self, outgoing: Outgoing) {
         let written = self.log.as_ref().map_or(0, Log::written);
         let is_held = outgoing.after_record.is_some_and(|index| index > written);
         // A login may bring another engine, to which the answer to a request of this one would mean nothing.
@@ -488,12 +531,14 @@ impl Driver {
             Some(_) => "The order journal cannot be written.",
             None => "There is no connection.",
         };
-        let attempt = Attempt::NotSent {
-            text: text.to_owned(),
-        };
+        self.hand_back(outgoing.id, text);
+    }
+
+    fn hand_back(&mut self, id: SendId, text: &str) {
+        let text = text.to_owned();
         self.returned.push_back(Reply {
-            id: outgoing.id,
-            attempt,
+            id,
+            attempt: Attempt::NotSent { text },
             rows: Rows::None,
         });
     }
@@ -509,10 +554,7 @@ impl Driver {
                 .record(Latency::WireToView, mono().0.saturating_sub(received.0));
         }
         self.trips.shown(&self.shared.gauges);
-        if let Some(Err(error)) = self.log.as_mut().map(Log::ask_sync) {
-            self.log = None;
-            self.postbox.post(Arrival::SyncFailed(error.to_string()));
-        }
+        self.ask_sync();
         let has_news = !self.news.is_empty();
         self.news
             .drain(..)
@@ -559,11 +601,17 @@ impl Driver {
             Arrival::SyncFailed(text) => {
                 self.log = None;
                 self.step(Input::JournalFailed { text }, mono());
+                self.release();
+            }
+            Arrival::Durable { identity, index } if identity == self.identity => {
+                self.durable = index;
+                self.release();
             }
             // News of a login that has ended.
             Arrival::LoggedIn { .. }
             | Arrival::Line { .. }
             | Arrival::Tend { .. }
+            | Arrival::Durable { .. }
             | Arrival::Reply { .. }
             | Arrival::Link { .. }
             | Arrival::User { .. } => {}
@@ -718,11 +766,25 @@ impl Driver {
         };
         let postbox = self.postbox.clone();
         self.log = None;
-        let on_failure = move |text| {
-            postbox.post(Arrival::SyncFailed(text));
+        let durability = self.shared.durability;
+        let named = gateway.clone();
+        let on_sync = move |result| {
+            let arrival = match result {
+                Ok(index) => Arrival::Durable {
+                    identity: named.clone(),
+                    index,
+                },
+                Err(text) => Arrival::SyncFailed(text),
+            };
+            // Nobody waits for a group's sync, and the engine is not woken for it.
+            if durability == Durability::BeforeSend || matches!(arrival, Arrival::SyncFailed(_)) {
+                postbox.post(arrival);
+            }
         };
-        let (log, opening) =
-            Log::open(&path, &identity, home.epoch(), on_failure).map_err(|error| told(&error))?;
+        let (log, opening) = Log::open(&path, &identity, home.epoch(), durability, on_sync)
+            .map_err(|error| told(&error))?;
+        self.durable = 0;
+        self.held.clear();
         let mut engine = Engine::new(&setup(&self.shared, environment, &gateway));
         let unreadable = engine.replay(opening.records.iter().map(Vec::as_slice));
         self.shared.board.markets.write().clear();

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::contract::{BarUnit, BarView, Command, ContractDef, Draft, Environment, MarketView};
 use super::control;
-use super::doorbell::Doorbell;
+use super::doorbell::{self, Doorbell};
 use super::driver::{Driver, Shared};
 use super::news::{Gauges, News};
 use super::pulse::Heart;
@@ -21,6 +21,7 @@ use super::session::{Arrival, Connect};
 use super::views::{Board, Event, NoticeLevel, NoticeRow};
 use crate::clock::{mono, wall};
 use crate::database::home::{Home, HomeError};
+use crate::database::log::Durability;
 use crate::order_execution::boundary::Watch;
 use crate::order_execution::gate::Limits;
 use crate::order_execution::legs::BracketPlan;
@@ -57,6 +58,26 @@ impl Refusal {
     }
 }
 
+/// How an engine is started.
+#[derive(Clone, Copy)]
+pub struct Start {
+    /// As in `News::new`.
+    pub wake_fd: i32,
+    pub durability: Durability,
+    /// For a rig that wants to know at which moment it can die.
+    pub watch: Option<Watch>,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            wake_fd: -1,
+            durability: Durability::default(),
+            watch: None,
+        }
+    }
+}
+
 /// One engine of one base directory.
 pub struct Handle {
     shared: Shared,
@@ -71,15 +92,14 @@ pub struct Handle {
 impl Handle {
     /// Takes the base directory and starts the threads. `wake_fd` as in `News::new`.
     pub fn start(directory: &Path, wake_fd: i32) -> Result<Arc<Self>, HomeError> {
-        Self::start_watched(directory, wake_fd, None)
+        let start = Start {
+            wake_fd,
+            ..Start::default()
+        };
+        Self::start_with(directory, start)
     }
 
-    /// As `start`, for a rig that wants to know at which moment it can die.
-    pub fn start_watched(
-        directory: &Path,
-        wake_fd: i32,
-        watch: Option<Watch>,
-    ) -> Result<Arc<Self>, HomeError> {
+    pub fn start_with(directory: &Path, start: Start) -> Result<Arc<Self>, HomeError> {
         let home = Arc::new(Home::take(directory)?);
         let failed = |error| HomeError::Io {
             directory: directory.display().to_string(),
@@ -96,14 +116,15 @@ impl Handle {
             mints: Arc::new([mint(TagKind::Practice), mint(TagKind::Live)]),
             home: Arc::clone(&home),
             board: Arc::new(Board::default()),
-            news: Arc::new(News::new(wake_fd)),
+            news: Arc::new(News::new(start.wake_fd)),
             gauges: Arc::new(Gauges::default()),
             is_stopping: Arc::new(AtomicBool::new(false)),
             heart: Arc::new(Heart::new(directory)),
             watch_line: Arc::default(),
             settings: settings_of(&|name| std::env::var(name).ok()),
             bell: Doorbell::new().map_err(failed)?,
-            watch,
+            durability: start.durability,
+            watch: start.watch,
         };
         let (commands, wanted) = bounded(COMMANDS_MAX);
         let arrivals = unbounded();
@@ -111,7 +132,10 @@ impl Handle {
         let (driver_shared, net) = (shared.clone(), runtime.handle().clone());
         let engine = std::thread::Builder::new()
             .name("engine".into())
-            .spawn(move || Driver::new(driver_shared, net, wanted, arrivals).run())
+            .spawn(move || {
+                doorbell::prefer_this_thread();
+                Driver::new(driver_shared, net, wanted, arrivals).run();
+            })
             .map_err(failed)?;
         let handle = Arc::new(Self {
             shared,

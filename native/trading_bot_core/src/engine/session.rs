@@ -78,6 +78,11 @@ pub enum Arrival {
         event: UserEvent,
     },
     SyncFailed(String),
+    /// Every record of this journal up to `index` is durable.
+    Durable {
+        identity: String,
+        index: u64,
+    },
     /// Stands for an error in the engine's own reasoning.
     #[cfg(test)]
     Panic,

@@ -14,11 +14,12 @@ use super::errors::engine_error;
 use super::{records, risk};
 use crate::clock::mono;
 use crate::database::home::HomeError;
+use crate::database::log::Durability;
 use crate::database::panic_report;
 use crate::engine::contract::{
     BarUnit, BarView, Command, Draft, Environment, Group, MarketView, Part, Wanted,
 };
-use crate::engine::handle::{Handle, Refusal};
+use crate::engine::handle::{Handle, Refusal, Start};
 use crate::engine::news::Latency;
 use crate::engine::session::Connect;
 use crate::market_data::{BookTrace, TRACE_WIDTH};
@@ -135,16 +136,27 @@ impl Engine {
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (base_directory, wake_fd, *, is_headless = false))]
+    #[pyo3(signature = (base_directory, wake_fd, *, is_headless = false, journal_sync = "group"))]
     fn new(
         py: Python<'_>,
         base_directory: &str,
         wake_fd: i32,
         is_headless: bool,
+        journal_sync: &str,
     ) -> PyResult<Self> {
+        let durability = Durability::from_word(journal_sync).ok_or_else(|| {
+            invalid(format!(
+                "Sync {journal_sync:?} is unknown; group and before_send are allowed."
+            ))
+        })?;
+        let start = Start {
+            wake_fd,
+            durability,
+            ..Start::default()
+        };
         let directory = PathBuf::from(base_directory);
         let handle =
-            gate(py, || Handle::start(&directory, wake_fd))?.map_err(|error| match error {
+            gate(py, || Handle::start_with(&directory, start))?.map_err(|error| match error {
                 HomeError::Held { .. } => engine_error("busy", error.to_string()),
                 HomeError::Io { .. } => engine_error("io", error.to_string()),
             })?;
