@@ -8,6 +8,8 @@
 //! caretaker-N.jsonl  what the caretaker of start N did after the engine had failed (decision 4)
 //! control.sock     the control socket; control.token its password (decision 2)
 //! heartbeat.page   by which the guardian sees that engine and window live
+//! guardian.lock    held by the guardian; guardian.sock its socket, guardian.jsonl what it announced to nobody yet,
+//!                  guardian-kills.jsonl what its kills did
 //! ```
 
 use std::fs::{self, File, OpenOptions};
