@@ -1,7 +1,8 @@
 //! The thread around the pure engine: it collects inputs, performs effects in order, and publishes before it tells.
 //!
-//! It waits for nobody: requests are handed to the network threads, the journal is written inline (microseconds) and made
-//! durable by `store`, and a full channel is the sender's concern. A panic in the engine ends trading, not the program:
+//! It waits for nobody: orders are written to and answered on sockets of its own that never block, other requests are
+//! handed to the network threads, the journal is written inline (microseconds) and made durable by `store`, and a full
+//! channel is the sender's concern. A panic in the engine ends trading, not the program:
 //! the views stay readable with the state *halted*, and the caretaker alone acts from then on (decision 4).
 
 use std::collections::VecDeque;
