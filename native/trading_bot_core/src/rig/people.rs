@@ -8,6 +8,7 @@ use super::operator::Errand;
 use super::plan::{Deed, MILLI, SECOND};
 use super::world::{Happening, World};
 use crate::engine::contract::{Command, Draft, Group, Input, LinkName, LinkState, Part, Wanted};
+use crate::order_execution::legs::{BracketMode, BracketPlan, Holder, Target, WhenBare};
 use crate::order_execution::tag::{TagKind, TagMint};
 use crate::types::{AccountId, ClientTag, Lots, Mono, OrderKind, Side, Ticks};
 use crate::websocket::parse::UserEvent;
@@ -102,6 +103,14 @@ impl World {
         let draft = self.draft(account, slot, side, size);
         let last = self.broker.lasts[slot];
         let near = Some(Ticks(last - side.sign() * away));
+        if deed == Deed::Bracket && dice.chance(60) {
+            self.submit_bracket(draft, near, away, dice);
+            return;
+        }
+        if deed == Deed::StopEntry && dice.chance(50) {
+            self.submit_breakout(account, slot, size, away);
+            return;
+        }
         let draft = match deed {
             Deed::Market => draft,
             Deed::StopEntry => Draft {
@@ -135,6 +144,70 @@ impl World {
             self.memory.doubles.insert(second, first);
             self.submit(Draft { tag, ..again });
         }
+    }
+
+    /// An entry with a stop and up to three targets, held by the broker or by this computer.
+    fn submit_bracket(&mut self, draft: Draft, near: Option<Ticks>, away: i64, dice: &mut Dice) {
+        let (account, sign) = (draft.account, draft.side.sign());
+        if dice.chance(50) {
+            self.command(|request| Command::SetBracketMode {
+                request,
+                account,
+                mode: BracketMode::Unknown,
+            });
+        }
+        let count = dice.roll(4).min(draft.size.0 as u64) as i64;
+        let targets = (1..=count).map(|place| Target {
+            ticks: sign * (6 + away) * place,
+            lots: if place == count {
+                draft.size.0 - count + 1
+            } else {
+                1
+            },
+        });
+        let plan = BracketPlan {
+            stop: Some(-sign * (8 + away)),
+            targets: targets.collect(),
+            holder: if dice.chance(60) {
+                Holder::Computer
+            } else {
+                Holder::Broker
+            },
+            when_bare: if dice.chance(20) {
+                WhenBare::Flatten
+            } else {
+                WhenBare::Alarm
+            },
+        };
+        let limit = near.filter(|_| away % 2 != 0);
+        let draft = Draft {
+            kind: limit.map_or(OrderKind::Market, |_| OrderKind::Limit),
+            limit,
+            ..draft
+        };
+        self.note_bracket(&draft);
+        self.step(Input::Command(Command::SubmitBracket { draft, plan }));
+    }
+
+    /// A stop entry on both sides of the market, of which one cancels the other.
+    fn submit_breakout(&mut self, account: AccountId, slot: usize, size: Lots, away: i64) {
+        let mut keys = Vec::new();
+        for side in [Side::Buy, Side::Sell] {
+            let last = self.broker.lasts[slot];
+            let draft = Draft {
+                kind: OrderKind::Stop,
+                stop: Some(Ticks(last + side.sign() * (1 + away))),
+                ..self.draft(account, slot, side, size)
+            };
+            keys.push(draft.tag.to_string());
+            self.submit(draft);
+        }
+        let source = "ladder".to_owned();
+        self.command(|request| Command::LinkOco {
+            request,
+            keys,
+            source,
+        });
     }
 
     /// A market order; callers give it prices.

@@ -152,6 +152,9 @@ impl Legs {
             }
             LegRecord::End { entry, .. } => self.brackets.remove(entry).is_some(),
             LegRecord::Group { id, members, .. } => {
+                if self.groups.contains_key(id) {
+                    return false;
+                }
                 for member in members {
                     self.group_of.insert(member.key.clone(), id.clone());
                 }
@@ -159,7 +162,8 @@ impl Legs {
                     members: members.clone(),
                     is_overfilled: false,
                 };
-                self.groups.insert(id.clone(), group).is_none()
+                self.groups.insert(id.clone(), group);
+                true
             }
             LegRecord::GroupOverfilled { id, .. } => {
                 let group = self.groups.get_mut(id);
@@ -170,7 +174,10 @@ impl Legs {
                 self.groups.remove(id).is_some()
             }
             LegRecord::Mode { account, mode, .. } => {
-                self.modes.insert(*account, *mode).unwrap_or_default() != *mode
+                self.mode(*account) != *mode && {
+                    self.modes.insert(*account, *mode);
+                    true
+                }
             }
         }
     }

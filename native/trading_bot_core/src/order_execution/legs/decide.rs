@@ -42,7 +42,9 @@ pub struct Leg {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
     pub entry_filled: i64,
-    /// Nothing of the entry can fill any more, and every fill of entry and legs is booked.
+    /// Every fill of entry and legs that the broker stated is in the position.
+    pub is_booked: bool,
+    /// Nothing of the entry can fill any more, and everything is booked.
     pub is_settled: bool,
     pub is_entry_live: bool,
     /// Lots of the position on the entry's side that no newer bracket claims.
@@ -93,6 +95,16 @@ impl View {
             .max(0)
     }
 
+    /// Lots that the bracket may hold at most: while a fill is known and its trade is not, the position does not show
+    /// it yet, and a leg that stands for it must not be taken for an orphan.
+    fn most(&self) -> i64 {
+        if self.is_booked {
+            self.held()
+        } else {
+            (self.entry_filled - self.closed()).max(0)
+        }
+    }
+
     /// Lots for which a stop works.
     pub fn covered(&self) -> i64 {
         let stops = self.legs.iter().filter(|leg| leg.slot == STOP);
@@ -128,7 +140,7 @@ pub fn decide(view: &View) -> Vec<Action> {
 
 fn decide_stop(view: &View, held: i64, actions: &mut Vec<Action>) {
     for leg in view.current(STOP) {
-        fit(leg, held, true, actions);
+        fit(leg, [held, view.most()], true, actions);
     }
     let is_vacant = view.current(STOP).next().is_none();
     if view.has_stop && view.is_stop_own && held > 0 && is_vacant && !view.is_released(STOP) {
@@ -146,9 +158,10 @@ fn decide_stop(view: &View, held: i64, actions: &mut Vec<Action>) {
 
 fn decide_targets(view: &View, held: i64, actions: &mut Vec<Action>) {
     let is_covered = !view.has_stop || view.covered() >= held || view.is_stop_waived;
-    for (slot, open) in (1_u8..).zip(shares(view, held)) {
+    let most = shares(view, view.most());
+    for (slot, (open, most)) in (1_u8..).zip(shares(view, held).into_iter().zip(most)) {
         for leg in view.current(slot) {
-            fit(leg, open, is_covered, actions);
+            fit(leg, [open, most], is_covered, actions);
         }
         cancel_vacated(view, slot, actions);
         let is_vacant = !view.legs.iter().any(|leg| leg.slot == slot && leg.is_live);
@@ -181,8 +194,9 @@ pub fn shares(view: &View, held: i64) -> Vec<i64> {
     shares
 }
 
-/// Makes one leg as large as its share.
-fn fit(leg: &Leg, open: i64, may_grow: bool, actions: &mut Vec<Action>) {
+/// Makes one leg as large as its share: never larger than it may be, and as large as it surely should be.
+fn fit(leg: &Leg, [least, most]: [i64; 2], may_grow: bool, actions: &mut Vec<Action>) {
+    let open = leg.open.clamp(least, most.max(least));
     if leg.is_cancelling || leg.is_waiting {
         return;
     }

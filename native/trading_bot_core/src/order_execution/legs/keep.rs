@@ -57,11 +57,13 @@ pub(in crate::order_execution) struct Keeping {
 }
 
 impl Keeping {
-    fn next_moment(&self) -> Option<Mono> {
+    /// The next moment after `now`: one that is over already would hide every later one.
+    fn next_moment(&self, now: Mono) -> Option<Mono> {
         let bare = self.bare.values().filter(|bare| !bare.is_told);
         let bare = bare.map(|bare| bare.due);
         let misfits = self.misfits.values().copied();
-        bare.chain(misfits).chain(self.retry).min()
+        let moments = bare.chain(misfits).chain(self.retry);
+        moments.filter(|at| *at > now).min()
     }
 
     pub(super) fn is_waiting(&self, index: usize) -> bool {
@@ -134,7 +136,7 @@ impl Trading {
 
     /// The earliest moment at which legs need something without an input.
     pub(in crate::order_execution) fn legs_moment(&self) -> Option<Mono> {
-        self.keeping.next_moment()
+        self.keeping.next_moment(self.now())
     }
 
     /// Lots of a position whose stop was asked for and does not work.
@@ -247,6 +249,7 @@ impl Trading {
         let are_booked = is_booked(index) && legs.iter().all(|leg| is_booked(leg.index));
         Some(View {
             entry_filled: order.filled().0,
+            is_booked: are_booked,
             is_settled: !order.is_live() && are_booked && !self.is_place_pending(entry),
             is_entry_live: order.is_live()
                 && order.change != Change::Cancel
@@ -660,8 +663,10 @@ impl Trading {
         let Some(view) = self.view(entry, index, (sign * self.net(place)).max(0)) else {
             return;
         };
+        // The clock starts with whatever tells of the fill first, the order or the trade; the alarm is about lots held.
+        let filled = view.entry_filled - view.closed();
         let lots = view.held() - view.covered();
-        if !view.has_stop || lots <= 0 {
+        if !view.has_stop || filled <= view.covered() {
             self.end_bare(entry);
             return;
         }
@@ -674,8 +679,8 @@ impl Trading {
             place,
         });
         bare.due = bare.due.min(due);
-        bare.lots = lots;
-        if bare.is_told || bare.due > now {
+        bare.lots = lots.max(0);
+        if lots <= 0 || bare.is_told || bare.due > now {
             return;
         }
         bare.is_told = true;

@@ -100,6 +100,38 @@ impl World {
     }
 
     /// A place is handed to the sender: what allowed it?
+    /// A leg never opens or turns a position: the lots of its kind stay within what the fills give (I-17).
+    fn check_leg(&mut self, account: AccountId, contract: ContractIndex, tag: &str) {
+        let store = &self.engine.trading.store;
+        let net = store
+            .ledgers
+            .get(&(account, contract))
+            .map_or(0, |ledger| ledger.totals().net);
+        let kind = store.order(tag).map(|index| store.orders[index].role);
+        let is_replaced = |key: &str| {
+            let entry = store.legs.leg_of(key).map(|(entry, _)| entry);
+            let bracket = entry.and_then(|entry| store.legs.bracket(entry));
+            bracket.is_none_or(|bracket| bracket.vacated.contains(key))
+        };
+        let legs = store.rows().filter(|(_, order)| {
+            (order.account, order.contract) == (account, contract)
+                && Some(order.role) == kind
+                && !is_replaced(&order.key)
+        });
+        let lots: i64 = legs
+            .map(|(_, order)| order.side.sign() * open_at_worst(order))
+            .sum();
+        let holds = lots * net <= 0 && lots.abs() <= net.abs();
+        self.hold(Law::I17, holds, |_| {
+            format!("with leg {tag} legs of {lots} lots stand against {net}")
+        });
+        let is_compared = self.was_compared_since_login(account);
+        let is_chosen = self.memory.chosen.contains(&account);
+        self.hold(Law::I22, is_chosen && is_compared, |_| {
+            format!("leg {tag} left: chosen {is_chosen}, compared {is_compared}")
+        });
+    }
+
     pub(super) fn check_admission(&mut self, body: &str) {
         let body = Body::read(body);
         let (account, side) = (body.account(), body.side().unwrap_or(Side::Buy));
@@ -113,6 +145,11 @@ impl World {
             contract.index,
             Broker::slot_of(body.contract()).unwrap_or(0),
         );
+        let tag = body.custom_tag.unwrap_or("");
+        if self.memory.entry_of_leg(tag).is_some() {
+            self.check_leg(account, contract, tag);
+            return;
+        }
         let rows = self.sides_of_rows(account, contract);
         let reduces = rows.only_reduces(side);
         let limit = self.memory.max_position_lots;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::engine::contract::{Attempt, Command, Draft, Endpoint, Lane, Part, Reply, Rows};
+use crate::order_execution::legs::LEGS_SOURCE;
 use crate::order_execution::order::Life;
 use crate::order_execution::record::Record;
 use crate::rig::broker::Broker;
@@ -149,11 +150,32 @@ impl Memory {
         }
     }
 
+    /// The drafted entry that an own leg's tag belongs to.
+    pub(in crate::rig) fn entry_of_leg<'a>(&self, tag: &'a str) -> Option<&'a str> {
+        let (entry, _) = tag.rsplit_once('-')?;
+        self.drafts.contains_key(entry).then_some(entry)
+    }
+
     pub(super) fn learn_record(&mut self, index: u64, record: &Record) {
         match record {
             Record::Intent(row) => {
                 self.intents.insert(index, row.tag.clone());
                 self.intent_tags.insert(row.tag.clone());
+            }
+            // The engine fits legs to the position by itself, and a partial close fits the exits that are left; each time
+            // the record says so first.
+            Record::ChangeAsked {
+                key,
+                is_cancel: false,
+                source,
+                values,
+                ..
+            } if source == LEGS_SOURCE
+                || (self.partial_commands > 0
+                    && values.limit.is_none()
+                    && values.stop.is_none()) =>
+            {
+                *self.modify_commands.entry(key.clone()).or_default() += 1;
             }
             Record::Compared { account, .. } => {
                 self.is_compared.insert(*account);
@@ -238,6 +260,10 @@ impl World {
     pub(in crate::rig) fn note_draft(&mut self, draft: &Draft) {
         let has_stop = draft.stop_bracket_ticks.is_some();
         self.memory.drafts.insert(draft.tag.to_string(), has_stop);
+    }
+
+    pub(in crate::rig) fn note_bracket(&mut self, draft: &Draft) {
+        self.memory.drafts.insert(draft.tag.to_string(), true);
     }
 
     pub(in crate::rig) fn note_command(&mut self, request: RequestId, command: &Command) {

@@ -51,6 +51,8 @@ impl World {
                     .exits
                     .values()
                     .any(|exit| exit.account == account);
+                // The trader's setting for a missing stop asks for it, after the alarm.
+                let is_asked = is_asked || self.memory.unprotected_at.is_some();
                 self.hold(Law::I14, is_asked, |_| {
                     format!("nobody asked for {}", flight.body)
                 });
@@ -73,7 +75,8 @@ impl World {
         self.hold(Law::I1, is_recorded, |_| {
             format!("place {tag} leaves without its record")
         });
-        let is_meant = self.memory.drafts.contains_key(&tag);
+        let is_leg = self.memory.entry_of_leg(&tag).is_some();
+        let is_meant = is_leg || self.memory.drafts.contains_key(&tag);
         self.hold(Law::I14, is_meant, |_| {
             format!("nobody asked for order {tag}")
         });
@@ -352,29 +355,28 @@ impl World {
             .broker
             .nets
             .get(&(order.account, slot))
-            .is_none_or(|net| *net == 0)
+            .is_none_or(|net| *net * order.side.sign() <= 0)
             || store
                 .ledgers
                 .get(&(order.account, order.contract))
-                .is_none_or(|ledger| ledger.net() == 0);
+                .is_none_or(|ledger| ledger.net() * order.side.sign() <= 0);
         let told = self
             .memory
             .unprotected_at
             .is_some_and(|at| at + 25 * SECOND >= due);
         let entry = order.order_id;
-        let mut legs = self
-            .broker
-            .orders
-            .iter()
-            .filter(|row| row.parent_id == entry);
-        let has_leg = entry.is_some()
-            && legs.any(|row| {
-                row.kind == Some(OrderKind::Stop)
-                    && matches!(
-                        row.status,
-                        OrderStatus::Open | OrderStatus::Filled | OrderStatus::Cancelled
-                    )
-            });
+        let mut legs = self.broker.orders.iter().filter(|row| {
+            let own = row.custom_tag.as_deref();
+            let own = own.and_then(|own| self.memory.entry_of_leg(own));
+            own == Some(tag) || (entry.is_some() && row.parent_id == entry)
+        });
+        let has_leg = legs.any(|row| {
+            row.kind == Some(OrderKind::Stop)
+                && matches!(
+                    row.status,
+                    OrderStatus::Open | OrderStatus::Filled | OrderStatus::Cancelled
+                )
+        });
         is_flat || told || has_leg
     }
 }
