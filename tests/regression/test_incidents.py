@@ -191,12 +191,16 @@ def test_modify_unknown_two_live(proof: Proof) -> None:
     order = proof.working(2)
     proof.gateway.fault(fault="delay_reply", endpoint="Order/modify", ms=1_500)
     deaf(proof)
+    # The reads that would settle it are slow, so that the doubt can be looked at.
+    for endpoint in ("Order/search", "Order/v2/query"):
+        proof.gateway.fault(fault="latency", endpoint=endpoint, ms=450)
     change = proof.engine.modify(order.key, size_lots=5, source="test")
     proof.until(lambda: proof.was_in_doubt(order.key), "doubt")
     # At its worst the change is in: with 5 lots open, 2 more could pass the limit of 6; with the old 2 they could not.
     reasons = proof.denied(proof.submit("buy", "limit", 2, limit_ticks=proof.level()))
     assert {"unknown", "max_position"} <= set(reasons), reasons
     assert proof.done(change).outcome == "unknown"
+    proof.gateway.clear_faults()
     assert proof.life(order.key, "working").size_lots == 5
     assert proof.truth()["working"] == 1
     proof.engine.set_limits(proof.account, usual)
@@ -267,6 +271,8 @@ def test_bracket_refusal_never_naked(proof: Proof) -> None:
         assert proof.requests("Order/place") <= asked + 1
     finally:
         proof.gateway.set_account(proof.account, auto_oco=True)
+        # The refusal taught the engine the account's mode; the trader states the new one.
+        assert proof.done(proof.engine.set_bracket_mode(proof.account, "auto_oco")).outcome == "done"
 
 
 def test_fill_path_not_starved(proof: Proof) -> None:

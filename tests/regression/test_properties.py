@@ -23,7 +23,7 @@ from app.services.gateway import GatewayProcess
 from app.services.market import front_month
 from app.services.session import Endpoint
 from app.services.trading import OrderDraft, check_shape
-from tests.native.rig import BID, CONTRACT, QUOTE, UNLIMITED, Gateway
+from tests.native.rig import ASK, BID, CONTRACT, QUOTE, UNLIMITED, Gateway
 from tests.regression.rig import SHORT, Proof, heartbeat
 
 USD = 10_000
@@ -135,6 +135,8 @@ def test_5_without_its_protective_leg_nothing_is_sent_instead(proof: Proof) -> N
         assert (proof.true_net(), proof.truth()["orders"] >= 1, proof.net()) == (0, True, 0)
     finally:
         proof.gateway.set_account(proof.account, auto_oco=True)
+        # The refusal taught the engine the account's mode; the trader states the new one.
+        assert proof.done(proof.engine.set_bracket_mode(proof.account, "auto_oco")).outcome == "done"
 
 
 def test_6_every_price_is_on_the_grid_by_integers(proof: Proof) -> None:
@@ -374,6 +376,23 @@ def test_23_round_trips_agree_with_the_gateway_to_the_cent(proof: Proof) -> None
     proof.until(lambda: len(own_fills(proof)) == proof.truth()["trades"], "all fills")
     held = next(p for p in proof.engine.positions() if (p.account_id, p.contract_id) == (proof.account, CONTRACT))
     assert held.realised_1e4 - held.fees_1e4 == proof.truth()["net_1e4"]
+
+
+@pytest.mark.parametrize("is_up", [True, False], ids=["up", "down"])
+def test_24_of_a_breakouts_two_orders_one_fill_cancels_the_other(proof: Proof, is_up: bool) -> None:
+    far = 20 if is_up else 24
+    above = proof.submit("buy", "stop", stop_ticks=ASK + far)
+    below = proof.submit("sell", "stop", stop_ticks=BID - far)
+    for tag in (above, below):
+        proof.life(tag, "working")
+    assert proof.done(proof.engine.link_oco([above, below], source="test")).outcome == "done"
+    price = (ASK + far) / 4 if is_up else (BID - far) / 4
+    quote = {"bid": price, "bid_lots": 50, "ask": price + 0.25, "ask_lots": 50}
+    side = "buy" if is_up else "sell"
+    proof.gateway.play([{"ms": 0, "quote": quote}, {"ms": 1, "print": {"price": price, "lots": 9, "side": side}}])
+    proof.life(above if is_up else below, "filled")
+    proof.life(below if is_up else above, "cancelled")
+    assert proof.truth()["working"] == 0
 
 
 def test_25_no_secret_is_written_anywhere(tmp_path: Path) -> None:

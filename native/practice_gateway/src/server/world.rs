@@ -673,6 +673,9 @@ impl World {
 
     /// Adds script steps, timed from now.
     pub fn push_steps(&mut self, steps: &str) -> Result<(), String> {
+        // A source that was not asked since its last event would time the steps from that one: in the past.
+        self.next_event = None;
+        self.pump();
         self.source.push(steps)?;
         self.next_event = None;
         self.pump();
