@@ -129,3 +129,23 @@ def test_a_flatten_always_fits_however_much_was_asked_before(limited: Gateway, t
         assert proof.done(proof.engine.flatten(proof.account, source="test")).outcome == "done"
         assert (proof.truth()["working"], proof.true_net()) == (0, 0)
         assert not any(proof.was_in_doubt(tag) for tag in tags), "no 429 was met"
+
+
+def test_a_line_lost_to_a_silent_answer_is_replaced_before_the_next_order_needs_it(
+    own_gateway: Gateway, tmp_path: Path
+) -> None:
+    with proof_of(tmp_path / "base", own_gateway) as proof:
+        proof.connect()
+        proof.subscribe()
+        proof.begin()
+        before = proof.gateway.counters()["connections"]
+        proof.gateway.fault(fault="reply_lost", endpoint="Order/place")
+        proof.gateway.fault(fault="miss", event="GatewayUserOrder", count=0)
+        tag = proof.submit("buy", "limit", limit_ticks=proof.level())
+        proof.life(tag, "working")
+        proof.gateway.clear_faults()
+        proof.until(lambda: proof.gateway.counters()["connections"] > before, "the line replaced by itself")
+        after = proof.gateway.counters()["connections"]
+        for _ in range(5):
+            proof.working()
+        assert proof.gateway.counters()["connections"] == after

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-WANTED = ("S4", "S5", "S6", "S7", "S10", "S11", "S12", "S14", "S15", "S16")
+WANTED = ("S4", "S5", "S6", "S7", "S10", "S11", "S12", "S14", "S15", "S16", "S17", "S18")
 
 
 def test_every_scenario_has_a_test_that_carries_its_number() -> None:
@@ -16,5 +16,5 @@ def test_every_scenario_has_a_test_that_carries_its_number() -> None:
             continue
         text = file.read_text(encoding="utf-8")
         found |= {f"S{number}" for number in re.findall(r"def test_s(\d+)_", text)}
-        found |= set(re.findall(r'"""(S\d+)[ .]', text))
+        found |= set(re.findall(r'"""(S\d+)[ .:]', text))
     assert set(WANTED) <= found, sorted(set(WANTED) - found)
