@@ -16,7 +16,7 @@ use crate::order_execution::changes::WaitingChanges;
 use crate::order_execution::exits::{Joint, Orphans, Task};
 use crate::order_execution::gate::{
     AccountFacts, Admitted, ChangeFacts, Exposure, Facts, Limits, MarketFacts, Pace, REPEATED,
-    Reason, admit, admit_change,
+    Reason, admit_change,
 };
 use crate::order_execution::ledger::Ledger;
 use crate::order_execution::legs::{BracketPlan, Keeping};
@@ -678,13 +678,13 @@ impl Trading {
         self.send_planned(draft, plan, verdict);
     }
 
-    /// Judges the order that turns a position: its exits are being cancelled, and the task that stands in the way of
+    /// Facts about the order that turns a position: its exits are being cancelled, and the task that stands in the way of
     /// entries is its own.
-    pub(super) fn judge_turn(
-        &mut self,
-        draft: &Draft,
+    pub(super) fn turn_facts<'a>(
+        &'a mut self,
+        draft: &'a Draft,
         plan: Option<&BracketPlan>,
-    ) -> Result<Admitted, Vec<Reason>> {
+    ) -> Facts<'a> {
         let mode = self.store.legs.mode(draft.account.0);
         let against = plan.map_or_else(Vec::new, |plan| plan.reasons(draft, mode));
         let contract = self.store.contract(&draft.contract_id);
@@ -692,24 +692,17 @@ impl Trading {
         let resting = place.map_or(0, |place| self.exposure(place, None).open_on(draft.side));
         // The rules count what rests now beside the order; it will be gone, so it is taken off the order instead.
         let more = (draft.size.0 - resting).max(0);
-        let rule_reasons = place.map_or_else(Vec::new, |place| {
+        let rules = place.map_or_else(Vec::new, |place| {
             self.rule_reasons(place, draft.side, more, None)
         });
         let mut facts = self.facts(draft);
         facts.is_flattening = false;
-        facts.rule_reasons = rule_reasons;
+        facts.rule_reasons = rules.into_iter().chain(against).collect();
         facts.exposure = Exposure {
             net: facts.exposure.net,
             ..Exposure::default()
         };
-        match admit(&facts) {
-            Ok(token) if against.is_empty() => Ok(token),
-            Ok(_) => Err(against),
-            Err(mut reasons) => {
-                reasons.extend(against);
-                Err(reasons)
-            }
-        }
+        facts
     }
 
     /// Sends an admitted draft and its plan once, records first; records a denied one and tells the reasons.

@@ -7,6 +7,7 @@
 use super::{Goal, Phase, SETTLE_NS, Task};
 use crate::engine::contract::Draft;
 use crate::engine::views::{DoneOutcome, NoticeLevel};
+use crate::order_execution::gate::{admit, objections};
 use crate::order_execution::legs::{BracketPlan, Holder, Target, WhenBare};
 use crate::order_execution::order::Life;
 use crate::order_execution::store::Place;
@@ -88,8 +89,7 @@ impl Trading {
         } else {
             // Asked before anything is cancelled: a refusal later would leave the position without its exits.
             let draft = self.turning_draft(place, tag, net.abs() * 2, net, &source);
-            let verdict = self.judge_turn(&draft, reversal.plan().as_ref());
-            let reasons = verdict.err().unwrap_or_default();
+            let reasons = objections(&self.turn_facts(&draft, reversal.plan().as_ref()));
             let texts: Vec<String> = reasons.into_iter().map(|(_, text)| text).collect();
             (!texts.is_empty()).then(|| texts.join(" "))
         };
@@ -160,7 +160,7 @@ impl Trading {
         let size = net.abs() + reversal.wanted.abs();
         let draft = self.turning_draft(place, reversal.tag, size, net, &task.source.clone());
         let plan = reversal.plan();
-        let verdict = self.judge_turn(&draft, plan.as_ref());
+        let verdict = admit(&self.turn_facts(&draft, plan.as_ref()));
         if let Err(reasons) = &verdict {
             let texts: Vec<String> = reasons.iter().map(|(_, text)| text.clone()).collect();
             self.stop_halfway(number, &mut task, &texts.join(" "));

@@ -55,6 +55,16 @@ pub(crate) fn tokens_minted() -> u64 {
 /// # Errors
 /// All reasons, in a fixed order, so that the trader corrects them at once and not one by one.
 pub fn admit(facts: &Facts<'_>) -> Result<Admitted, Vec<Reason>> {
+    let reasons = objections(facts);
+    if reasons.is_empty() {
+        Ok(Admitted::mint())
+    } else {
+        Err(reasons)
+    }
+}
+
+/// Every reason against an order, for a question that sends nothing: no token is made for it (I-6).
+pub fn objections(facts: &Facts<'_>) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let size = facts.draft.size.0;
     // While broker and fills disagree nobody knows which side would be smaller.
@@ -76,9 +86,5 @@ pub fn admit(facts: &Facts<'_>) -> Result<Admitted, Vec<Reason>> {
             "The order is meant to reduce, and it could open or turn the position.".into(),
         ));
     }
-    if reasons.is_empty() {
-        Ok(Admitted::mint())
-    } else {
-        Err(reasons)
-    }
+    reasons
 }
