@@ -5,7 +5,11 @@ use super::plan::{MILLI, SECOND};
 use super::world::{Happening, World};
 use crate::engine::contract::{Command, DoneOutcome, Environment, Input, LinkName, LinkState};
 use crate::order_execution::gate::Limits;
+use crate::risk_rules::{Action, Rules};
 use crate::types::AccountId;
+
+/// One life in so many has account rules; the others reach what rules would forbid.
+const RULED_LIVES: i64 = 3;
 
 /// A request that is repeated until it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +116,30 @@ impl World {
         for account in ACCOUNTS {
             self.step(Input::Command(Command::SetLimits { account, limits }));
         }
+        if self.plan.max_position_lots % RULED_LIVES == 0 {
+            self.state_rules(ACCOUNTS[1]);
+        }
         self.arm_all();
+    }
+
+    /// Rules so tight that a life may reach them: warnings and latches meet every fault, and a crash keeps them.
+    fn state_rules(&mut self, account: AccountId) {
+        let rules = Rules {
+            name: "rig".into(),
+            daily_loss: Some(400_000),
+            daily_loss_action: Action::Block,
+            personal_loss: Some(200_000),
+            is_personal_trailing: true,
+            counts_open: true,
+            trades_max: Some(12),
+            ..Rules::default()
+        };
+        let request = self.request();
+        self.step(Input::Command(Command::SetRules {
+            request,
+            account,
+            rules: Box::new(rules),
+        }));
     }
 
     pub fn arm_all(&mut self) {
