@@ -98,6 +98,27 @@ def test_no_python_opens_the_market_store() -> None:
     assert users == []
 
 
+def test_what_users_run_contains_no_planted_fault() -> None:
+    """The rig's faults are a feature that no build for users names; the names of the faults are in no such library."""
+    native = ROOT / "native"
+    manifest = (native / "trading_bot_core" / "Cargo.toml").read_text(encoding="utf-8")
+    assert not re.search(r"^default\s*=", manifest, re.MULTILINE)
+    users = [
+        path.parent.name
+        for path in tracked("native/*/Cargo.toml")
+        if re.search(r"features\s*=\s*\[[^\]]*\"(planted|rig)\"", path.read_text(encoding="utf-8"))
+    ]
+    assert users == ["rig"]
+    builds = (ROOT / "dev").read_text(encoding="utf-8") + (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert "planted" not in re.sub(r"--planted|planted faults", "", builds)
+    names = re.findall(r'\(Bug::\w+,\s*"([a-z-]+)"', (native / "trading_bot_core/src/planted.rs").read_text("utf-8"))
+    names += re.findall(r'Bug::\w+,\n\s*"([a-z-]+)"', (native / "trading_bot_core/src/planted.rs").read_text("utf-8"))
+    assert len(set(names)) >= 30
+    for library in (native / "target" / "release").glob("libtrading_bot_core.*"):
+        if library.suffix in {".so", ".dylib"}:
+            assert not [name for name in names if name.encode() in library.read_bytes()]
+
+
 def test_the_lock_names_hashes_and_no_registry() -> None:
     lock = (ROOT / "packaging" / "requirements.lock").read_text(encoding="utf-8")
     assert "--hash=sha256:" in lock

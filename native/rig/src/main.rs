@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use trading_bot_core::planted::{Bug, TABLE};
 use trading_bot_core::rig::{self, Plan};
 
 /// Seeds that were red once; they are lived first in every run.
@@ -30,6 +31,9 @@ struct Arguments {
     /// Lives one seed and prints every input up to the first broken invariant.
     #[arg(long)]
     replay: Option<u64>,
+    /// Hunts every planted fault instead; with names, only those.
+    #[arg(long, num_args = 0.., value_name = "NAME")]
+    planted: Option<Vec<String>>,
     /// With --replay: makes the plan as small as it can be first.
     #[arg(long, requires = "replay")]
     shrink: bool,
@@ -39,9 +43,45 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // A panic is a broken law here, told with its seed; the default message would repeat it for every shrinking step.
     std::panic::set_hook(Box::new(|_| {}));
-    match arguments.replay {
-        Some(seed) => replay(seed, arguments.shrink),
-        None => campaign(&arguments),
+    match (arguments.replay, &arguments.planted) {
+        (Some(seed), _) => replay(seed, arguments.shrink),
+        (None, Some(names)) => hunt(&arguments, names),
+        (None, None) => campaign(&arguments),
+    }
+}
+
+/// Every planted fault must break a law within these many lives.
+const HUNT_LIVES: u64 = 2_000;
+
+fn hunt(arguments: &Arguments, names: &[String]) -> ExitCode {
+    let started = Instant::now();
+    let rows = TABLE
+        .iter()
+        .filter(|row| names.is_empty() || names.iter().any(|name| name == row.1));
+    let bugs: Vec<Bug> = rows.map(|row| row.0).collect();
+    let hunts = rig::hunt(&bugs, HUNT_LIVES, arguments.threads);
+    let is_written = write(arguments, &report::hunt_json(&hunts));
+    report::print_hunts(&hunts, started.elapsed());
+    exit(is_written && hunts.iter().all(|hunt| hunt.law.is_some()))
+}
+
+/// Writes the answer of `--json`, if it was asked for.
+fn write(arguments: &Arguments, text: &str) -> bool {
+    let Some(path) = &arguments.json else {
+        return true;
+    };
+    let written = std::fs::write(path, text);
+    if let Err(error) = &written {
+        eprintln!("sim: {} cannot be written: {error}", path.display());
+    }
+    written.is_ok()
+}
+
+fn exit(is_good: bool) -> ExitCode {
+    if is_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
@@ -73,16 +113,7 @@ fn campaign(arguments: &Arguments) -> ExitCode {
         .chain(arguments.seed..arguments.seed + arguments.lives)
         .collect();
     let totals = rig::run(&seeds, arguments.threads);
-    if let Some(path) = &arguments.json
-        && let Err(error) = std::fs::write(path, report::json(&totals))
-    {
-        eprintln!("sim: {} cannot be written: {error}", path.display());
-        return ExitCode::FAILURE;
-    }
+    let is_written = write(arguments, &report::json(&totals));
     report::print(&totals, started.elapsed());
-    if report::is_good(&totals) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    exit(is_written && report::is_good(&totals))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, json};
-use trading_bot_core::rig::{self, Fault, Law, Plan, Totals};
+use trading_bot_core::rig::{self, Fault, Hunt, Law, Plan, Totals};
 
 /// From how many lives on every law must have been looked at and every fault must have fired.
 const WHOLE_CAMPAIGN: u64 = 2_000;
@@ -75,6 +75,10 @@ pub fn print(totals: &Totals, time: Duration) {
     if totals.lives >= WHOLE_CAMPAIGN && !silent(totals).is_empty() {
         println!("sim: never happened: {}", silent(totals).join(", "));
     }
+    if !totals.bad.is_empty() {
+        let seeds: Vec<String> = totals.bad.iter().map(|bad| bad.seed.to_string()).collect();
+        println!("sim: bad seeds: {}", seeds.join(" "));
+    }
     let mut told = Vec::new();
     for bad in &totals.bad {
         if told.contains(&bad.broken.law) {
@@ -94,4 +98,37 @@ pub fn print(totals: &Totals, time: Duration) {
         println!("{}", rig::tell(&small));
         println!("step through it: ./dev sim --replay {} --shrink", bad.seed);
     }
+}
+
+/// The contract of `--planted --json`.
+pub fn hunt_json(hunts: &[Hunt]) -> String {
+    let rows = hunts.iter().map(|hunt| {
+        json!({
+            "id": hunt.bug.name(),
+            "found": hunt.law.is_some(),
+            "seed": hunt.seed.to_string(),
+            "invariant": hunt.law.map(Law::name),
+        })
+    });
+    format!("{:#}\n", rows.collect::<serde_json::Value>())
+}
+
+pub fn print_hunts(hunts: &[Hunt], time: Duration) {
+    for hunt in hunts {
+        match hunt.law {
+            Some(law) => println!(
+                "sim: {} found by {} with seed {}",
+                hunt.bug.name(),
+                law.name(),
+                hunt.seed
+            ),
+            None => println!("sim: {} SURVIVED {} lives", hunt.bug.name(), hunt.seed),
+        }
+    }
+    let found = hunts.iter().filter(|hunt| hunt.law.is_some()).count();
+    println!(
+        "sim: {found} of {} planted faults found in {:.1} s",
+        hunts.len(),
+        time.as_secs_f64()
+    );
 }

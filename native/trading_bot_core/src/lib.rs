@@ -7,6 +7,7 @@ pub mod engine;
 pub mod error;
 pub mod market_data;
 pub mod order_execution;
+pub mod planted;
 #[cfg(any(test, feature = "rig"))]
 pub mod rig;
 pub mod risk_rules;

@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use crate::planted::{Bug, planted};
+
 /// Which share of the budget a request spends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
@@ -98,6 +100,9 @@ impl Budget {
     fn payers(lane: Lane) -> &'static [Lane] {
         match lane {
             Lane::Ordinary => &[Lane::Ordinary],
+            Lane::Reconcile if planted(Bug::ReservePolled) => {
+                &[Lane::Reconcile, Lane::Ordinary, Lane::Exit]
+            }
             Lane::Reconcile => &[Lane::Reconcile, Lane::Ordinary],
             Lane::Exit => &[Lane::Exit, Lane::Ordinary, Lane::Reconcile],
         }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::planted::{Bug, planted};
 use crate::types::{Side, divide_half_even};
 
 /// One fill, as journaled.
@@ -96,12 +97,19 @@ impl Ledger {
         if let Some((known, _)) = self.fills.get_mut(&fill.trade_id) {
             let mut wanted = fill.clone();
             wanted.voided |= known.voided;
+            if planted(Bug::VoidIgnored) {
+                wanted.voided = known.voided;
+            }
             // Hub and REST cut the same stamp to different digits; the first one told stays.
             wanted.time = known.time;
             if wanted.order_id == 0 {
                 wanted.order_id = known.order_id;
             }
             if *known == wanted {
+                if planted(Bug::LedgerTakesTwice) {
+                    fold(&mut self.totals, fill, self.tick_value);
+                    return Taken::Corrected;
+                }
                 return Taken::Known;
             }
             *known = wanted;
@@ -184,6 +192,9 @@ impl Ledger {
 
 /// Adds one fill to the totals; returns what it realised.
 fn fold(totals: &mut Totals, fill: &Fill, tick_value: i64) -> Option<i64> {
+    if fill.voided && planted(Bug::FeesOfVoidedFills) {
+        totals.fees = totals.fees.saturating_add(fill.fees);
+    }
     if fill.voided {
         return None;
     }
@@ -200,6 +211,8 @@ fn fold(totals: &mut Totals, fill: &Fill, tick_value: i64) -> Option<i64> {
         let held = totals.net.abs();
         let taken = if closing == held {
             totals.cost
+        } else if planted(Bug::RoundedDown) {
+            totals.cost * i128::from(closing) / i128::from(held)
         } else {
             divide_half_even(totals.cost * i128::from(closing), i128::from(held))
         };

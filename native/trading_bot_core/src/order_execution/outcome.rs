@@ -5,6 +5,8 @@
 
 pub mod table;
 
+use crate::planted::{Bug, planted};
+
 /// The broker's operations the engine calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -109,6 +111,10 @@ pub enum Outcome {
 pub fn classify(endpoint: Endpoint, attempt: &Attempt, is_only_attempt: bool) -> Outcome {
     match attempt {
         Attempt::NotSent { text } => Outcome::NotSent { text: text.clone() },
+        Attempt::Silent { text } if planted(Bug::SilenceRefuses) => Outcome::Refused {
+            code: 0,
+            text: text.clone(),
+        },
         Attempt::Silent { text } => Outcome::Unknown { text: text.clone() },
         Attempt::Answered {
             status: status @ (400 | 401 | 403 | 404 | 415),
@@ -126,6 +132,10 @@ pub fn classify(endpoint: Endpoint, attempt: &Attempt, is_only_attempt: bool) ->
             envelope: None,
         } => Outcome::Unknown {
             text: "The answer is not the broker's JSON.".to_owned(),
+        },
+        Attempt::Answered { status, .. } if planted(Bug::ErrorRefuses) => Outcome::Refused {
+            code: i64::from(*status),
+            text: "The broker answered with an error.".to_owned(),
         },
         Attempt::Answered { status, .. } => Outcome::Unknown {
             text: format!("The broker answered HTTP {status}."),
@@ -165,6 +175,7 @@ fn classify_envelope(endpoint: Endpoint, envelope: &Envelope, is_only_attempt: b
     match (endpoint, code) {
         (Endpoint::Place, 1 | 3 | 4 | 5 | 8 | 9 | 10) => refused(),
         (Endpoint::Place, 2) if is_only_attempt => refused(),
+        (Endpoint::Place, 6 | 7) if planted(Bug::PendingCodeRefuses) => refused(),
         (Endpoint::Place, _)
         | (Endpoint::Modify | Endpoint::Cancel, 4 | 5)
         | (Endpoint::CloseContract, 6 | 7)

@@ -17,6 +17,7 @@ use crate::order_execution::record::{End, Record, SeenRow, fill_of};
 use crate::order_execution::requests::{self, Held};
 use crate::order_execution::store::{Applied, Place};
 use crate::order_execution::trading::{AccountState, Pending, Trading};
+use crate::planted::{Bug, planted};
 use crate::types::{
     AccountId, BrokerAccount, BrokerOrder, BrokerPosition, BrokerTrade, Mono, Nanos, OrderKind,
     OrderStatus, RequestId,
@@ -227,7 +228,9 @@ impl Trading {
         };
         // A fill that was taken back may be older than any overlap; only the whole day can explain a dispute.
         let mut nets = self.broker_net.iter();
-        if now != 0 && nets.any(|(place, net)| place.0 == account && net.is_disputed) {
+        let is_narrow = planted(Bug::VoidedBeforeGap);
+        if now != 0 && !is_narrow && nets.any(|(place, net)| place.0 == account && net.is_disputed)
+        {
             start = start.min(now - FIRST_LOOK_NS);
         }
         for (_, order) in self.store.rows() {
@@ -496,7 +499,8 @@ impl Trading {
         let living: Vec<usize> = rows
             .filter(|(_, order)| {
                 // A suspended leg is told of by its parent, unless its own change has no answer.
-                let is_followed = order.life != Life::Suspended || order.doubt.is_some();
+                let is_asked_for = order.doubt.is_some() && !planted(Bug::SuspendedStaysUnknown);
+                let is_followed = order.life != Life::Suspended || is_asked_for;
                 order.account == account && order.is_live() && is_followed
             })
             .map(|(index, _)| index)
@@ -542,10 +546,14 @@ impl Trading {
         let Some(clock) = self.doubts.get_mut(&index) else {
             return;
         };
-        if round.started.since(clock.since) < settings.absence_after_ns {
+        let is_early = round.started.since(clock.since) < settings.absence_after_ns;
+        if is_early && !planted(Bug::AbsenceTooEarly) {
             return;
         }
-        let Some((first, first_ns)) = clock.absent_at else {
+        let known = clock.absent_at.or_else(|| {
+            planted(Bug::AbsenceByOneRead).then_some((round.started, round.started_ns))
+        });
+        let Some((first, first_ns)) = known else {
             clock.absent_at = Some((round.started, round.started_ns));
             return;
         };
@@ -555,7 +563,8 @@ impl Trading {
             .broker_net
             .get(&place)
             .is_none_or(|net| net.differs_since.is_none());
-        if round.started.since(first) < settings.read_gap_ns
+        let is_close = round.started.since(first) < settings.read_gap_ns;
+        if (is_close && !planted(Bug::AbsenceByOneRead))
             || self.has_unexplained_trade(index)
             || !is_expected
         {
@@ -613,7 +622,7 @@ impl Trading {
         if !self.store.is_compared(account) && !self.is_opening_stable(account) {
             self.want_full_round(account, Mono(self.now.0 + SECOND));
         } else if self.unknown_contracts.is_empty() {
-            if !self.store.is_compared(account) {
+            if !self.store.is_compared(account) || planted(Bug::OpeningAgain) {
                 self.take_openings(account);
                 self.record(&Record::Compared {
                     account: account.0,
@@ -644,7 +653,7 @@ impl Trading {
         let rest: Vec<(Place, i64)> = rest.filter(|(_, lots)| *lots != 0).collect();
         let state = self.loops.entry(account).or_default();
         let before = state.unexplained.replace(rest.clone());
-        rest.is_empty() || before == Some(rest)
+        rest.is_empty() || before == Some(rest) || planted(Bug::OpeningAtOnce)
     }
 
     /// The first comparison of an account: what the fills do not explain was there before.
@@ -712,6 +721,10 @@ impl Trading {
                 place.0
             );
             self.notice(NoticeLevel::Alarm, "position_mismatch", text);
+            if planted(Bug::DisputeTraded) {
+                let id = self.contract_of(place.1).id.clone();
+                self.start_flatten(RequestId::NOBODY, account, Some(&id), "engine".into());
+            }
             self.want_full_round(account, now);
         }
     }
@@ -1013,7 +1026,9 @@ impl Trading {
         self.user_hub_openings = 0;
         // What was asked before this login proves nothing about the session it begins.
         for state in self.loops.values_mut() {
-            state.round = None;
+            if !planted(Bug::OldLoginReads) {
+                state.round = None;
+            }
         }
         // The new session's hub follows no account yet; without a choice nothing is traded (decision 9).
         for state in self.accounts.values_mut() {
@@ -1049,13 +1064,15 @@ impl Trading {
         }
         if state == LinkState::Live {
             self.user_hub_openings += 1;
-            if self.user_hub_openings > 1 {
+            if self.user_hub_openings > 1 && !planted(Bug::ArmedOutlivesHub) {
                 // Armed while it was down is armed blindly: a reconnect clears it (decision 19).
                 self.disarm_all();
             }
         }
         if before == Some(LinkState::Live) {
-            self.disarm_all();
+            if !planted(Bug::ArmedOutlivesHub) {
+                self.disarm_all();
+            }
             let text = "The order connection is down; no new risk until it is back. Orders are read every 5 s.";
             self.notice(NoticeLevel::Warning, "user_hub", text.into());
         }

@@ -47,6 +47,21 @@ impl Outgoing {
         Self::build(id, endpoint, body, Lane::Ordinary, deadline)
     }
 
+    /// The same request again, under another id.
+    #[cfg(feature = "planted")]
+    pub(super) fn twin(&self, id: SendId) -> Self {
+        Self {
+            after_record: self.after_record,
+            ..Self::build(
+                id,
+                self.endpoint,
+                self.body.clone(),
+                self.lane,
+                self.deadline,
+            )
+        }
+    }
+
     /// A cancel or a close.
     pub fn exit(id: SendId, endpoint: Endpoint, body: String, deadline: Mono) -> Self {
         debug_assert!(

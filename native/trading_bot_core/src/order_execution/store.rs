@@ -8,6 +8,7 @@ use crate::order_execution::legs::Legs;
 use crate::order_execution::order::{Change, Fact, Life, Order, Role, Values, Verdict, advance};
 use crate::order_execution::record::{ContractRow, End, IntentRow, Record, SeenRow};
 use crate::order_execution::stop_rules::rule::Rule;
+use crate::planted::{Bug, planted};
 use crate::risk_rules::{Book, RiskEvent};
 use crate::types::{
     AccountId, ClientTag, Contract, ContractIndex, Lots, Nanos, OrderId, OrderKind, OrderStatus,
@@ -326,6 +327,9 @@ impl Store {
         };
         let mut applied = Applied::default();
         match verdict {
+            Verdict::Stay if planted(Bug::EndReopened) && fact == Fact::Open => {
+                order.life = Life::Working;
+            }
             Verdict::Stay => return applied,
             Verdict::Contradicts(_) if !is_read => applied.is_doubted = order.doubt.is_none(),
             Verdict::Doubt => applied.is_doubted = order.doubt.is_none(),
@@ -387,6 +391,7 @@ impl Store {
         let mut applied = changed_order(index);
         match (end, is_cancel) {
             // A cancel is over when the broker shows the order's end, not when it answers.
+            (End::Accepted, true) if planted(Bug::CancelByAnswer) => order.enter(Life::Cancelled),
             (End::Accepted, true) => return Applied::default(),
             (End::Accepted, false) => order.take_wanted(),
             (End::NotSent | End::Refused, _) => {
@@ -582,10 +587,11 @@ impl Store {
             .or_insert_with(|| Ledger::new(tick_value));
         let before = ledger.fill(fill.trade_id).map(|(known, _)| known.clone());
         let taken = ledger.take(fill);
-        if taken == Taken::Known {
+        if taken == Taken::Known && !planted(Bug::FillCountedTwice) {
             return Applied::default();
         }
         let after = ledger.fill(fill.trade_id).map(|(known, _)| known.clone());
+        let before = before.filter(|_| !planted(Bug::FillCountedTwice));
         for (fill, sign) in [(before.as_ref(), -1), (after.as_ref(), 1)] {
             if let Some(fill) = fill.filter(|fill| !fill.voided) {
                 let entry = self.traded.entry(OrderId(fill.order_id)).or_default();
@@ -671,7 +677,7 @@ impl Order {
         if self.traded.0 == 0 && row.filled.unwrap_or(0) > 0 {
             self.average_1e4 = row.average_1e4.or(self.average_1e4);
         }
-        if row.updated != 0 && is_older(row.updated, self.seen.0) {
+        if row.updated != 0 && is_older(row.updated, self.seen.0) && !planted(Bug::OldRowWins) {
             return;
         }
         self.seen = self.seen.max(Nanos(row.updated));

@@ -27,6 +27,7 @@ use crate::order_execution::requests;
 use crate::order_execution::risk::RiskDesk;
 use crate::order_execution::stop_rules::RulesAtWork;
 use crate::order_execution::store::{Applied, Place, Store};
+use crate::planted::{Bug, planted};
 use crate::types::{
     AccountId, BrokerAccount, ClientTag, Contract, ContractIndex, Lots, Mono, Nanos, OrderKind,
     RequestId, Ticks,
@@ -283,6 +284,9 @@ impl Trading {
             .map(|(_, order)| order.key.clone())
             .collect();
         for key in keys {
+            if planted(Bug::RestartTrusts) {
+                break;
+            }
             let text = "The program ended before the broker's answer.".to_owned();
             self.record(&Record::Doubt { key, text, at });
         }
@@ -417,7 +421,8 @@ impl Trading {
     }
 
     fn journal(&mut self, record: &Record) -> Option<u64> {
-        if !self.is_journal_writing {
+        let is_dropped = planted(Bug::RecordDropped) && matches!(record, Record::Settled { .. });
+        if !self.is_journal_writing || is_dropped {
             return None;
         }
         self.journal_records += 1;
@@ -568,6 +573,11 @@ impl Trading {
     /// The commands about what is there already. What only makes smaller meets nothing in its way.
     fn exit(&mut self, command: Command) {
         match command {
+            Command::Cancel { request, .. }
+                if planted(Bug::CancelHalted) && self.halted.is_some() =>
+            {
+                self.done(request, DoneOutcome::Failed, "Halted.");
+            }
             Command::Cancel {
                 request,
                 key,
@@ -663,7 +673,9 @@ impl Trading {
             self.loops.entry(*account).or_default();
         }
         let accounts = accounts.to_vec();
-        self.effects.push(Effect::SubscribeAccounts { accounts });
+        if !planted(Bug::NobodyFollowed) {
+            self.effects.push(Effect::SubscribeAccounts { accounts });
+        }
         self.wait_for_rounds(request);
     }
 
@@ -751,12 +763,19 @@ impl Trading {
         let send = Outgoing::risk(token, id, Endpoint::Place, body, self.deadline())
             .pressed_at(draft.pressed);
         let send = match index {
+            Some(_) if planted(Bug::SendBeforeJournal) => send,
+            Some(index) if planted(Bug::WrongRecordNamed) => send.after(index - 1),
             Some(index) => send.after(index),
             None => send,
         };
         let tag = draft.tag.to_string();
         if !self.settings.is_budget_lifted {
             self.pace.note(&draft, self.now);
+        }
+        #[cfg(feature = "planted")]
+        if planted(Bug::PlaceTwice) && draft.stop_bracket_ticks.is_none() {
+            let twin = send.twin(self.send_id());
+            self.push_send(twin, Pending::Place { tag: tag.clone() });
         }
         self.recent.push((self.now, draft));
         self.push_send(send, Pending::Place { tag });
@@ -788,8 +807,8 @@ impl Trading {
         let contract = self.store.contract(&draft.contract_id).map(AsRef::as_ref);
         let place = contract.map(|contract| (draft.account, contract.index));
         let account = self.accounts.get(&draft.account).map(|state| AccountFacts {
-            is_chosen: state.is_chosen,
-            is_reconciled: state.is_reconciled,
+            is_chosen: state.is_chosen || planted(Bug::AnyAccount),
+            is_reconciled: state.is_reconciled || planted(Bug::UncomparedTrades),
             can_trade: state.row.can_trade,
             is_recognised: self.environment != Some(Environment::Live)
                 || is_name_recognised(&state.row.name),
@@ -807,11 +826,12 @@ impl Trading {
                 .unwrap_or_default(),
             working_on_account: self.live_orders(|order| order.account == draft.account),
             working_on_login: self.live_orders(|_| true),
-            has_unknown: place.is_some_and(|place| self.has_unknown(place)),
+            has_unknown: !planted(Bug::UnknownForgotten)
+                && place.is_some_and(|place| self.has_unknown(place)),
             is_disputed: place.is_some_and(|place| self.is_disputed(place)),
             is_duplicate,
             is_flattening: place.is_some_and(|place| self.is_flattening(place)),
-            is_halted: self.halted.is_some(),
+            is_halted: self.halted.is_some() && !planted(Bug::HaltForgotten),
             is_user_hub_live: self.is_user_hub_live(),
             is_journal_writing: self.is_journal_writing,
             has_budget,
@@ -826,7 +846,9 @@ impl Trading {
     }
 
     pub(super) fn is_tag_fresh(&self, tag: &ClientTag) -> bool {
-        tag.as_str().starts_with(&self.tag_prefix) && self.store.order(tag.as_str()).is_none()
+        planted(Bug::AnyTag)
+            || (tag.as_str().starts_with(&self.tag_prefix)
+                && self.store.order(tag.as_str()).is_none())
     }
 
     fn is_duplicate(&mut self, draft: &Draft, window_ms: i64) -> bool {
@@ -836,6 +858,7 @@ impl Trading {
             .retain(|(at, _)| now.since(*at) < window.max(SECOND));
         self.recent.iter().any(|(at, known)| {
             now.since(*at) < window
+                && !planted(Bug::DoubleClick)
                 && known.account == draft.account
                 && known.contract_id == draft.contract_id
                 && known.side == draft.side
@@ -880,6 +903,12 @@ impl Trading {
         };
         for (index, order) in self.store.rows() {
             if (order.account, order.contract) != place || Some(index) == without {
+                continue;
+            }
+            if planted(Bug::UnknownLeavesExposure) && order.doubt.is_some() {
+                continue;
+            }
+            if planted(Bug::SellsForgotten) && order.side.sign() < 0 {
                 continue;
             }
             exposure.add(order.side, order.may_still_fill());

@@ -225,7 +225,8 @@ impl Broker {
             if self.orders[index].status.is_terminal() {
                 self.end(other, OrderStatus::Cancelled, now);
             } else if let Some(size) = self.orders[other].size {
-                let left = Lots((size.0 - 1).max(1));
+                let filled = self.orders[other].filled.map_or(0, |lots| lots.0);
+                let left = Lots((size.0 - 1).max(filled + 1));
                 self.orders[other].size = Some(left);
                 self.orders[other].updated = Some(now);
                 self.tell(other);

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::invariants::{Broken, Law, Tally};
 use super::life::live;
 use super::plan::Plan;
+#[cfg(feature = "planted")]
+use crate::planted::{Bug, plant};
 
 /// A life that broke a law.
 #[derive(Clone, Debug)]
@@ -87,4 +89,73 @@ fn live_checked(seed: u64, is_lived_twice: bool) -> (Tally, Option<Broken>) {
         tally.checked(Law::I28);
     }
     (tally, broken)
+}
+
+/// How the rig did against one planted fault.
+#[cfg(feature = "planted")]
+#[derive(Clone, Debug)]
+pub struct Hunt {
+    pub bug: Bug,
+    pub seed: u64,
+    /// The law that broke, when one did.
+    pub law: Option<Law>,
+    pub text: String,
+}
+
+/// Lives seeds with each fault until a law breaks, at most `lives` of them.
+#[cfg(feature = "planted")]
+pub fn hunt(bugs: &[Bug], lives: u64, threads: usize) -> Vec<Hunt> {
+    let next = AtomicU64::new(0);
+    let hunts = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(bug) = bugs.get(at as usize).copied() else {
+                        return;
+                    };
+                    let hunt = hunt_one(bug, lives);
+                    let mut hunts = hunts
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner);
+                    hunts.push(hunt);
+                }
+            });
+        }
+    });
+    let mut hunts = hunts
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    hunts.sort_by_key(|hunt| hunt.bug as usize);
+    hunts
+}
+
+#[cfg(feature = "planted")]
+fn hunt_one(bug: Bug, lives: u64) -> Hunt {
+    let mut broken = (1..=lives).filter_map(|seed| {
+        let plan = Plan::draw(seed);
+        plant(Some(bug));
+        let broken = live(&plan).broken;
+        plant(None);
+        // A life that breaks without the fault too says nothing about it.
+        broken
+            .filter(|_| live(&plan).broken.is_none())
+            .map(|broken| (seed, broken))
+    });
+    let found = broken.next();
+    match found {
+        Some((seed, broken)) => Hunt {
+            bug,
+            seed,
+            law: Some(broken.law),
+            text: broken.text,
+        },
+        None => Hunt {
+            bug,
+            seed: lives,
+            law: None,
+            text: String::new(),
+        },
+    }
 }

@@ -63,6 +63,10 @@ impl<'a> Body<'a> {
         self.contract_id.as_deref().unwrap_or("")
     }
 
+    pub(super) fn order(&self) -> Option<i64> {
+        self.order_id
+    }
+
     pub(super) fn lots(&self) -> Option<i64> {
         self.size
     }

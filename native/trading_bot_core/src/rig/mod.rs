@@ -23,6 +23,8 @@ mod plan;
 mod world;
 
 pub use campaign::{BadLife, TWICE, Totals, run};
+#[cfg(feature = "planted")]
+pub use campaign::{Hunt, hunt};
 pub use faults::Fault;
 pub use invariants::{Broken, Law, Tally};
 pub use life::{Lived, live, live_traced, shrink, tell};

@@ -4,11 +4,13 @@ use super::broker::{ACCOUNTS, Broker, CONTRACTS};
 use super::dice::Dice;
 use super::disk::Death;
 use super::faults::Fault;
+use super::invariants::Law;
 use super::operator::Errand;
 use super::plan::{Deed, MILLI, SECOND};
 use super::world::{Happening, World};
 use crate::engine::contract::{Command, Draft, Group, Input, LinkName, LinkState, Part, Wanted};
 use crate::order_execution::legs::{BracketMode, BracketPlan, Holder, Target, WhenBare};
+use crate::order_execution::order::{Change, Life};
 use crate::order_execution::tag::{TagKind, TagMint};
 use crate::types::{AccountId, ClientTag, Lots, Mono, OrderKind, Side, Ticks};
 use crate::websocket::parse::UserEvent;
@@ -44,15 +46,7 @@ impl World {
                 self.enter(deed, account, dice);
             }
             Deed::ModifyPrice | Deed::ModifySize => self.change(deed, dice),
-            Deed::Cancel => {
-                if let Some(key) = self.some_key(dice) {
-                    self.command(|request| Command::Cancel {
-                        request,
-                        key,
-                        source: "ladder".into(),
-                    });
-                }
-            }
+            Deed::Cancel => self.cancel(dice),
             Deed::CancelGroup => self.cancel_group(account, dice),
             Deed::Flatten => self.flatten(account, dice),
             Deed::FlattenTwice => {
@@ -287,6 +281,25 @@ impl World {
             wanted,
             source: "ladder".into(),
         });
+    }
+
+    /// A cancel goes out at once, whatever else holds the engine up (I-18).
+    fn cancel(&mut self, dice: &mut Dice) {
+        let Some(key) = self.some_key(dice) else {
+            return;
+        };
+        let store = &self.engine.trading.store;
+        let order = store.order(&key).map(|index| &store.orders[index]);
+        let must_go = order.is_some_and(|order| {
+            order.life == Life::Working && order.order_id.is_some() && order.change == Change::None
+        });
+        self.command(|request| Command::Cancel {
+            request,
+            key,
+            source: "ladder".into(),
+        });
+        let has_gone = self.memory.step.cancels > 0 || !must_go || self.memory.booted >= self.now;
+        self.hold(Law::I18, has_gone, |_| "a cancel was held back".into());
     }
 
     fn cancel_group(&mut self, account: AccountId, dice: &mut Dice) {

@@ -384,6 +384,7 @@ impl World {
 
     /// A connection's state, as the supervisor tells it.
     pub fn link(&mut self, name: LinkName, state: LinkState) {
+        let was_up = self.is_hub_up;
         if name == LinkName::User {
             self.is_hub_up = state == LinkState::Live;
         }
@@ -392,6 +393,19 @@ impl World {
             state,
             text: String::new(),
         }));
+        if self.memory.booted == self.now {
+            // It died of this very step.
+            return;
+        }
+        if name == LinkName::User && self.memory.hub_openings > 0 && was_up != self.is_hub_up {
+            let is_disarmed = self.engine.trading.armed.is_empty();
+            self.hold(Law::I22, is_disarmed, |_| {
+                "armed outlives a change of the order connection".into()
+            });
+        }
+        if name == LinkName::User && state == LinkState::Live {
+            self.memory.hub_openings += 1;
+        }
         if self.memory.operator_arms && name == LinkName::User && state == LinkState::Live {
             self.arm_all();
         }

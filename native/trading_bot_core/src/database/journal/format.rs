@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::planted::{Bug, planted};
+
 use super::{Damage, FORMAT_VERSION, Identity, JournalError, MAGIC};
 
 pub(crate) const FRAME_LENGTH: usize = 24;
@@ -132,6 +134,9 @@ pub(crate) fn scan_after(bytes: &[u8], start: usize, chain: Chain) -> Scan {
                 found.framer.chain = chain;
             }
             Frame::Torn => {
+                if planted(Bug::TornTailSilent) {
+                    break;
+                }
                 found.damage = Some(Damage::TornTail {
                     bytes: rest.len() as u64,
                 });
@@ -176,10 +181,17 @@ fn read_record<'a>(rest: &'a [u8], previous: &Chain) -> Frame<'a> {
         rest.get(8..FRAME_LENGTH),
         rest.get(FRAME_LENGTH..FRAME_LENGTH + length),
     ) else {
+        if planted(Bug::TornTailTaken)
+            && let Some(part) = rest.get(FRAME_LENGTH..)
+            && !part.is_empty()
+        {
+            return Frame::Good(part, next_chain(previous, part));
+        }
         return Frame::Torn;
     };
     let expected = next_chain(previous, payload);
-    if crc32fast::hash(payload) == crc && chain == expected {
+    let is_chained = chain == expected || planted(Bug::ChainUnchecked);
+    if crc32fast::hash(payload) == crc && is_chained {
         return Frame::Good(payload, expected);
     }
     if rest.len() == FRAME_LENGTH + length {

@@ -10,6 +10,7 @@ use crate::order_execution::outcome::Outcome;
 use crate::order_execution::requests;
 use crate::order_execution::store::Place;
 use crate::order_execution::trading::{Pending, Trading};
+use crate::planted::{Bug, planted};
 use crate::types::{AccountId, ContractIndex, Lots, RequestId};
 
 /// Source of the changes that make exits fit what is left of a position.
@@ -152,7 +153,9 @@ impl Trading {
     pub(super) fn judge_closed(&mut self, number: u64, mut task: Task) -> Option<Task> {
         let places = self.open_places(&task);
         self.tell_flips(number, &mut task, &places);
-        let is_part_done = matches!(task.goal, Goal::Close { size: Some(_) }) && task.has_closed;
+        let is_closed = task.has_closed
+            && !(planted(Bug::PartialRepeated) && task.trouble == Some(DoneOutcome::Unknown));
+        let is_part_done = matches!(task.goal, Goal::Close { size: Some(_) }) && is_closed;
         if is_part_done && self.fit_exits(number, &mut task) {
             self.begin_read(&mut task, SETTLE_NS);
             return Some(task);

@@ -38,6 +38,7 @@ use crate::engine::views::{DoneOutcome, NoticeLevel};
 use crate::order_execution::order::Order;
 use crate::order_execution::store::Place;
 use crate::order_execution::trading::Trading;
+use crate::planted::{Bug, planted};
 use crate::types::{AccountId, ContractIndex, Mono, RequestId};
 
 const ROUNDS_MAX: u32 = 3;
@@ -180,10 +181,11 @@ impl Trading {
         contract: Option<ContractIndex>,
         goal: Goal,
     ) -> bool {
-        let same = self
-            .tasks
-            .values_mut()
-            .find(|task| task.goal == goal && task.account == account && task.contract == contract);
+        let same = self.tasks.values_mut().find(|task| {
+            let is_same = task.goal == goal
+                || (planted(Bug::PartIsWhole) && matches!(task.goal, Goal::Close { .. }));
+            is_same && task.account == account && task.contract == contract
+        });
         let Some(task) = same else { return false };
         task.requests.push(request);
         true
@@ -298,6 +300,10 @@ impl Trading {
                     return None;
                 }
                 Some(task)
+            }
+            Phase::Closing { open: 0 } if planted(Bug::FlatUnread) => {
+                self.end_task(number, &mut task, DoneOutcome::Done, "Flat.");
+                None
             }
             Phase::Closing { open: 0 } => {
                 self.begin_read(&mut task, SETTLE_NS);

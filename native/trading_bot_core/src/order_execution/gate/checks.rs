@@ -2,6 +2,7 @@
 
 use super::{Facts, Reason};
 use crate::engine::contract::Draft;
+use crate::planted::{Bug, planted};
 use crate::types::{Contract, OrderKind};
 
 /// Working orders allowed per login, so that the exits' budget can cancel them all (decision 18).
@@ -190,7 +191,8 @@ pub(super) fn check_limits(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
         ));
     }
     let worst = facts.exposure.worst_with(facts.draft.side, size.max(0));
-    if worst > limits.max_position_lots {
+    let most = limits.max_position_lots + i64::from(planted(Bug::LimitPlusOne));
+    if worst > most {
         let text = format!(
             "The position could become {worst} lots; the limit is {} lots.",
             limits.max_position_lots

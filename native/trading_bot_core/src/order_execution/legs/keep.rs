@@ -14,6 +14,7 @@ use crate::order_execution::record::{End, Record};
 use crate::order_execution::requests;
 use crate::order_execution::store::Place;
 use crate::order_execution::trading::{Pending, Trading};
+use crate::planted::{Bug, planted};
 use crate::types::{ClientTag, Lots, Mono, OrderKind, Ticks, divide_half_even};
 
 const MILLISECOND: u64 = 1_000_000;
@@ -689,7 +690,9 @@ impl Trading {
         let text = format!(
             "UNPROTECTED POSITION in {name}: {lots} lots of {entry} have no working stop, though one was asked for."
         );
-        self.notice(NoticeLevel::Alarm, "unprotected", text);
+        if !planted(Bug::StopNotMissed) {
+            self.notice(NoticeLevel::Alarm, "unprotected", text);
+        }
         // Whoever took the stop away by hand knows; only what happened to him is answered by flattening.
         if when_bare == WhenBare::Flatten && stop_released != Some(Dropped::Released) {
             self.flatten_unasked(place, LEGS_SOURCE);

@@ -168,6 +168,16 @@ impl World {
                 });
             }
         }
+        let store = &self.engine.trading.store;
+        let tag = body.custom_tag.unwrap_or("").to_owned();
+        let doubted = store.rows().find(|(_, order)| {
+            let is_here = (order.account, order.contract) == (account, contract);
+            is_here && order.doubt.is_some() && order.key != tag
+        });
+        let doubted = doubted.map(|(_, order)| order.key.clone());
+        self.hold(Law::I22, reduces || doubted.is_none(), |_| {
+            format!("new risk left while {doubted:?} is unknown")
+        });
         let is_calm = !self.memory.is_halted || reduces;
         self.hold(Law::I18, is_calm, |_| {
             "new risk left although halted".into()
@@ -178,7 +188,6 @@ impl World {
             format!("account {account}: chosen {is_chosen}, compared {is_compared}")
         });
         let letter = if self.plan.is_live { 'l' } else { 'p' };
-        let tag = body.custom_tag.unwrap_or("").to_owned();
         self.hold(Law::I23, tag.starts_with(letter), |_| {
             format!("tag {tag} crossed over")
         });
@@ -213,6 +222,7 @@ impl World {
         let Some(exit) = self.memory.exits.remove(&request) else {
             return;
         };
+        let ended_before = self.memory.exit_ended.insert(exit.account, self.now);
         if !exit.wants_flat || outcome != DoneOutcome::Done {
             return;
         }
@@ -238,13 +248,14 @@ impl World {
                 .unwrap_or(0);
             let is_read = read > 0 && read >= closed;
             let is_flat = nets[slot] == 0 || truth == 0;
-            // Another exit of the account may have closed once more what this one read as flat.
+            // Another exit of the account may have closed meanwhile; then it must be so at the broker.
             let is_shared = self
                 .memory
                 .exits
                 .values()
-                .any(|other| other.account == exit.account);
-            let is_shared = is_shared && read > 0 && nets[slot] == 0 && truth == 0;
+                .any(|other| other.account == exit.account)
+                || ended_before.is_some_and(|at| self.now < at + 5 * SECOND);
+            let is_shared = is_shared && read > 0 && truth == 0;
             self.hold(Law::I20, (is_read && is_flat) || is_shared, |_| {
                 format!("flat is told; read at {read} {nets:?}, last close {closed}, truth {truth}")
             });

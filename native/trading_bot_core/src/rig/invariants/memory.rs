@@ -55,6 +55,7 @@ pub struct Step {
     pub alarms: u32,
     pub has_moved: bool,
     pub absent: BTreeSet<String>,
+    pub cancels: u32,
 }
 
 /// All of it.
@@ -73,6 +74,8 @@ pub struct Memory {
     /// Orders of others, or fills taken back: the account's truth is not ours alone.
     pub has_foreign_moves: bool,
     pub booted: u64,
+    /// How often the order connection came up since the login.
+    pub hub_openings: u32,
     pub minted: BTreeSet<ClientTag>,
     pub drafts: BTreeMap<String, bool>,
     /// Second clicks, each with the tag of its first.
@@ -89,6 +92,8 @@ pub struct Memory {
     pub partial_commands: u64,
     pub partials_sent: u64,
     pub exits: BTreeMap<u64, Exit>,
+    /// When the last exit of an account ended.
+    pub exit_ended: BTreeMap<AccountId, u64>,
     /// When the last close of a place left or was answered, and when the newest read that answered had left.
     pub closes: BTreeMap<(AccountId, usize), u64>,
     pub reads: BTreeMap<AccountId, (u64, [i64; 2])>,
@@ -302,6 +307,7 @@ impl World {
     pub(in crate::rig) fn note_login(&mut self) {
         self.memory.logged_in = self.now;
         self.memory.chosen.clear();
+        self.memory.hub_openings = 0;
     }
 
     pub(in crate::rig) fn note_choice(&mut self, accounts: &[AccountId]) {

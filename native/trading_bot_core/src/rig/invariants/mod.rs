@@ -233,6 +233,7 @@ impl World {
         if matches!(send.endpoint, Endpoint::Place | Endpoint::Modify) {
             self.memory.step.risk_sends += 1;
         }
+        self.memory.step.cancels += u32::from(send.endpoint == Endpoint::Cancel);
         self.check_budget(send.lane);
         if send.endpoint == Endpoint::Place {
             self.check_admission(&send.body);

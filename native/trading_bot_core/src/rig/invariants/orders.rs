@@ -5,13 +5,14 @@ use std::collections::btree_map::Entry;
 use super::memory::Departure;
 use super::{Law, World};
 use crate::engine::contract::Endpoint;
-use crate::order_execution::order::Life;
+use crate::order_execution::ledger::Ledger;
+use crate::order_execution::order::{Life, Role};
 use crate::order_execution::record::Record;
 use crate::rig::broker::{Broker, CONTRACTS};
 use crate::rig::desk::Body;
 use crate::rig::network::Flight;
 use crate::rig::plan::{MILLI, SECOND};
-use crate::types::{ClientTag, OrderKind, OrderStatus};
+use crate::types::{ClientTag, OrderId, OrderKind, OrderStatus};
 
 /// The least time between the end of a request and the record of its proof of absence: 30 s and two reads 10 s apart.
 const PROOF_NS: u64 = 40 * SECOND;
@@ -35,7 +36,11 @@ impl World {
         }
         match flight.endpoint {
             Endpoint::Place => self.check_place(&body, after),
-            Endpoint::Modify => {
+            // Legs are resized and moved by the engine itself; what a person placed changes only when asked.
+            // After the close of a part the engine also shrinks what would turn the position.
+            Endpoint::Modify
+                if self.is_entry(body.order()) && self.memory.partial_commands == 0 =>
+            {
                 self.memory.modifies_sent += 1;
                 let asked: u64 = self.memory.modify_commands.values().sum();
                 let sent = self.memory.modifies_sent;
@@ -66,6 +71,12 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    fn is_entry(&self, id: Option<i64>) -> bool {
+        let store = &self.engine.trading.store;
+        let index = id.and_then(|id| store.order_by_id(OrderId(id)));
+        index.is_some_and(|index| store.orders[index].role == Role::Entry)
     }
 
     fn check_place(&mut self, body: &Body<'_>, after: Option<u64>) {
@@ -320,9 +331,13 @@ impl World {
             let Some(order) = store.order(tag).map(|index| &store.orders[index]) else {
                 continue;
             };
-            if order.filled().0 > 0 {
-                let guarded = self.memory.guarded.entry(tag.clone()).or_default();
+            let ledger = store.ledgers.get(&(order.account, order.contract));
+            let net = ledger.map_or(0, Ledger::net) * order.side.sign();
+            let guarded = self.memory.guarded.entry(tag.clone()).or_default();
+            if order.traded.0 > 0 && net > 0 {
                 guarded.due.get_or_insert(self.now + 2 * SECOND);
+            } else {
+                guarded.due = None;
             }
         }
         let is_due = |due: u64| self.now > due + 100 * MILLI;
@@ -351,6 +366,7 @@ impl World {
         };
         let id = &store.contracts[order.contract.slot()].id;
         let slot = CONTRACTS.iter().position(|known| known == id).unwrap_or(0);
+        // Only a position on the entry's side is the entry's to protect.
         let is_flat = self
             .broker
             .nets
@@ -364,6 +380,7 @@ impl World {
             .memory
             .unprotected_at
             .is_some_and(|at| at + 25 * SECOND >= due);
+        // A native child of the entry, or an own order that carries the entry's tag and a number.
         let entry = order.order_id;
         let mut legs = self.broker.orders.iter().filter(|row| {
             let own = row.custom_tag.as_deref();
@@ -372,10 +389,7 @@ impl World {
         });
         let has_leg = legs.any(|row| {
             row.kind == Some(OrderKind::Stop)
-                && matches!(
-                    row.status,
-                    OrderStatus::Open | OrderStatus::Filled | OrderStatus::Cancelled
-                )
+                && !matches!(row.status, OrderStatus::Suspended | OrderStatus::Rejected)
         });
         is_flat || told || has_leg
     }

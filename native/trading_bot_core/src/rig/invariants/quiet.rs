@@ -1,22 +1,26 @@
 //! Laws after healing: I-16 and L-1 to L-4, and that both sides agree.
 
 use super::{Law, World};
-use crate::engine::contract::{LinkName, LinkState};
+use crate::engine::contract::{Lane, LinkName, LinkState};
 use crate::order_execution::ledger::Ledger;
 use crate::order_execution::order::{Change, Life, Order, Role};
+use crate::order_execution::store::Store;
 use crate::rig::broker::{ACCOUNTS, CONTRACTS};
 use crate::rig::disk::Death;
 use crate::rig::faults::Fault;
 use crate::rig::operator::Errand;
 use crate::rig::plan::SECOND;
 use crate::rig::world::Happening;
-use crate::types::OrderStatus;
+use crate::types::{BrokerOrder, Decimal, OrderStatus};
 
 impl World {
     /// Faults stop, the broker is reachable: everything must come to rest. L-1 and L-2 count from when what was under way
     /// has run out: a request has 5 s, a reader that failed often waits up to 10 s.
     pub fn heal(&mut self) {
         self.end_faults();
+        if self.is_minute_spent() {
+            self.run_until(self.now + 60 * SECOND);
+        }
         let healed = self.now;
         self.run_until(healed + 12 * SECOND);
         let is_live = self.is_hub_up && self.followed.len() == ACCOUNTS.len();
@@ -52,6 +56,16 @@ impl World {
         self.check_agreement();
         self.check_money();
         self.check_state();
+    }
+
+    /// Reads wait for the budget of decision 18, whatever the broker would answer.
+    fn is_minute_spent(&self) -> bool {
+        let reads = self
+            .memory
+            .sends
+            .iter()
+            .filter(|(_, lane)| *lane != Lane::Exit);
+        reads.count() > 50
     }
 
     fn end_faults(&mut self) {
@@ -120,6 +134,7 @@ impl World {
                 order.life.is_end() == row.status.is_terminal()
                     && Some(order.filled()) == row.filled
                     && order.change == Change::None
+                    && (order.life.is_end() || has_values_of(order, row, store))
             });
             let is_old =
                 order.is_none() && self.memory.has_lost_records && row.status.is_terminal();
@@ -185,4 +200,13 @@ impl World {
         let orphan = orphan.map(|order| format!("{order:?} reduces nothing"));
         self.hold(Law::I16, orphan.is_none(), |_| orphan.unwrap_or_default());
     }
+}
+
+/// Size and prices of a living order are the broker's.
+fn has_values_of(order: &Order, row: &BrokerOrder, store: &Store) -> bool {
+    let contract = &store.contracts[order.contract.slot()];
+    let ticks = |price: Option<Decimal>| price.and_then(|price| contract.ticks(price).ok());
+    Some(order.size) == row.size
+        && (row.limit_price.is_none() || order.limit == ticks(row.limit_price))
+        && (row.stop_price.is_none() || order.stop == ticks(row.stop_price))
 }
