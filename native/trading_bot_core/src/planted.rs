@@ -31,7 +31,6 @@ pub enum Bug {
     EndReopened,
     SilenceRefuses,
     ErrorRefuses,
-    OldRowWins,
     RestartTrusts,
     AnyTag,
     AnyAccount,
@@ -41,7 +40,6 @@ pub enum Bug {
     OpeningAgain,
     DisputeTraded,
     OldLoginReads,
-    OpeningAtOnce,
     PartIsWhole,
     SuspendedStaysUnknown,
     VoidedBeforeGap,
@@ -54,7 +52,7 @@ pub enum Bug {
 }
 
 /// A fault, its name in reports, and what it does.
-pub const TABLE: [(Bug, &str, &str); 45] = [
+pub const TABLE: [(Bug, &str, &str); 43] = [
     (
         Bug::PlaceTwice,
         "place-twice",
@@ -177,11 +175,6 @@ pub const TABLE: [(Bug, &str, &str); 45] = [
         "HTTP 5xx counts as a refusal",
     ),
     (
-        Bug::OldRowWins,
-        "old-row-wins",
-        "an older row overwrites newer values",
-    ),
-    (
         Bug::RestartTrusts,
         "restart-trusts",
         "a restart does not doubt what was under way",
@@ -225,11 +218,6 @@ pub const TABLE: [(Bug, &str, &str); 45] = [
         Bug::OldLoginReads,
         "old-login-reads",
         "reads of before a login compare the session after it",
-    ),
-    (
-        Bug::OpeningAtOnce,
-        "opening-at-once",
-        "the first comparison believes a single round",
     ),
     (
         Bug::PartIsWhole,

@@ -653,7 +653,7 @@ impl Trading {
         let rest: Vec<(Place, i64)> = rest.filter(|(_, lots)| *lots != 0).collect();
         let state = self.loops.entry(account).or_default();
         let before = state.unexplained.replace(rest.clone());
-        rest.is_empty() || before == Some(rest) || planted(Bug::OpeningAtOnce)
+        rest.is_empty() || before == Some(rest)
     }
 
     /// The first comparison of an account: what the fills do not explain was there before.

@@ -677,7 +677,7 @@ impl Order {
         if self.traded.0 == 0 && row.filled.unwrap_or(0) > 0 {
             self.average_1e4 = row.average_1e4.or(self.average_1e4);
         }
-        if row.updated != 0 && is_older(row.updated, self.seen.0) && !planted(Bug::OldRowWins) {
+        if row.updated != 0 && is_older(row.updated, self.seen.0) {
             return;
         }
         self.seen = self.seen.max(Nanos(row.updated));

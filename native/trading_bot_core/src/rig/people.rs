@@ -83,7 +83,7 @@ impl World {
     }
 
     fn enter(&mut self, deed: Deed, account: AccountId, dice: &mut Dice) {
-        if dice.chance(85) && !self.memory.is_halted {
+        if dice.chance(85) {
             self.arm_all();
         }
         let slot = usize::from(dice.chance(25));
