@@ -6,7 +6,7 @@ use super::memory::Departure;
 use super::{Law, World};
 use crate::engine::contract::Endpoint;
 use crate::order_execution::ledger::Ledger;
-use crate::order_execution::order::{Life, Role};
+use crate::order_execution::order::{Life, Order, Role};
 use crate::order_execution::record::Record;
 use crate::rig::broker::{Broker, CONTRACTS};
 use crate::rig::desk::Body;
@@ -333,11 +333,15 @@ impl World {
             };
             let ledger = store.ledgers.get(&(order.account, order.contract));
             let net = ledger.map_or(0, Ledger::net) * order.side.sign();
+            let is_booked = order.life.is_end() && order.traded >= order.filled();
+            let broker_net = self.broker_net_of(order) * order.side.sign();
             let guarded = self.memory.guarded.entry(tag.clone()).or_default();
             if order.traded.0 > 0 && net > 0 {
                 guarded.due.get_or_insert(self.now + 2 * SECOND);
             } else {
                 guarded.due = None;
+                // All of it went into closing an opposite position: a later one is not this entry's to protect.
+                guarded.is_settled = order.traded.0 > 0 && is_booked && broker_net <= 0;
             }
         }
         let is_due = |due: u64| self.now > due + 100 * MILLI;
@@ -359,19 +363,21 @@ impl World {
         }
     }
 
+    /// The broker's own position in an order's contract and account.
+    fn broker_net_of(&self, order: &Order) -> i64 {
+        let id = &self.engine.trading.store.contracts[order.contract.slot()].id;
+        let slot = CONTRACTS.iter().position(|known| known == id).unwrap_or(0);
+        let net = self.broker.nets.get(&(order.account, slot));
+        net.copied().unwrap_or(0)
+    }
+
     fn is_protected_or_told(&self, tag: &str, due: u64) -> bool {
         let store = &self.engine.trading.store;
         let Some(order) = store.order(tag).map(|index| &store.orders[index]) else {
             return true;
         };
-        let id = &store.contracts[order.contract.slot()].id;
-        let slot = CONTRACTS.iter().position(|known| known == id).unwrap_or(0);
         // Only a position on the entry's side is the entry's to protect.
-        let is_flat = self
-            .broker
-            .nets
-            .get(&(order.account, slot))
-            .is_none_or(|net| *net * order.side.sign() <= 0)
+        let is_flat = self.broker_net_of(order) * order.side.sign() <= 0
             || store
                 .ledgers
                 .get(&(order.account, order.contract))
