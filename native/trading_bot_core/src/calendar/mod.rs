@@ -413,9 +413,9 @@ mod tests {
         std::fs::read(root.join(path)).ok()
     }
 
-    /// Days of the reference as (trade date, close in UTC); its form is `{"1/19/2026": "13:00:00"}` in New York time.
+    /// Days of the reference as (trade date, close in UTC); its form is `{"1/19/2026": "13:00:00"}` in the entry's own zone.
     fn reference_closes(entry: &serde_json::Value) -> Vec<(TradeDate, Nanos)> {
-        let zone = TimeZone::get("America/New_York").unwrap();
+        let zone = TimeZone::get(entry["exchangeTimeZone"].as_str().unwrap()).unwrap();
         let rows = entry["earlyCloses"].as_object().unwrap().iter();
         rows.map(|(day, clock)| {
             let parts: Vec<i64> = day.split('/').map(|part| part.parse().unwrap()).collect();
