@@ -265,7 +265,10 @@ def test_bracket_refusal_never_naked(proof: Proof) -> None:
         tag = proof.submit("buy", "market", stop_bracket_ticks=20, target_bracket_ticks=40)
         proof.life(tag, "refused")
         # The hub tells of the refusal first and without a reason; the answer brings it.
-        proof.until(lambda: "Brackets cannot be used" in proof.changes(tag)[-1].reason, "the broker's reason")
+        proof.until(
+            lambda: any("Brackets cannot be used" in change.reason for change in proof.changes(tag)[-1:]),
+            "the broker's reason",
+        )
         proof.done(proof.engine.reconcile())
         assert (proof.true_net(), proof.truth()["working"]) == (0, 0)
         assert proof.requests("Order/place") <= asked + 1
