@@ -73,18 +73,10 @@ impl Exchange {
         self.activate_legs(now);
     }
 
-    /// Looks at the equity of the accounts that hold `contract` after its price moved.
-    pub(super) fn mark(&mut self, contract: usize, at: i64) {
-        if self.positions.is_empty() {
-            return;
-        }
-        let holders: Vec<i32> = self
-            .positions
-            .keys()
-            .filter(|key| key.1 == contract)
-            .map(|key| key.0)
-            .collect();
-        for account in holders {
+    /// Looks at the equity of every account after a price moved: one that closed at a loss before it holds nothing now.
+    pub(super) fn mark(&mut self, at: i64) {
+        let ids: Vec<i32> = self.accounts.keys().copied().collect();
+        for account in ids {
             self.enforce_loss_limits(account, at);
         }
     }

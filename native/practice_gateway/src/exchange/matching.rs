@@ -37,7 +37,7 @@ impl Exchange {
                     self.printed(contract, ticks, lots, aggressor, at);
                     self.settle(at);
                 }
-                self.mark(contract, at);
+                self.mark(at);
             }
             FeedEvent::Clear { .. } => book.clear(),
             FeedEvent::SessionOpen { .. } => book.trading = true,
