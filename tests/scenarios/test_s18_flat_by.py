@@ -57,4 +57,4 @@ def test_soybeans_are_closed_at_their_own_earlier_time_and_the_index_is_not(tmp_
         scene.at("2026-11-24T19:17:00Z")
         scene.until(lambda: scene.lots("ZS") == 0, "flat in soybeans")
         assert scene.lots("MNQ") == 3
-        assert scene.risk().flatten_ns == ns_of("2026-11-24T21:07:00Z")
+        scene.until(lambda: scene.risk().flatten_ns == ns_of("2026-11-24T21:07:00Z"), "the index's own time")
