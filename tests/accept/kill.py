@@ -16,6 +16,7 @@ from typing import Any
 
 from app.services.gateway import GatewayProcess, Hello
 from tests.accept.control import Control
+from tests.quiet_market import AT_MORNING
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = "Order/place"
@@ -71,7 +72,7 @@ def run(kills: int) -> tuple[dict[str, Any], bool]:
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "base"
         with GatewayProcess.start(
-            ["--state", str(Path(folder) / "exchange"), "--seed", "7", "--no-rate-limits"]
+            ["--state", str(Path(folder) / "exchange"), "--seed", "7", "--no-rate-limits", *AT_MORNING]
         ) as gateway:
             control = Control(gateway.hello)
             tags, resolved_s, states = [], [], []

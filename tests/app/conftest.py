@@ -10,6 +10,7 @@ from app.errors import GatewayUnavailable
 from app.native import NativeEngine
 from app.services.gateway import GatewayProcess, find_program
 from tests.app.scripted import ScriptedCore
+from tests.quiet_market import AT_MORNING, pulse
 
 if TYPE_CHECKING:
     import trading_bot_core as core
@@ -38,8 +39,8 @@ def market(tmp_path: Path) -> Iterator[GatewayProcess]:
     except GatewayUnavailable as error:
         pytest.skip(error.text)
     script = tmp_path / "script.json"
-    script.write_text(json.dumps(STANDING_MARKET))
-    arguments = ["--state", str(tmp_path / "state"), "--market", "script", str(script)]
+    script.write_text(json.dumps([*STANDING_MARKET, *pulse(600)]))
+    arguments = ["--state", str(tmp_path / "state"), "--market", "script", str(script), *AT_MORNING]
     with GatewayProcess.start(arguments, program=program, log_file=tmp_path / "gateway.log") as started:
         yield started
 

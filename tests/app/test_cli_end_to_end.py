@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -54,6 +55,32 @@ def ask(market: GatewayProcess, base: Path, tmp_path: Path, capsys: pytest.Captu
     return run
 
 
+LIMIT_S = 30.0
+
+
+def shows(ask: Ask, *words: str, wanted: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Ask until the answer is as wanted: the broker's word on what a command did may come a moment after its end."""
+    deadline = time.monotonic() + LIMIT_S
+    while not wanted(told := ask(*words)[1]):
+        assert time.monotonic() < deadline, told
+        time.sleep(0.2)
+    return told
+
+
+def legs(ask: Ask, *roles: str) -> dict[str, dict[str, Any]]:
+    """Working orders by role, once all of these roles are there."""
+    told = shows(ask, "orders", wanted=lambda told: {row["role"] for row in told["orders"]} >= set(roles))
+    return {row["role"]: row for row in told["orders"]}
+
+
+def is_empty(what: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda told: told == {what: []}
+
+
+def nets(told: dict[str, Any]) -> list[int]:
+    return [row["net_lots"] for row in told["positions"]]
+
+
 def test_accounts_contracts_and_quote_are_told(ask: Ask, account: str) -> None:
     code, told = ask("accounts")
     assert code == 0
@@ -72,20 +99,20 @@ def test_a_limit_order_works_is_listed_and_is_cancelled_in_later_commands(ask: A
     assert [(row["key"], row["size_lots"]) for row in listed["orders"]] == [(told["order"]["key"], 2)]
     code, cancelled = ask("cancel", told["order"]["key"])
     assert (code, cancelled["cancelled"]["outcome"]) == (0, "done")
-    assert ask("orders")[1] == {"orders": []}
+    shows(ask, "orders", wanted=is_empty("orders"))
 
 
 def test_a_market_order_fills_makes_a_position_and_is_flattened(ask: Ask, account: str, base: Path) -> None:
     code, told = ask("buy", "2", "MNQ", "--account", account, "--yes")
     assert code == 0, told
     assert (told["order"]["life"], told["order"]["filled_lots"]) == ("filled", 2)
-    _, told = ask("positions", "--account", account)
+    told = shows(ask, "positions", "--account", account, wanted=nets)
     assert [(row["net_lots"], row["average"]) for row in told["positions"]] == [(2, "21500.2500")]
     assert [row["stop_lots"] for row in told["positions"]] == [0]
     assert told["positions"][0]["open_pnl"] is not None
     code, told = ask("flatten", "--account", account)
     assert code == 0, told
-    assert ask("positions")[1] == {"positions": []}
+    shows(ask, "positions", wanted=is_empty("positions"))
     store = AppStore.open("", base)
     gateways = {row["gateway"] for row in store._rows(_every_account())}
     (gateway,) = gateways
@@ -108,36 +135,43 @@ def test_a_bracket_protects_its_position_and_its_legs_are_moved_by_role(
     mine = ["--account", account]
     code, told = ask("bracket", "MNQ", "buy", "2", "40", "80", *mine, "--yes")
     assert code == 0, told
-    legs = {row["role"]: row for row in ask("orders")[1]["orders"]}
-    assert (legs["stop"]["stop"], legs["target"]["limit"]) == ("21490.25", "21520.25")
-    assert ask("positions")[1]["positions"][0]["stop_lots"] == 2
+    held_by = legs(ask, "stop", "target")
+    assert (held_by["stop"]["stop"], held_by["target"]["limit"]) == ("21490.25", "21520.25")
+    shows(ask, "positions", wanted=lambda told: [row["stop_lots"] for row in told["positions"]] == [2])
     # A stop entry on the same contract is nobody's exit.
     code, entry = ask("stop", "MNQ", "sell", "1", "21480", *mine, "--yes")
     assert code == 0, entry
     code, told = ask("modify-stop", "MNQ", "21495.00", *mine)
     assert (code, told.get("modified", told)["outcome"]) == (0, "done"), told
     assert ask("modify-tp", "MNQ", "21515.00", *mine)[0] == 0
-    held = {row["key"]: (row["stop"], row["limit"]) for row in ask("orders")[1]["orders"]}
-    assert held[legs["stop"]["key"]] == ("21495.00", None)
-    assert held[legs["target"]["key"]] == (None, "21515.00")
-    assert held[entry["order"]["key"]] == ("21480.00", None)
+    wanted = {
+        held_by["stop"]["key"]: ("21495.00", None),
+        held_by["target"]["key"]: (None, "21515.00"),
+        entry["order"]["key"]: ("21480.00", None),
+    }
+    shows(
+        ask,
+        "orders",
+        wanted=lambda told: {row["key"]: (row["stop"], row["limit"]) for row in told["orders"]} == wanted,
+    )
     assert ask("modify-tp", "MNQ", "21515.13", *mine)[1]["error"]["exit_code"] == 2
     assert ask("flatten", "--all")[0] == 0
-    assert ask("orders")[1] == {"orders": []}
+    shows(ask, "orders", wanted=is_empty("orders"))
 
 
 def test_a_part_of_a_position_is_closed_and_the_rest_stays(window: Services, ask: Ask, account: str) -> None:
     mine = ["--account", account]
     assert ask("trade", "MNQ", "sell", "4", *mine, "--yes")[0] == 0
+    shows(ask, "positions", wanted=lambda told: nets(told) == [-4])
     code, told = ask("close", "MNQ", "1", *mine)
     assert code == 0, told
-    assert ask("positions")[1]["positions"][0]["net_lots"] == -3
+    shows(ask, "positions", wanted=lambda told: nets(told) == [-3])
     assert ask("close", "MNQ", "--fraction", "50", *mine)[1]["closed"]["lots"] == 1
-    assert ask("positions")[1]["positions"][0]["net_lots"] == -2
+    shows(ask, "positions", wanted=lambda told: nets(told) == [-2])
     code, told = ask("close", "MNQ", "5", *mine)
     assert (code, "5 lots are more than the 2 held" in told["error"]["text"]) == (2, True)
     assert ask("close", "MNQ", *mine)[0] == 0
-    assert ask("positions")[1] == {"positions": []}
+    shows(ask, "positions", wanted=is_empty("positions"))
     assert "has no position in" in ask("close", "MNQ", *mine)[1]["error"]["text"]
 
 
@@ -150,18 +184,23 @@ def test_working_orders_are_changed_and_cancelled_by_group(window: Services, ask
     assert trail["kind"] == "trailing_stop"
     assert ask("modify", low, "--price", "21498.50", "--size", "2", "--yes")[0] == 0
     assert ask("modify", stop, "--price", "21512.00")[0] == 0
-    shown = {row["key"]: (row["size_lots"], row["limit"], row["stop"]) for row in ask("orders")[1]["orders"]}
-    assert (shown[low], shown[stop]) == ((2, "21498.50", None), (1, None, "21512.00"))
+    wanted = {low: (2, "21498.50", None), stop: (1, None, "21512.00")}
+
+    def shown(told: dict[str, Any]) -> dict[str, tuple[int, str | None, str | None]]:
+        return {row["key"]: (row["size_lots"], row["limit"], row["stop"]) for row in told["orders"]}
+
+    shows(ask, "orders", wanted=lambda told: wanted.items() <= shown(told).items())
     assert ask("cancel", "--side", "sell", *mine)[0] == 0
-    assert {row["side"] for row in ask("orders")[1]["orders"]} == {"buy"}
+    shows(ask, "orders", wanted=lambda told: {row["side"] for row in told["orders"]} == {"buy"})
     assert ask("cancel", "--price", "21498.50", *mine)[1]["cancelled"]["keys"] == [low]
     assert ask("cancel", "--kind", "stop", *mine)[0] == 0
-    assert ask("orders")[1] == {"orders": []}
+    shows(ask, "orders", wanted=is_empty("orders"))
 
 
 def test_a_stop_is_followed_by_this_computer_until_it_is_told_off(window: Services, ask: Ask, account: str) -> None:
     mine = ["--account", account]
     assert ask("bracket", "MNQ", "buy", "1", "40", *mine, "--yes")[0] == 0
+    legs(ask, "stop")
     code, told = ask("trail-rule", "MNQ", "--trail", "40:20:4", "--break-even", "24+2", *mine)
     assert (code, "the stop itself stays at the broker" in told["rules"][0]["text"]) == (0, True), told
     (rule,) = window.engine.stop_rules()
@@ -170,6 +209,7 @@ def test_a_stop_is_followed_by_this_computer_until_it_is_told_off(window: Servic
     assert ask("trail-rule", "MNQ", "--off", *mine)[0] == 0
     assert [held.state for held in window.engine.stop_rules() if held.state != "ended"] == []
     ask("flatten", *mine)
+    shows(ask, "positions", wanted=is_empty("positions"))
     code, told = ask("trail-rule", "MNQ", "--off", *mine)
     assert (code, "has no position" in told["error"]["text"]) == (2, True)
 
@@ -181,6 +221,7 @@ def test_break_even_tightens_the_stop_once(ask: Ask, account: str) -> None:
     code, told = ask("break-even", "MNQ", *mine)
     assert code in (0, 3, 4), told
     ask("flatten", *mine)
+    shows(ask, "positions", wanted=is_empty("positions"))
     code, told = ask("break-even", "MNQ", *mine)
     assert (code, "has no position" in told["error"]["text"]) == (2, True)
 
@@ -208,8 +249,8 @@ def test_a_saved_template_sizes_and_protects_an_order(
     assert cli.main(["templates", "save", "Scalp", "--stop", "20d", "--target", "10p"]) == 0
     code, told = ask("bracket", "MNQ", "sell", "1", "--template", "Scalp", "--account", account, "--yes")
     assert code == 0, told
-    legs = {row["role"]: row for row in ask("orders")[1]["orders"]}
-    assert (legs["stop"]["stop"], legs["target"]["limit"]) == ("21510.00", "21490.00")
+    held_by = legs(ask, "stop", "target")
+    assert (held_by["stop"]["stop"], held_by["target"]["limit"]) == ("21510.00", "21490.00")
 
 
 def test_dollars_of_risk_are_told_in_lots_and_micros(ask: Ask) -> None:
@@ -242,6 +283,8 @@ def test_what_happens_is_kept_on_postgresql_when_the_options_say_so(
     option = f"storage.url={postgres_url}"
     code, told = ask("buy", "1", "MNQ", "--account", account, "--yes", "-o", option)
     assert code == 0, told
+    # A command ends with its order; a fill that is told after that is taken at the next comparison.
+    shows(ask, "positions", "-o", option, wanted=nets)
     store = AppStore.open(postgres_url, base)
     (gateway,) = {row["gateway"] for row in store._rows(_every_account())}
     assert [row["life"] for row in store.orders(gateway)] == ["filled"]
@@ -307,14 +350,16 @@ def test_a_command_goes_through_the_engine_that_already_runs(
     with _running_window(base, market, account) as services:
         code, told = ask("buy", "1", "MNQ", "--account", account, "--limit", "21499.50", "--yes")
         assert code == 0, told
-        (order,) = [order for order in services.engine.orders() if order.life == "working"]
-        assert order.key == told["order"]["key"]
+        told_key = told["order"]["key"]
+        (order,) = [order for order in services.engine.orders() if order.key == told_key]
+        assert order.life == "working"
         assert [row["key"] for row in ask("orders")[1]["orders"]] == [order.key]
         assert ask("quote", "MNQ")[1]["quote"]["bid"] == "21500.00"
         assert ask("cancel", order.key)[0] == 0
         assert ask("buy", "1", "MNQ", "--account", account, "--yes")[1]["order"]["life"] == "filled"
         assert ask("flatten", "--account", account)[0] == 0
         assert ask("accounts")[1]["accounts"][0]["name"] == account
+        shows(ask, "positions", wanted=is_empty("positions"))
         assert all(position.net_lots == 0 for position in services.engine.positions())
 
 

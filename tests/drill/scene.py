@@ -22,6 +22,7 @@ from app.services import gateway
 from app.services.control import ControlClient
 from app.services.gateway import GatewayProcess
 from tests.accept.control import Control
+from tests.quiet_market import AT_MORNING
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = "MNQ"
@@ -47,7 +48,7 @@ class Scene:
     def __init__(self, folder: Path, *options: str, seed: int = 4) -> None:
         self.base = folder / "base"
         self.base.mkdir(parents=True, exist_ok=True)
-        self.gateway = GatewayProcess.start(gateway.practice_arguments(folder / "gateway", seed=seed))
+        self.gateway = GatewayProcess.start([*gateway.practice_arguments(folder / "gateway", seed=seed), *AT_MORNING])
         self.control = Control(self.gateway.hello)
         hello_file = folder / "hello.json"
         hello_file.write_text(json.dumps(dataclasses.asdict(self.gateway.hello)) + "\n", encoding="utf-8")
@@ -128,7 +129,7 @@ class Scene:
         """A position of one lot and `orders` limits below the market, each at a price of its own."""
         asyncio.run(self._place(orders))
         wait_for(lambda: self.row()["working"] == orders and self.row()["positions"], "working orders and a position")
-        wait_for(lambda: self.status()["living_orders"] == orders, "the same on the heartbeat page")
+        wait_for(lambda: self.status().get("living_orders") == orders, "the same on the heartbeat page")
 
     async def _place(self, orders: int) -> None:
         client = await ControlClient.connect(self.base)
@@ -145,7 +146,7 @@ class Scene:
     def protect(self) -> None:
         """A stop at the broker below the position, and a trail of this computer that would move it."""
         asyncio.run(self._protect())
-        wait_for(lambda: self.status()["held"]["exits"], "the trail on the heartbeat page")
+        wait_for(lambda: self.status().get("held", {}).get("exits"), "the trail on the heartbeat page")
 
     async def _protect(self) -> None:
         client = await ControlClient.connect(self.base)

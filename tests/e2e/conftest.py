@@ -27,6 +27,7 @@ from app.services.composition import Services
 from app.services.gateway import PROGRAM_VARIABLE, GatewayProcess, find_program
 from tests.e2e.leaks import Belongings, left_behind, unfinished
 from tests.e2e.person import STANDING_MARKET, Person, Play, Scene, new_run
+from tests.quiet_market import AT_MORNING, pulse
 from ui.loop import make_loop
 
 
@@ -42,14 +43,14 @@ def program() -> Path:
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
     file = tmp_path / "script.json"
-    file.write_text(json.dumps(STANDING_MARKET))
+    file.write_text(json.dumps([*STANDING_MARKET, *pulse(600)]))
     return file
 
 
 @pytest.fixture
 def market(tmp_path: Path, program: Path, script: Path) -> Iterator[GatewayProcess]:
     """A practice gateway beside the window."""
-    arguments = ["--state", str(tmp_path / "state"), "--market", "script", str(script)]
+    arguments = ["--state", str(tmp_path / "state"), "--market", "script", str(script), *AT_MORNING]
     with GatewayProcess.start(arguments, program=program, log_file=tmp_path / "gateway.log") as started:
         yield started
 
@@ -68,7 +69,8 @@ def scripted_child(tmp_path: Path, program: Path, script: Path, monkeypatch: pyt
     if sys.platform == "win32":
         pytest.skip("needs a shell to put words on the gateway's command line")
     wrapper = tmp_path / "gateway-with-script"
-    wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(str(program))} "$@" --market script {shlex.quote(str(script))}\n')
+    scripted = shlex.join(["--market", "script", str(script), *AT_MORNING])
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(str(program))} "$@" {scripted}\n')
     wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv(PROGRAM_VARIABLE, str(wrapper))
     return wrapper

@@ -139,8 +139,7 @@ def test_nothing_on_the_screen_waits_for_an_answer_of_the_broker(play: Play, hel
         await person.tells_the_market("market", {"script": quotes})
         await person.sees(lambda: counter.handled == FURTHER_EVENTS, "50 events handled")
         await person.sees(lambda: person.desk._frame.bid_lots[0] == 50 + FURTHER_EVENTS, "the newest of 50 quotes")
-        assert len(wakes) > 0
-        assert person.desk._clock.frames > frames
+        await person.sees(lambda: wakes and person.desk._clock.frames > frames, "frames go on")
         QTest.mouseClick(person.desk.ladder.lots_row.pads[2], LEFT)
         person.run.window.commands.actions["theme_light"].trigger()
         assert person.run.theme.name == "light"
@@ -201,7 +200,7 @@ def test_a_gateway_that_dies_leaves_a_window_that_says_so_and_lives_on(play: Pla
             "both streams gone",
         )
         await person.sees(lambda: person.desk.contexts["ladder"].blocked_reason, "entries blocked, with the reason")
-        assert not person.desk.contexts["ladder"].is_armed
+        await person.sees(lambda: not person.desk.contexts["ladder"].is_armed, "disarmed")
         frames = person.desk._clock.frames
         person.run.window.commands.actions["theme_light"].trigger()
         person.desk.refresh()

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from app.services.gateway import GatewayProcess, Hello
+from tests.quiet_market import AT_MORNING
 
 DEADLINE_S = 30.0
 MARKET_EVENTS = {"GatewayQuote", "GatewayTrade", "GatewayDepth"}
@@ -22,7 +23,7 @@ USER_SUBSCRIPTIONS = ("SubscribeOrders", "SubscribeTrades", "SubscribePositions"
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Hello]:
-    with GatewayProcess.start(["--state", str(tmp_path / "exchange"), "--seed", "11"]) as process:
+    with GatewayProcess.start(["--state", str(tmp_path / "exchange"), "--seed", "11", *AT_MORNING]) as process:
         yield process.hello
 
 

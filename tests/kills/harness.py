@@ -23,6 +23,7 @@ from typing import Any
 
 from app.services.gateway import GatewayProcess, Hello
 from tests.accept.control import Control
+from tests.quiet_market import AT_MORNING
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBJECT = ROOT / "native" / "target" / "debug" / "examples" / "kill_subject"
@@ -97,7 +98,7 @@ def _rig(kills: int, seed: int) -> Tally:
     dice, tally = random.Random(seed), Tally()
     with tempfile.TemporaryDirectory(prefix="kills-") as name:
         folder = Path(name)
-        arguments = ["--state", str(folder / "exchange"), "--seed", str(seed), "--no-rate-limits"]
+        arguments = ["--state", str(folder / "exchange"), "--seed", str(seed), "--no-rate-limits", *AT_MORNING]
         with GatewayProcess.start(arguments) as gateway:
             hello = gateway.hello
             for number in range(kills):

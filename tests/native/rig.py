@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 import trading_bot_core as core
 
 from app.services.gateway import GatewayProcess, Hello
+from tests.quiet_market import AT_MORNING, pulse
 
 T = TypeVar("T")
 DEADLINE_S = 30.0
@@ -24,19 +25,20 @@ QUOTE = {"bid": BID / 4, "bid_lots": 50, "ask": ASK / 4, "ask_lots": 50}
 
 
 class Gateway:
-    """A practice gateway that plays `steps`; by default one quote and nothing more."""
+    """A practice gateway that plays `steps` on a fixed morning; by default one quote, kept fresh by the pulse."""
 
     def __init__(
         self, folder: Path, steps: list[dict[str, Any]] | None = None, options: Sequence[str] = (UNLIMITED,)
     ) -> None:
         script = folder / "script.json"
-        script.write_text(json.dumps(steps or [{"ms": 0, "quote": QUOTE}]))
+        script.write_text(json.dumps(steps or [{"ms": 0, "quote": QUOTE}, *pulse(1_200)]))
         arguments = [
             "--state",
             str(folder / "gateway"),
             "--market",
             "script",
             str(script),
+            *(() if "--clock" in options else AT_MORNING),
             *options,
         ]
         self.process = GatewayProcess.start(arguments)

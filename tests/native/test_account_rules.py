@@ -179,6 +179,7 @@ def test_opposite_positions_of_two_accounts_are_refused(rig: Rig) -> None:
         rig.until(lambda account=account: rig.engine.is_armed("test", account), "armed")  # type: ignore[misc]
     rig.until(lambda: all(held.is_measured for held in rig.engine.risks()), "measured")
     rig.life(rig.submit("buy", "market", 1), "filled")
+    rig.until(lambda: rig.net() == 1, "a long position")
     rig.account = 7003
     assert denied(rig, "sell") == ["opposite"]
     rig.life(rig.submit("buy", "market", 1), "filled")

@@ -76,9 +76,9 @@ def test_a_wrong_key_is_refused_in_words(rig: Rig) -> None:
 def test_quotes_stream_into_frames(rig: Rig) -> None:
     rig.connect()
     index = rig.subscribe()
-    frame = rig.engine.frame(index, 0)
-    assert frame is not None
-    assert (frame.best_bid_ticks, frame.best_ask_ticks) == (BID, ASK)
+    rig.until(
+        lambda: (f := rig.engine.frame(index, 0)) and (f.best_bid_ticks, f.best_ask_ticks) == (BID, ASK), "both sides"
+    )
     rig.until(lambda: (f := rig.engine.frame(index, 0)) and list(f.bid_ticks[:1]) == [BID], "the book")
     assert rig.engine.frame(index, 2**62) is None
 
@@ -142,7 +142,7 @@ def test_flatten_closes_the_net_and_cancels_the_rest(rig: Rig) -> None:
     rig.life(resting, "working")
     assert rig.done(rig.engine.flatten(rig.account, source="test")).outcome == "done"
     rig.life(resting, "cancelled")
-    assert rig.net() == 0
+    rig.until(lambda: rig.net() == 0, "flat in the view as well")
 
 
 def test_bars_join_history(rig: Rig) -> None:

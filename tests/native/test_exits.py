@@ -15,8 +15,15 @@ from tests.native.rig import ASK, BID, CONTRACT, Gateway, Rig
 
 
 @pytest.fixture
-def desk(tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    """A connected rig whose orphans are swept after half a second."""
+def desk(rig: Rig) -> Rig:
+    rig.connect()
+    rig.subscribe()
+    return rig
+
+
+@pytest.fixture
+def sweeping_desk(tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """A connected rig whose orphans are swept after half a second: too soon for a busy machine's other tests."""
     monkeypatch.setenv("PITDESK_ENGINE_ORPHAN_AFTER_S", "0.5")
     with Rig(tmp_path / "base", gateway) as running:
         running.connect()
@@ -47,8 +54,21 @@ def truth(rig: Rig) -> tuple[int, int]:
     return sum(p["lots"] for p in row["positions"]), working if isinstance(working, int) else len(working)
 
 
-def sold(rig: Rig) -> int:
-    return sum(fill.size_lots for fill in rig.engine.fills() if fill.side == "sell")
+def sized(rig: Rig, key: str) -> tuple[int, str, str]:
+    order = rig.order(key)
+    assert order is not None
+    return order.size_lots, order.life, order.change
+
+
+def wait_sold(rig: Rig, lots: int) -> None:
+    """The sales, and no more of them than told."""
+    rig.until(lambda: sum(fill.size_lots for fill in rig.engine.fills() if fill.side == "sell") >= lots, f"{lots} sold")
+    assert rig.done(rig.engine.reconcile()).outcome == "done"
+    assert sum(fill.size_lots for fill in rig.engine.fills() if fill.side == "sell") == lots
+
+
+def progress(rig: Rig) -> list[core.ExitProgress]:
+    return [event for event in rig.events if isinstance(event, core.ExitProgress)]
 
 
 def steps(done: core.RequestDone) -> list[str]:
@@ -60,9 +80,8 @@ def test_a_part_keeps_the_rest_and_its_exits_are_made_to_fit(desk: Rig) -> None:
     (stop,), (target,) = exits(desk, 3)
     done = desk.done(desk.engine.close_position(desk.account, CONTRACT, percent=50, source="test"))
     assert (done.outcome, done.text) == ("done", "1 lots closed, 2 left, read back.")
-    assert desk.net() == 2
-    sizes = {order.key: (order.size_lots, order.life) for order in desk.engine.orders()}
-    assert (sizes[stop], sizes[target]) == ((2, "working"), (2, "working"))
+    desk.until(lambda: desk.net() == 2, "the rest")
+    desk.until(lambda: {sized(desk, key) for key in (stop, target)} == {(2, "working", "none")}, "fitting exits")
     assert steps(done) == ["closing", "fitting", "verified", "done"]
     assert desk.gateway.counters()["requests"]["Position/partialCloseContract"] == 1
     assert "Position/closeContract" not in desk.gateway.counters()["requests"]
@@ -94,7 +113,8 @@ def test_reverse_ends_on_the_other_side_with_one_order(desk: Rig) -> None:
     assert truth(desk) == (-2, 0)
     assert len(desk.gateway.counters()["posts_by_tag"]) == before + 1
     assert steps(done)[-3:] == ["turning", "verified", "done"]
-    told = [event for event in desk.events if isinstance(event, core.ExitProgress)]
+    desk.until(lambda: len(progress(desk)) >= len(steps(done)), "every step in the news")
+    told = progress(desk)
     assert [event.step for event in told] == steps(done)
     assert {event.goal for event in told} == {"reverse"}
 
@@ -110,12 +130,15 @@ def test_a_reverse_ends_with_new_exits_of_the_new_size(desk: Rig, net: int) -> N
     def legs() -> list[core.Order]:
         return [order for order in desk.engine.orders() if order.life == "working"]
 
-    desk.until(lambda: len(legs()) == 2, "two new exits")
     # The double order filled at the touch; a long's exits sell, a short's buy.
     fill, side = (BID, "buy") if net > 0 else (ASK, "sell")
     sign = 1 if net > 0 else -1
-    found = {order.role: (order.side, order.size_lots, order.stop_ticks or order.limit_ticks) for order in legs()}
-    assert found == {"stop": (side, 2, fill + 20 * sign), "target": (side, 2, fill - 40 * sign)}
+    wanted = {"stop": (side, 2, fill + 20 * sign), "target": (side, 2, fill - 40 * sign)}
+
+    def found() -> dict[str, tuple[str, int, int | None]]:
+        return {order.role: (order.side, order.size_lots, order.stop_ticks or order.limit_ticks) for order in legs()}
+
+    desk.until(lambda: len(legs()) == 2 and found() == wanted, "two new exits")
     assert truth(desk) == (-net, 2)
 
 
@@ -126,7 +149,7 @@ def test_s11_an_exit_that_fills_during_a_reverse_leaves_nothing_to_turn(desk: Ri
     done = desk.done(desk.engine.reverse(desk.account, CONTRACT, source="test"))
     assert (done.outcome, truth(desk)) == ("denied", (0, 0))
     assert "an exit closed the position first" in done.text
-    assert sold(desk) == 2
+    wait_sold(desk, 2)
 
 
 def test_s11_a_target_that_fills_in_part_never_makes_the_new_position_double(desk: Rig) -> None:
@@ -136,7 +159,7 @@ def test_s11_a_target_that_fills_in_part_never_makes_the_new_position_double(des
     done = desk.done(desk.engine.reverse(desk.account, CONTRACT, stop_ticks=20, source="test"))
     assert (done.outcome, truth(desk)) == ("done", (-2, 1))
     # One of the two lots was closed on the way: the turning order is three, not four.
-    assert sold(desk) == 1 + 3
+    wait_sold(desk, 1 + 3)
 
 
 def test_a_reverse_without_proof_of_its_cancels_stops_flat(desk: Rig) -> None:
@@ -148,7 +171,7 @@ def test_a_reverse_without_proof_of_its_cancels_stops_flat(desk: Rig) -> None:
     assert done.text.startswith("Stopped flat half-way, read back from the broker.")
     assert truth(desk) == (0, 0)
     assert "halfway" in steps(done)
-    assert all(fill.side == "sell" or fill.size_lots == 2 for fill in desk.engine.fills())
+    wait_sold(desk, 2)
 
 
 def test_a_reverse_that_the_gate_forbids_touches_nothing(desk: Rig) -> None:
@@ -169,7 +192,7 @@ def test_a_reverse_without_an_answer_waits_for_the_truth(desk: Rig) -> None:
     done = desk.done(desk.engine.reverse(desk.account, CONTRACT, source="test"))
     assert done.outcome == "done"
     assert truth(desk) == (-2, 0)
-    assert sold(desk) == 4
+    wait_sold(desk, 4)
 
 
 def test_s12_a_flatten_while_an_exit_fills_ends_flat_with_one_report(desk: Rig) -> None:
@@ -231,7 +254,9 @@ def test_a_group_cancel_takes_what_it_names_and_nothing_else(desk: Rig, group: d
     names = {stop: "stop", target: "target", far_target: "far target", entry: "entry"}
     done = desk.done(desk.engine.cancel_group(desk.account, contract_id=CONTRACT, **group, source="test"))
     assert done.outcome == "done"
-    assert {names[order.key] for order in desk.engine.orders() if order.life == "working"} == left
+    desk.until(
+        lambda: {names[order.key] for order in desk.engine.orders() if order.life == "working"} == left, f"{left} left"
+    )
     assert truth(desk)[1] == len(left)
 
 
@@ -240,7 +265,8 @@ def test_a_price_without_its_contract_is_no_group(desk: Rig) -> None:
     assert done.outcome == "denied"
 
 
-def test_an_exit_left_without_its_position_is_taken_away_aloud(desk: Rig) -> None:
+def test_an_exit_left_without_its_position_is_taken_away_aloud(sweeping_desk: Rig) -> None:
+    desk = sweeping_desk
     enter(desk, 1)
     stop = desk.submit("sell", "stop", 1, stop_ticks=BID - 20, reduce_only=True)
     desk.life(stop, "working")

@@ -26,6 +26,11 @@ def was_in_doubt(rig: Rig, tag: str) -> bool:
     return any(order.key == tag and order.doubt_since_ns > 0 for order in changes)
 
 
+def link_states(rig: Rig, name: str) -> list[str]:
+    """What the news told of one connection."""
+    return [e.link.state for e in rig.events if isinstance(e, core.LinkChanged) and e.link.name == name]
+
+
 def test_a_lost_answer_is_unknown_and_then_settled_with_one_broker_order(rig: Rig) -> None:
     rig.connect()
     rig.subscribe()
@@ -69,20 +74,27 @@ def test_a_socket_that_drops_in_mid_order_comes_back_and_tells_the_truth(rig: Ri
     rig.gateway.fault(fault="drop", hub="user")
     rig.life(tag, "filled")
     rig.until(lambda: rig.net() == 1, "position of 1")
-    states = [e.link.state for e in rig.events if isinstance(e, core.LinkChanged) and e.link.name == "user"]
-    assert "dead" in states
+    rig.until(lambda: "dead" in link_states(rig, "user"), "the lost hub told")
     rig.until(lambda: rig.engine.status()["state"] == "live", "the hub again")
     assert broker_posts(rig.gateway, tag) == 1
+
+
+def logins(gateway: Gateway) -> int:
+    return int(gateway.counters()["requests"]["Auth/loginKey"])
 
 
 def test_a_logout_by_the_gateway_is_answered_by_one_login(rig: Rig) -> None:
     rig.connect()
     rig.subscribe()
+    assert logins(rig.gateway) == 1
     rig.gateway.fault(fault="logout", hub="user")
-    rig.until(lambda: any(isinstance(e, core.LinkChanged) and e.link.state == "dead" for e in rig.events), "the logout")
+    rig.until(lambda: "dead" in link_states(rig, "user"), "the logout")
     rig.until(lambda: rig.engine.status()["state"] == "live", "the new session")
     rig.engine.arm("test", rig.account, is_armed=True)
     rig.life(rig.submit("buy", "market"), "filled")
+    # Both hubs and the order lines go on with the token of that one login.
+    rig.until(lambda: {link.state for link in rig.engine.links()} == {"live"}, "all connections")
+    assert logins(rig.gateway) == 2
 
 
 def test_an_order_under_way_at_a_reconnect_is_still_answered(rig: Rig) -> None:
@@ -136,7 +148,7 @@ def test_an_engine_killed_between_send_and_answer_finds_its_order_by_tag(tmp_pat
 
 
 def test_a_request_made_while_the_login_is_under_way_has_an_end(rig: Rig) -> None:
-    rig.gateway.fault(fault="delay_reply", endpoint="Auth/loginKey", ms=700)
+    rig.gateway.fault(fault="delay_reply", endpoint="Auth/loginKey", ms=3_000)
     hello = rig.gateway.hello
     login = rig.engine.connect(
         hello.rest, hello.user_hub, hello.market_hub, hello.user_name, hello.api_key, environment="demo"

@@ -199,8 +199,10 @@ def test_a_refused_own_stop_is_told_as_unprotected_and_no_order_replaces_it(arme
     entry = bracket(armed, "buy", "market", 1, -20, [(20, 1)], held_by="computer")
     armed.life(entry, "filled")
     armed.until(lambda: "unprotected" in alarms(armed), "the alarm")
-    position = next(p for p in armed.engine.positions() if p.net_lots)
-    assert (position.net_lots, position.unprotected_lots, position.stop_lots) == (1, 1, 0)
+    armed.until(
+        lambda: [(p.net_lots, p.unprotected_lots, p.stop_lots) for p in armed.engine.positions()] == [(1, 1, 0)],
+        "a bare position",
+    )
 
 
 def test_with_the_setting_flatten_an_unprotected_position_is_closed(armed: Rig) -> None:
@@ -221,7 +223,7 @@ def test_a_breakout_from_both_sides_fills_once(armed: Rig) -> None:
     armed.gateway.play(trade(ASK + 12))
     armed.life(up, "filled")
     armed.life(down, "cancelled")
-    assert armed.net() == 1
+    armed.until(lambda: armed.net() == 1, "one fill")
     assert alarms(armed) == []
 
 
@@ -256,7 +258,7 @@ def test_own_legs_are_looked_after_again_after_a_restart(tmp_path: Path, gateway
         second.connect()
         second.subscribe()
         wait_for(second, entry, stops=[1], targets=[1])
-        assert second.net() == 1
+        second.until(lambda: second.net() == 1, "the rest")
 
 
 def test_the_bracket_mode_is_what_the_trader_states_and_survives(tmp_path: Path, gateway: Gateway) -> None:

@@ -32,6 +32,10 @@ def go_to(rig: Rig, sign: int, profit: int) -> None:
     rig.until(lambda: (f := rig.engine.frame(index, 0)) and f.last_ticks == price, f"the print at {price}")
 
 
+def moves(rig: Rig) -> list[str]:
+    return [event.text for event in rig.events if isinstance(event, core.Notice) and event.code == "stop_moved"]
+
+
 def enter(rig: Rig, sign: int) -> str:
     """A position of two lots with an own stop 20 ticks behind its entry; returns the stop's key."""
     rig.connect()
@@ -71,7 +75,8 @@ def test_s10_the_stop_moves_at_the_exact_ticks_never_back_and_no_oftener(rig: Ri
         go_to(rig, sign, profit)
         wait_for_stop(rig, key, sign, stop)
     assert modifications(rig.gateway) == 4
-    told = [event.text for event in rig.events if isinstance(event, core.Notice) and event.code == "stop_moved"]
+    rig.until(lambda: len(moves(rig)) >= 4, "the moves in the news")
+    told = moves(rig)
     assert len(told) == 4
     assert "break-even after 8 ticks, plus 1" in told[0]
     assert "trail stage 1, 12 ticks behind in steps of 4" in told[3]
@@ -133,8 +138,12 @@ def test_s16_after_a_sudden_end_the_trail_goes_on_from_the_journal(tmp_path: Pat
         second.connect()
         second.subscribe()
         second.until(lambda: any(rule.state == "trailing" for rule in second.engine.stop_rules()), "the rule's return")
-        told = [event.text for event in second.events if isinstance(event, core.Notice)]
-        assert any("goes on" in text and "position 2" in text for text in told), told
+
+        def told() -> bool:
+            texts = [event.text for event in second.events if isinstance(event, core.Notice)]
+            return any("goes on" in text and "position 2" in text for text in texts)
+
+        second.until(told, "the return in the news")
         go_to(second, 1, 18)
         assert stop_profit(second, key, 1) == 4
         go_to(second, 1, 20)

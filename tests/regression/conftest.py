@@ -18,7 +18,7 @@ def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway
         find_program()
     except GatewayUnavailable as error:
         pytest.skip(str(error))
-    running = Gateway(tmp_path_factory.mktemp("shared"), heartbeat(300), [UNLIMITED, "--no-firm-hours"])
+    running = Gateway(tmp_path_factory.mktemp("shared"), heartbeat(), [UNLIMITED, "--no-firm-hours"])
     yield running
     running.stop()
 

@@ -40,7 +40,7 @@ def fall(proof: Proof) -> None:
 
 @pytest.fixture
 def own_gateway(tmp_path: Path) -> Iterator[Gateway]:
-    gateway = Gateway(tmp_path, heartbeat(120), [UNLIMITED, "--no-firm-hours"])
+    gateway = Gateway(tmp_path, heartbeat(), [UNLIMITED, "--no-firm-hours"])
     yield gateway
     gateway.stop()
 
@@ -91,14 +91,14 @@ def test_timeout_never_resubmits(proof: Proof) -> None:
 
 def test_late_fill_of_forgotten_order(proof: Proof) -> None:
     """hummingbot: time-outs were booked as failures; six forgotten buys filled later."""
-    proof.gateway.fault(fault="delay_request", endpoint="Order/place", ms=2_500)
+    proof.gateway.fault(fault="delay_request", endpoint="Order/place", ms=6_000)
     tag = proof.submit("buy", "market")
     proof.life(tag, "not_accepted")
     # It was only late: the order arrives after its absence was proven, and nothing may hide it now.
     proof.until(lambda: proof.posts(tag) == 1, "the late order at the broker")
     proof.life(tag, "filled")
     proof.until(lambda: proof.net() == 1, "its position")
-    assert proof.notices("evidence"), "an alarm tells that proven absence was wrong"
+    proof.until(lambda: proof.notices("evidence"), "an alarm that tells that proven absence was wrong")
 
 
 def test_network_error_is_not_not_found(proof: Proof, wire: Wire) -> None:
@@ -113,8 +113,7 @@ def test_network_error_is_not_not_found(proof: Proof, wire: Wire) -> None:
         # Longer than the proof of absence would take: reads that fail prove nothing.
         failed = proof.until(lambda: [e for e in proof.news(core.LinkChanged) if e.link.state == "dead"], "a dead link")
         assert failed[0].link.name == "rest"
-        for _ in range(40):
-            proof.pump(0.05)
+        proof.wait(2.0)
         order = proof.order(tag)
         assert order is not None
         assert (order.life, order.look) == ("sent", "unknown")
@@ -166,6 +165,8 @@ def test_no_double_count(proof: Proof) -> None:
     proof.life(tag, "filled")
     for _ in range(3):
         proof.done(proof.engine.reconcile())
+    proof.until(lambda: proof.net() == 3, "the position")
+    assert proof.done(proof.engine.reconcile()).outcome == "done"
     assert sum(fill.size_lots for fill in proof.engine.fills() if fill.tag == tag) == 3
     assert (proof.net(), proof.true_net()) == (3, 3)
 
@@ -189,11 +190,11 @@ def test_modify_unknown_two_live(proof: Proof) -> None:
     usual = proof.engine.limits(proof.account)
     proof.engine.set_limits(proof.account, core.Limits(max_position_lots=6))
     order = proof.working(2)
-    proof.gateway.fault(fault="delay_reply", endpoint="Order/modify", ms=1_500)
+    proof.gateway.fault(fault="delay_reply", endpoint="Order/modify", ms=4_000)
     deaf(proof)
     # The reads that would settle it are slow, so that the doubt can be looked at.
     for endpoint in ("Order/search", "Order/v2/query"):
-        proof.gateway.fault(fault="latency", endpoint=endpoint, ms=450)
+        proof.gateway.fault(fault="latency", endpoint=endpoint, ms=1_200)
     change = proof.engine.modify(order.key, size_lots=5, source="test")
     proof.until(lambda: proof.was_in_doubt(order.key), "doubt")
     # At its worst the change is in: with 5 lots open, 2 more could pass the limit of 6; with the old 2 they could not.
@@ -217,8 +218,7 @@ def test_reconnect_storm(tmp_path: Path, own_gateway: Gateway) -> None:
             )
         )
         proof.until(lambda: hub.attempts >= 3, "three attempts")
-        for _ in range(20):
-            proof.pump(0.05)
+        proof.wait(1.0)
         # The pauses are 0, 1, 2, 5 … 60 s with jitter: a second later the third or fourth attempt is still the last.
         assert hub.attempts <= 4
         assert len(proof.news(core.LinkChanged)) < 30
@@ -278,16 +278,19 @@ def test_bracket_refusal_never_naked(proof: Proof) -> None:
         assert proof.done(proof.engine.set_bracket_mode(proof.account, "auto_oco")).outcome == "done"
 
 
-def test_fill_path_not_starved(proof: Proof) -> None:
+def test_fill_path_not_starved(tmp_path: Path, own_gateway: Gateway) -> None:
     """The predecessor: fill checks came 2 to 5 s late, behind other work."""
-    flood = 150_000
-    before = int(proof.engine.status()["messages"])
-    proof.gateway.flood(flood)
-    proof.until(lambda: int(proof.engine.status()["messages"]) > before + 500, "the flood")
-    tag = proof.submit("sell", "market")
-    proof.life(tag, "filled")
-    assert int(proof.engine.status()["messages"]) < before + flood, "the fill came before the flood was over"
-    proof.until(lambda: int(proof.engine.status()["messages"]) >= before + flood, "the end of the flood")
+    # Some seconds at the least; the test does not wait for its end.
+    flood = 3_000_000
+    with Proof(tmp_path / "base", own_gateway) as proof:
+        proof.connect()
+        proof.subscribe()
+        before = int(proof.engine.status()["messages"])
+        own_gateway.flood(flood)
+        proof.until(lambda: int(proof.engine.status()["messages"]) > before + 500, "the flood")
+        tag = proof.submit("sell", "market")
+        proof.life(tag, "filled")
+        assert int(proof.engine.status()["messages"]) < before + flood, "the fill came before the flood was over"
 
 
 def test_token_never_in_logs(tmp_path: Path, own_gateway: Gateway) -> None:

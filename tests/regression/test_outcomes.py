@@ -100,9 +100,10 @@ def test_a_modification_ends_in_the_word_of_its_row(proof: Proof, row: str) -> N
     arm(proof, row, "Order/modify")
     word = table()[row]["modify"]
     assert ended(proof, proof.engine.modify(order.key, limit_ticks=wanted, source="test")) == word
-    settled = proof.life(order.key, "working")
     is_carried_out = word == "accepted" or any(rule["fault"] in AFTER for rule in PLANS[row])
-    assert (settled.change, settled.limit_ticks) == ("none", wanted if is_carried_out else wanted + 1)
+    proof.life(order.key, "working")
+    settled = ("none", wanted if is_carried_out else wanted + 1)
+    proof.until(lambda: (o := proof.order(order.key)) and (o.change, o.limit_ticks) == settled, f"the order {settled}")
     assert proof.was_in_doubt(order.key) == (word == "unknown")
     assert proof.requests("Order/modify") == asked + 1
     if word != "accepted":

@@ -27,7 +27,7 @@ def proof_of(folder: Path, gateway: Gateway, *without: str) -> Proof:
 @pytest.fixture
 def short_lived(tmp_path: Path) -> Iterator[Gateway]:
     """A gateway whose tokens live for seconds and which ends the hubs of an expired one."""
-    gateway = Gateway(tmp_path, heartbeat(30), [UNLIMITED, "--token-life", str(TOKEN_LIFE_S), "--no-firm-hours"])
+    gateway = Gateway(tmp_path, heartbeat(), [UNLIMITED, "--token-life", str(TOKEN_LIFE_S), "--no-firm-hours"])
     yield gateway
     gateway.stop()
 
@@ -74,7 +74,7 @@ def test_a_cancel_that_meets_an_expired_token_goes_again_with_a_new_one_and_a_pl
 def test_many_requests_refused_at_once_are_one_login(proof: Proof) -> None:
     orders = [proof.working() for n in range(6)]
     logins = proof.requests("Auth/loginKey")
-    proof.gateway.fault(fault="latency", endpoint="Order/cancel", ms=200)
+    proof.gateway.fault(fault="latency", endpoint="Order/cancel", ms=500)
     proof.gateway.fault(fault="unauthorized", endpoint="Order/cancel", count=6)
     requests = [proof.engine.cancel(order.key, source="test") for order in orders]
     assert {proof.done(request).outcome for request in requests} == {"done"}
@@ -100,7 +100,7 @@ def test_no_order_opens_a_connection(own_gateway: Gateway, tmp_path: Path) -> No
 @pytest.fixture
 def own_gateway(tmp_path: Path) -> Iterator[Gateway]:
     """A gateway that nobody else is connected to."""
-    gateway = Gateway(tmp_path, heartbeat(60), [UNLIMITED, "--no-firm-hours"])
+    gateway = Gateway(tmp_path, heartbeat(), [UNLIMITED, "--no-firm-hours"])
     yield gateway
     gateway.stop()
 
@@ -108,7 +108,7 @@ def own_gateway(tmp_path: Path) -> Iterator[Gateway]:
 @pytest.fixture
 def limited(tmp_path: Path) -> Iterator[Gateway]:
     """A gateway that answers 429 as the real one does: 200 requests a minute."""
-    gateway = Gateway(tmp_path, heartbeat(60), ["--no-firm-hours"])
+    gateway = Gateway(tmp_path, heartbeat(), ["--no-firm-hours"])
     yield gateway
     gateway.stop()
 

@@ -12,6 +12,7 @@ from typing import Any
 import trading_bot_core as core
 
 from tests.native.rig import BID, UNLIMITED, Gateway, Rig
+from tests.quiet_market import pulse
 
 USD = 10_000
 SOYBEANS_BID = 1_050.25
@@ -32,6 +33,11 @@ def sale(root: str, bid: float) -> dict[str, Any]:
     return {"ms": 1, "contract": root, "print": {"price": bid, "lots": 1, "side": "sell"}}
 
 
+def both_markets() -> list[dict[str, Any]]:
+    """Quotes of both, and the pulse that keeps them fresh while the test goes on."""
+    return [quote(*NASDAQ), quote(*SOYBEANS), *pulse(240, "MNQ"), *pulse(240, "ZS")]
+
+
 def ns_of(iso: str) -> int:
     """UTC nanoseconds of a time such as `2026-11-24T21:07:00Z`."""
     return int(dt.datetime.fromisoformat(iso).timestamp()) * 1_000_000_000
@@ -40,8 +46,7 @@ def ns_of(iso: str) -> int:
 @contextmanager
 def day(folder: Path, clock: str, *, rate: float = 1.0) -> Iterator[Scene]:
     """A gateway whose clock starts at `clock` and a connected engine; both markets are quoted."""
-    steps = [quote(*NASDAQ), quote(*SOYBEANS)]
-    gateway = Gateway(folder, steps, options=(UNLIMITED, "--clock", clock, "--rate", str(rate)))
+    gateway = Gateway(folder, both_markets(), options=(UNLIMITED, "--clock", clock, "--rate", str(rate)))
     try:
         with Scene(folder / "base", gateway) as scene:
             yield scene
@@ -81,7 +86,7 @@ class Scene(Rig):
     def at(self, iso: str) -> None:
         """Set the gateway's clock; a quote of each market carries the new time to the engine."""
         self.gateway.set_clock(to=iso)
-        self.gateway.play([quote(*NASDAQ), quote(*SOYBEANS)])
+        self.gateway.play(both_markets())
         self.until(lambda: int(self.engine.status()["market_now_ns"]) >= ns_of(iso), f"the time {iso}")
 
     def move(self, points: float) -> None:

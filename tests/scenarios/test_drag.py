@@ -16,7 +16,8 @@ def test_s6_drag_storm(scene: Proof, pace: float) -> None:
     scene.position(2)
     stop = scene.submit("sell", "stop", 2, stop_ticks=BID - 40, reduce_only=True)
     scene.life(stop, "working")
-    scene.gateway.fault(fault="latency", endpoint="Order/modify", ms=max(int(300 * pace), 100))
+    # Not scaled: however slowly a busy machine drags, most drops come while one is under way.
+    scene.gateway.fault(fault="latency", endpoint="Order/modify", ms=300)
     asked, sent = scene.requests("Order/modify"), []
     drops = [BID - 40 + place for place in range(1, 30)] + [BID - 60]
     for drop in drops:
@@ -25,8 +26,9 @@ def test_s6_drag_storm(scene: Proof, pace: float) -> None:
     assert {scene.done(request).outcome for request in sent} == {"done"}
     # The hub's word about the change before may still be on its way when the last answer is there.
     scene.until(lambda: (o := scene.order(stop)) and o.stop_ticks == drops[-1], "the last drop")
-    order = scene.life(stop, "working")
-    assert (order.stop_ticks, order.change, order.size_lots) == (drops[-1], "none", 2)
+    scene.until(lambda: (o := scene.order(stop)) and (o.life, o.change) == ("working", "none"), "the order at rest")
+    assert (o := scene.order(stop)) is not None
+    assert (o.stop_ticks, o.size_lots) == (drops[-1], 2)
     scene.done(scene.engine.reconcile())
     assert scene.life(stop, "working").stop_ticks == drops[-1], "as the broker tells it"
     # One at a time: as many requests as the order had changes, fewer than drops, and every one of them answered.
@@ -39,14 +41,14 @@ def test_s6_drag_storm(scene: Proof, pace: float) -> None:
 def test_s6_a_size_and_a_price_dropped_while_one_is_in_flight_both_arrive(scene: Proof) -> None:
     order = scene.working(2)
     assert order.limit_ticks is not None
-    scene.gateway.fault(fault="latency", endpoint="Order/modify", ms=150)
+    scene.gateway.fault(fault="latency", endpoint="Order/modify", ms=600)
     first = scene.engine.modify(order.key, limit_ticks=order.limit_ticks - 1, source="test")
     scene.until(lambda: scene.changes(order.key)[-1].change == "modify", "the first change under way")
     replaced = scene.engine.modify(order.key, size_lots=3, source="test")
     last = scene.engine.modify(order.key, limit_ticks=order.limit_ticks - 5, source="test")
     assert [scene.done(request).outcome for request in (first, replaced, last)] == ["done"] * 3
-    changed = scene.life(order.key, "working")
-    assert (changed.size_lots, changed.limit_ticks) == (3, order.limit_ticks - 5)
+    both = (3, order.limit_ticks - 5)
+    scene.until(lambda: (o := scene.order(order.key)) and (o.size_lots, o.limit_ticks) == both, "both changes")
 
 
 def test_s6_what_waits_behind_a_lost_answer_is_not_sent(scene: Proof) -> None:
@@ -59,7 +61,9 @@ def test_s6_what_waits_behind_a_lost_answer_is_not_sent(scene: Proof) -> None:
     last = scene.engine.modify(order.key, limit_ticks=order.limit_ticks - 2, source="test")
     assert [scene.done(request).outcome for request in (first, last)] == ["unknown", "denied"]
     scene.gateway.clear_faults()
-    assert scene.life(order.key, "working").limit_ticks == order.limit_ticks - 1
+    moved = order.limit_ticks - 1
+    scene.life(order.key, "working")
+    scene.until(lambda: (o := scene.order(order.key)) and o.limit_ticks == moved, "the first change")
     assert scene.requests("Order/modify") == asked + 1
 
 
@@ -81,10 +85,10 @@ def test_s7_fill_during_a_drag(scene: Proof) -> None:
 
 def test_s7_a_drop_that_waits_when_the_order_fills_is_not_sent(scene: Proof) -> None:
     tag = scene.working(1, BID - 4).key
-    scene.gateway.fault(fault="delay_request", endpoint="Order/modify", ms=200)
+    scene.gateway.fault(fault="delay_request", endpoint="Order/modify", ms=1_000)
+    asked = scene.requests("Order/modify")
     first = scene.engine.modify(tag, limit_ticks=BID - 5, source="test")
     last = scene.engine.modify(tag, limit_ticks=BID - 6, source="test")
-    asked = scene.requests("Order/modify")
     price = BID / 4 - 1
     low = {"bid": price, "bid_lots": 5, "ask": price + 0.25, "ask_lots": 5}
     scene.gateway.play([{"ms": 0, "quote": low}, {"ms": 0, "print": {"price": price, "lots": 99, "side": "sell"}}])

@@ -41,12 +41,13 @@ def test_s14_cable_out_with_a_position_and_fills_meanwhile(scene: Proof, cable: 
     assert scene.denied(scene.submit("buy", "market"))
     scene.wait(OUTAGE_S * pace)
     assert (scene.net(), scene.truth()["working"]) == (2, 2)
+    assert {order.key for order in scene.living()} == known
     mend(cable)
     scene.life(more, "filled")
     scene.until(lambda: scene.net() == 3, "the missed fill")
     scene.until(lambda: scene.engine.status()["state"] == "live", "live again")
-    assert {order.life for order in scene.living()} == {"working"}
-    assert sorted(order.role for order in scene.living()) == ["stop", "target"]
+    wanted = [("stop", "working"), ("target", "working")]
+    scene.until(lambda: sorted((order.role, order.life) for order in scene.living()) == wanted, "both exits")
     assert not scene.engine.is_armed("test", scene.account), "armed again only by hand"
     scene.done(scene.engine.reconcile())
     fills = [fill for fill in scene.engine.fills() if fill.tag == more]
@@ -61,8 +62,8 @@ def test_s15_lost_answer(scene: Proof) -> None:
     # The hub says nothing either: its word would settle the order before the deadline.
     for event in ("GatewayUserOrder", "GatewayUserTrade", "GatewayUserPosition"):
         scene.gateway.fault(fault="miss", event=event, count=0)
-    scene.gateway.fault(fault="delay_reply", endpoint="Order/search", ms=150, count=4)
-    scene.gateway.fault(fault="delay_reply", endpoint="Order/v2/query", ms=150, count=4)
+    scene.gateway.fault(fault="delay_reply", endpoint="Order/search", ms=1_000, count=4)
+    scene.gateway.fault(fault="delay_reply", endpoint="Order/v2/query", ms=1_000, count=4)
     tag = scene.submit("buy", "market", 2)
     scene.until(lambda: scene.was_in_doubt(tag), "doubt")
     doubted = next(order for order in scene.changes(tag) if order.doubt_since_ns)
@@ -71,7 +72,7 @@ def test_s15_lost_answer(scene: Proof) -> None:
     assert scene.life(tag, "filled").filled_lots == 2
     scene.until(lambda: scene.net() == 2, "the position")
     assert (scene.posts(tag), scene.requests("Order/place"), scene.true_net()) == (1, 1, 2)
-    assert scene.engine.status()["unknown_orders"] == 0
-    assert "It may be live" in scene.notices("unknown")[0]
+    scene.until(lambda: scene.engine.status()["unknown_orders"] == 0, "nothing unknown")
+    scene.until(lambda: "It may be live" in "".join(scene.notices("unknown")), "the doubt told in words")
     scene.engine.arm("test", scene.account, is_armed=True)
     scene.life(scene.submit("sell", "market", 2), "filled")

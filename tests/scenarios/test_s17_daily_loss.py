@@ -23,6 +23,10 @@ def own_loss(scene: Scene, **options: Any) -> None:
     scene.follow(rules_of(account, RiskOptions(daily_loss=500, **options)))
 
 
+def firms_equity(scene: Scene) -> int:
+    return next(int(a["equity_1e4"]) for a in scene.gateway.state()["accounts"] if a["id"] == scene.account)
+
+
 def warned(scene: Scene) -> list[str]:
     return [text.split(": ")[1].split(" %")[0] for text in scene.notices("risk_warning")]
 
@@ -39,8 +43,7 @@ def test_the_limit_warns_three_times_then_flattens_and_blocks_every_source(tmp_p
         scene.move(-51)
         scene.until(lambda: scene.use("personal_loss").is_latched, "the latch")
         scene.until(lambda: scene.lots("MNQ") == 0 and scene.notices("flat"), "flat, read back")
-        firm = next(a for a in scene.gateway.state()["accounts"] if a["id"] == scene.account)
-        scene.until(lambda: scene.risk().equity_1e4 == firm["equity_1e4"], "the same equity as the firm's")
+        scene.until(lambda: scene.risk().equity_1e4 == firms_equity(scene), "the same equity as the firm's")
         assert scene.risk().realised_1e4 <= -500 * USD
 
         scene.engine.arm("strategy", scene.account, is_armed=True)
@@ -83,7 +86,7 @@ def test_a_trailing_limit_follows_the_peak_after_a_gain_of_1200(tmp_path: Path, 
         assert scene.risk().open_1e4 > 0, "still a winning day"
         scene.move(70)
         scene.until(lambda: scene.use("personal_loss").is_latched, "the latch")
-        assert scene.denial(scene.order("buy", 1))[-1][0] == "personal_loss"
+        assert "personal_loss" in [code for code, _ in scene.denial(scene.order("buy", 1))]
         if action == "flatten":
             scene.until(lambda: scene.lots("MNQ") == 0, "flat")
         else:

@@ -40,6 +40,7 @@ def test_entries_end_and_the_own_flatten_comes_before_the_firms(tmp_path: Path, 
         scene.until(lambda: scene.lots("MNQ") == 0, "flat")
         closed = max(fill.time_ns for fill in scene.engine.fills())
         assert ns_of(flatten) <= closed < ns_of(firm)
+        scene.until(lambda: scene.notices("flat_by"), "the flatten told")
         assert len(scene.notices("flat_by")) == 1
         assert "flat_by" in [code for code, _ in scene.denial(scene.order("buy", 1))]
 

@@ -116,7 +116,8 @@ def test_an_order_that_never_arrived_is_unknown_locks_new_risk_and_is_not_sent_a
             with pytest.raises(errors.OutcomeUnknown, match="may be live") as caught:
                 await services.trading.place(draft(services))
             (order,) = own_orders(services)
-            assert (order.tag, order.look) == (caught.value.tag, "unknown")
+            assert order.tag == caught.value.tag
+            await until(lambda: [held.look for held in own_orders(services)] == ["unknown"])
             assert services.engine.status()["unknown_orders"] == 1
             with pytest.raises(errors.Denied):
                 await services.trading.place(draft(services, size_lots=1))
@@ -150,11 +151,11 @@ def test_what_happened_while_the_hub_was_gone_is_found_afterwards(market: Gatewa
             await control(market, "market", {"script": down + fall})
             await until(lambda: [position.net_lots for position in services.engine.positions()] == [2])
             await until(lambda: all(link.state == "live" for link in services.engine.links()))
-            assert not services.trading.is_armed("test", placed.account_id)
-            assert [(order.tag, order.life) for order in own_orders(services)] == [(placed.tag, "filled")]
+            await until(lambda: not services.trading.is_armed("test", placed.account_id))
+            await until(lambda: [(order.tag, order.life) for order in own_orders(services)] == [(placed.tag, "filled")])
             answer = await services.trading.flatten(placed.account_id, source="test")
             assert answer.outcome == "done"
-            assert services.engine.positions()[0].net_lots == 0
+            await until(lambda: services.engine.positions()[0].net_lots == 0)
 
     run(act)
 
