@@ -41,8 +41,6 @@ pub enum Bug {
     DisputeTraded,
     OldLoginReads,
     PartIsWhole,
-    SuspendedStaysUnknown,
-    VoidedBeforeGap,
     RecordDropped,
     LimitPlusOne,
     CancelHalted,
@@ -52,7 +50,7 @@ pub enum Bug {
 }
 
 /// A fault, its name in reports, and what it does.
-pub const TABLE: [(Bug, &str, &str); 43] = [
+pub const TABLE: [(Bug, &str, &str); 41] = [
     (
         Bug::PlaceTwice,
         "place-twice",
@@ -223,16 +221,6 @@ pub const TABLE: [(Bug, &str, &str); 43] = [
         Bug::PartIsWhole,
         "part-is-whole",
         "a whole close joins the close of a part",
-    ),
-    (
-        Bug::SuspendedStaysUnknown,
-        "suspended-stays-unknown",
-        "a suspended leg in doubt is never asked for",
-    ),
-    (
-        Bug::VoidedBeforeGap,
-        "voided-before-gap",
-        "a dispute reads no further back than the overlap",
     ),
     (
         Bug::RecordDropped,

@@ -228,9 +228,7 @@ impl Trading {
         };
         // A fill that was taken back may be older than any overlap; only the whole day can explain a dispute.
         let mut nets = self.broker_net.iter();
-        let is_narrow = planted(Bug::VoidedBeforeGap);
-        if now != 0 && !is_narrow && nets.any(|(place, net)| place.0 == account && net.is_disputed)
-        {
+        if now != 0 && nets.any(|(place, net)| place.0 == account && net.is_disputed) {
             start = start.min(now - FIRST_LOOK_NS);
         }
         for (_, order) in self.store.rows() {
@@ -499,8 +497,7 @@ impl Trading {
         let living: Vec<usize> = rows
             .filter(|(_, order)| {
                 // A suspended leg is told of by its parent, unless its own change has no answer.
-                let is_asked_for = order.doubt.is_some() && !planted(Bug::SuspendedStaysUnknown);
-                let is_followed = order.life != Life::Suspended || is_asked_for;
+                let is_followed = order.life != Life::Suspended || order.doubt.is_some();
                 order.account == account && order.is_live() && is_followed
             })
             .map(|(index, _)| index)
@@ -739,6 +736,9 @@ impl Trading {
     ) {
         let (now, now_ns) = (self.now, self.now_ns);
         let entry = self.broker_net.entry(place).or_default();
+        if read_started.is_some() {
+            entry.read_net = net;
+        }
         if read_started.is_some_and(|started| entry.pushed >= started) {
             return;
         }

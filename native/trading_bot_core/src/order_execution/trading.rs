@@ -116,6 +116,8 @@ pub struct BrokerNet {
     pub average_1e4: Option<i64>,
     pub at: Nanos,
     pub is_push: bool,
+    /// What the newest whole read stated, whatever the hub said since.
+    pub read_net: i64,
     /// When the hub last stated it.
     pub pushed: Mono,
     /// Since when it differs from the fills.

@@ -160,6 +160,10 @@ impl Trading {
             self.begin_read(&mut task, SETTLE_NS);
             return Some(task);
         }
+        if places.is_empty() && !is_part_done && self.is_flat_only_by_hub(&task) {
+            self.begin_read(&mut task, SETTLE_NS);
+            return Some(task);
+        }
         if places.is_empty() || is_part_done {
             let (outcome, text) = self.final_words(&task, is_part_done);
             self.progress(number, &mut task, "verified", (1, 1), text.clone());
@@ -171,6 +175,12 @@ impl Trading {
         }
         self.close_places(number, &mut task, &places);
         Some(task)
+    }
+
+    /// The hub says flat and the read-back does not: a late message may have overtaken it, and only a newer read tells.
+    fn is_flat_only_by_hub(&self, task: &Task) -> bool {
+        let mut nets = self.broker_net.iter();
+        nets.any(|(place, net)| task.covers(*place) && net.read_net != 0)
     }
 
     /// A position that changed its side under way is reported; the next close takes it with it.
