@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn a_panicking_thread_leaves_its_name_place_and_words() {
-        let folder = std::env::temp_dir().join(format!("pitdesk-panic-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("pitdesk-panic-report-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         // The folder is the process's: an engine that a test beside this one opens names another in between.
         let texts = (0..100)

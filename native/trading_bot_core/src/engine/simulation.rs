@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use super::contract::{
-    Attempt, Command, Endpoint, Group, Input, LinkName, LinkState, Part, Reply, Rows, SendId,
-    Wanted,
+    Attempt, Command, Draft, Endpoint, Group, Input, LinkName, LinkState, Part, Reply, Rows,
+    SendId, Wanted,
 };
 use super::views::Board;
-use crate::order_execution::order::{Life, Order};
+use crate::order_execution::legs::book::LegRecord;
+use crate::order_execution::legs::{BracketPlan, Holder};
+use crate::order_execution::order::{Life, Order, Role};
 use crate::order_execution::record::Record;
 use crate::rig::{self, ACCOUNTS, CONTRACTS, Death, Fate, Happening, MILLI, Plan, SECOND, World};
 use crate::types::{
@@ -464,6 +466,82 @@ fn a_fill_that_was_taken_back_while_the_hub_was_down_is_found_again() {
             .values()
             .all(|net| !net.is_disputed)
     );
+}
+
+/// One lot in the market and its stop, held by this computer.
+fn with_an_own_stop(limit: Option<i64>) -> (World, String) {
+    let mut world = connected();
+    let draft = world.draft(ACCOUNT, 0, Side::Buy, Lots(1));
+    let draft = Draft {
+        kind: limit.map_or(OrderKind::Market, |_| OrderKind::Limit),
+        limit: limit.map(|away| Ticks(world.broker.lasts[0] + away)),
+        ..draft
+    };
+    let entry = draft.tag.to_string();
+    let plan = BracketPlan {
+        stop: Some(-40),
+        holder: Holder::Computer,
+        ..BracketPlan::default()
+    };
+    world.note_bracket(&draft);
+    world.broker.is_still = true;
+    world.step(Input::Command(Command::SubmitBracket { draft, plan }));
+    world.run_for(SECOND);
+    (world, entry)
+}
+
+fn working_stops(world: &World) -> Vec<BrokerOrder> {
+    let rows = world.broker.orders.iter();
+    let is_stop =
+        |row: &&BrokerOrder| row.kind == Some(OrderKind::Stop) && row.status == OrderStatus::Open;
+    rows.filter(is_stop).cloned().collect()
+}
+
+#[test]
+fn a_leg_whose_record_was_lost_is_taken_back_and_not_placed_again() {
+    let (mut world, entry) = with_an_own_stop(None);
+    let is_leg = |bytes: &Vec<u8>| {
+        let record = Record::from_bytes(bytes);
+        matches!(record, Some(Record::Legs(LegRecord::Leg { .. })))
+    };
+    let at = world.disk.records.iter().position(is_leg).expect("placed");
+    world.disk.lose_from(at);
+    world.memory.has_lost_records = true;
+    world.memory.lost_now = true;
+    world.crash(Death::Killed);
+    world.run_for(20 * SECOND);
+    let stops = working_stops(&world);
+    assert_eq!(stops.len(), 1, "{stops:?}");
+    let leg = order(&world, &format!("{entry}-1"));
+    assert_eq!(leg.role, Role::Stop);
+    command(&mut world, |request| Command::Flatten {
+        request,
+        account: ACCOUNT,
+        contract_id: None,
+        source: "ladder".into(),
+    });
+    world.run_for(5 * SECOND);
+    assert!(
+        working_stops(&world).is_empty(),
+        "it goes with its position"
+    );
+    assert_whole(&world);
+}
+
+#[test]
+fn a_leg_of_an_entry_of_an_earlier_run_has_a_tag_of_this_run() {
+    let (mut world, entry) = with_an_own_stop(Some(-5));
+    world.crash(Death::Killed);
+    world.run_for(5 * SECOND);
+    let now = world.broker_now();
+    world.broker.fill(0, 1, now);
+    world.spread_news();
+    world.run_for(2 * SECOND);
+    let stops = working_stops(&world);
+    assert_eq!(stops.len(), 1);
+    let tag = stops[0].custom_tag.clone().unwrap_or_default();
+    assert!(!tag.starts_with(&entry), "{tag} may have left before");
+    assert_whole(&world);
 }
 
 #[test]

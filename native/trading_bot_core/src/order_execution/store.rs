@@ -491,13 +491,20 @@ impl Store {
             .is_some_and(|index| !self.orders[index].is_foreign);
         let has_own_tag = !self.own_prefix.is_empty() && tag_text.starts_with(&self.own_prefix);
         let is_own = has_own_tag || is_child_of_own || row.is_own_close;
-        let role = if row.is_own_close {
-            Role::Close
-        } else {
-            role_of(row, &tag_text)
-        };
         let is_tag_free = has_own_tag && !self.by_key.contains_key(&tag_text);
-        let is_lost = is_tag_free && role == Role::Entry;
+        let leg_entry = self.legs.entry_of_lost(&tag_text);
+        let leg_entry = leg_entry
+            .filter(|_| is_tag_free && parent.is_none())
+            .map(str::to_owned);
+        let kind = OrderKind::from_wire(i64::from(row.kind?))?;
+        let role = match &leg_entry {
+            _ if row.is_own_close => Role::Close,
+            Some(_) => role_of_exit(Some(kind)),
+            None => role_of(row, &tag_text),
+        };
+        let is_lost = is_tag_free && (role == Role::Entry || leg_entry.is_some());
+        let of_entry = |entry: &String| self.orders[self.order(entry)?].order_id;
+        let parent = parent.or_else(|| leg_entry.as_ref().and_then(of_entry));
         let order = Order {
             key: if is_tag_free {
                 tag_text.clone()
@@ -509,7 +516,7 @@ impl Store {
             account: AccountId(row.account),
             contract,
             side: Side::from_wire(i64::from(row.side?))?,
-            kind: OrderKind::from_wire(i64::from(row.kind?))?,
+            kind,
             size: Lots(row.size?),
             limit: None,
             stop: None,
@@ -528,19 +535,12 @@ impl Store {
             created: Nanos(row.created),
             updated: Nanos(0),
             seen: Nanos(0),
-            source: if row.is_own_close {
-                "close".into()
-            } else if is_own {
-                "broker".into()
-            } else {
-                "elsewhere".into()
-            },
-            reason: if is_lost {
-                "own, record lost".into()
-            } else {
-                String::new()
-            },
+            source: source_of(row, is_own).into(),
+            reason: if is_lost { "own, record lost" } else { "" }.into(),
         };
+        if let Some(entry) = leg_entry {
+            self.legs.take_lost(&entry, &tag_text, role == Role::Stop);
+        }
         Some(self.insert(order))
     }
 
@@ -718,7 +718,20 @@ fn role_of_intent(row: &IntentRow) -> Role {
     if !row.is_reduce_only {
         return Role::Entry;
     }
-    match OrderKind::from_wire(i64::from(row.kind)) {
+    role_of_exit(OrderKind::from_wire(i64::from(row.kind)))
+}
+
+/// Where an order came from that this journal did not send.
+fn source_of(row: &SeenRow, is_own: bool) -> &'static str {
+    match (row.is_own_close, is_own) {
+        (true, _) => "close",
+        (false, true) => "broker",
+        (false, false) => "elsewhere",
+    }
+}
+
+fn role_of_exit(kind: Option<OrderKind>) -> Role {
+    match kind {
         Some(OrderKind::Stop | OrderKind::StopLimit | OrderKind::TrailingStop) => Role::Stop,
         Some(OrderKind::Limit) => Role::Target,
         Some(OrderKind::Market | OrderKind::JoinBid | OrderKind::JoinAsk) | None => Role::Close,

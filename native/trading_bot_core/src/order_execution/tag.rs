@@ -49,7 +49,8 @@ impl TagMint {
     /// Never within 36^9 orders of one epoch: prefix, epoch and counter then fit the 24 characters.
     pub fn next_tag(&self) -> ClientTag {
         let number = self.counter.fetch_add(1, Ordering::Relaxed);
-        let text = format!("{}{}-{}", self.prefix, base36(self.epoch), base36(number));
+        let run = run_prefix(&self.prefix, self.epoch);
+        let text = format!("{run}{}", base36(number));
         text.parse().expect("prefix, epoch and counter fit a tag")
     }
 
@@ -62,6 +63,11 @@ impl TagMint {
     pub fn is_own(&self, tag: &str) -> bool {
         tag.starts_with(&self.prefix)
     }
+}
+
+/// What every tag of one run begins with.
+pub(super) fn run_prefix(prefix: &str, epoch: u64) -> String {
+    format!("{prefix}{}-", base36(epoch))
 }
 
 /// A new installation id from random bytes.

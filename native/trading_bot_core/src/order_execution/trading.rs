@@ -27,6 +27,7 @@ use crate::order_execution::requests;
 use crate::order_execution::risk::RiskDesk;
 use crate::order_execution::stop_rules::RulesAtWork;
 use crate::order_execution::store::{Applied, Place, Store};
+use crate::order_execution::tag::run_prefix;
 use crate::planted::{Bug, planted};
 use crate::types::{
     AccountId, BrokerAccount, ClientTag, Contract, ContractIndex, Lots, Mono, Nanos, OrderKind,
@@ -190,7 +191,8 @@ pub struct Trading {
     pub(super) ask_after: HashMap<String, Mono>,
     pub(crate) risk: RiskDesk,
     pub(super) pace: Pace,
-    tag_prefix: String,
+    /// What every tag of this run begins with; before the start, what every tag of this installation does.
+    pub(super) run_prefix: String,
     next_send: u64,
     recent: Vec<(Mono, Draft)>,
 }
@@ -245,7 +247,7 @@ impl Trading {
             ask_after: HashMap::new(),
             risk: RiskDesk::default(),
             pace: Pace::default(),
-            tag_prefix: tag_prefix.to_owned(),
+            run_prefix: tag_prefix.to_owned(),
             next_send: 1,
             recent: Vec::new(),
         }
@@ -273,6 +275,7 @@ impl Trading {
     /// Begins a run: records the epoch, and doubts every order whose last word was ours.
     pub fn start(&mut self, epoch: u64) {
         let at = self.now_ns.0;
+        self.run_prefix = run_prefix(&self.run_prefix, epoch);
         self.record(&Record::Start { epoch, at });
         self.risk.is_unpublished = true;
         let is_open = |order: &Order| {
@@ -847,9 +850,10 @@ impl Trading {
         }
     }
 
+    /// Minted in this run, and not used: of an earlier run's tags the journal may have lost the last.
     pub(super) fn is_tag_fresh(&self, tag: &ClientTag) -> bool {
         planted(Bug::AnyTag)
-            || (tag.as_str().starts_with(&self.tag_prefix)
+            || (tag.as_str().starts_with(&self.run_prefix)
                 && self.store.order(tag.as_str()).is_none())
     }
 

@@ -145,6 +145,14 @@ impl Disk {
         self.reopen(kept)
     }
 
+    /// The records from here on never reached the disk.
+    #[cfg(test)]
+    pub fn lose_from(&mut self, count: usize) {
+        self.bytes.truncate(self.end_of(count));
+        let reopened = self.reopen(count);
+        reopened.expect("whole records are left");
+    }
+
     fn end_of(&self, count: usize) -> usize {
         count.checked_sub(1).map_or(self.start, |at| self.ends[at])
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Goal, Joint, Phase, ROUNDS_MAX, SETTLE_NS, Task};
+use super::{Goal, Joint, Phase, READ_PATIENCE_NS, ROUNDS_MAX, SETTLE_NS, Task};
 use crate::engine::contract::{Endpoint, Lane, Outgoing};
 use crate::engine::views::{DoneOutcome, NoticeLevel};
 use crate::order_execution::order::{Change, Order, Role, Values};
@@ -11,7 +11,7 @@ use crate::order_execution::requests;
 use crate::order_execution::store::Place;
 use crate::order_execution::trading::{Pending, Trading};
 use crate::planted::{Bug, planted};
-use crate::types::{AccountId, ContractIndex, Lots, RequestId};
+use crate::types::{AccountId, ContractIndex, Lots, Mono, RequestId};
 
 /// Source of the changes that make exits fit what is left of a position.
 const FIT_SOURCE: &str = "exits fitted";
@@ -161,8 +161,7 @@ impl Trading {
             return Some(task);
         }
         if places.is_empty() && !is_part_done && self.is_flat_only_by_hub(&task) {
-            self.begin_read(&mut task, SETTLE_NS);
-            return Some(task);
+            return self.read_once_more(number, task);
         }
         if places.is_empty() || is_part_done {
             let (outcome, text) = self.final_words(&task, is_part_done);
@@ -181,6 +180,19 @@ impl Trading {
     fn is_flat_only_by_hub(&self, task: &Task) -> bool {
         let mut nets = self.broker_net.iter();
         nets.any(|(place, net)| task.covers(*place) && net.read_net != 0)
+    }
+
+    /// Asks again while feed and readings contradict each other, for as long as readings may fail otherwise.
+    fn read_once_more(&mut self, number: u64, mut task: Task) -> Option<Task> {
+        let until = Mono(self.now.0 + READ_PATIENCE_NS);
+        if self.now >= *task.contradicted_until.get_or_insert(until) {
+            let text =
+                "The order feed says flat and the readings show a position. Check with the broker.";
+            self.end_task(number, &mut task, DoneOutcome::Unknown, text);
+            return None;
+        }
+        self.begin_read(&mut task, SETTLE_NS);
+        Some(task)
     }
 
     /// A position that changed its side under way is reported; the next close takes it with it.

@@ -99,6 +99,8 @@ pub struct Task {
     text: String,
     /// What became of the last close that was not accepted.
     trouble: Option<DoneOutcome>,
+    /// The feed says flat and the readings do not: how long that may last.
+    contradicted_until: Option<Mono>,
     /// Why the task stops flat instead of reaching what was pressed.
     halfway: Option<String>,
     /// Position of each contract when it was last looked at.
@@ -129,6 +131,7 @@ impl Task {
             has_resized: false,
             text: String::new(),
             trouble: None,
+            contradicted_until: None,
             halfway: None,
             nets: BTreeMap::new(),
             group: Group::default(),

@@ -259,6 +259,40 @@ impl Legs {
         Some((entry, *slot))
     }
 
+    /// The entry of a leg whose records were lost, all or the last: its tag is the tag of a bracket's entry and a number.
+    pub fn entry_of_lost(&self, tag: &str) -> Option<&str> {
+        if let Some((entry, _)) = self.leg_of(tag) {
+            return Some(entry);
+        }
+        let (entry, number) = tag.rsplit_once('-')?;
+        let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+        let (entry, _) = self.brackets.get_key_value(entry).filter(|_| is_number)?;
+        Some(entry)
+    }
+
+    /// Takes a leg whose record was lost into its bracket; a target into the first place that never had one.
+    pub fn take_lost(&mut self, entry: &str, tag: &str, is_stop: bool) {
+        let is_known = self.leg_of.contains_key(tag);
+        let Some(bracket) = self.brackets.get_mut(entry).filter(|_| !is_known) else {
+            return;
+        };
+        let mut targets = (1..).take(bracket.plan.targets.len());
+        let is_taken = |slot: &Slot| bracket.legs.iter().any(|(known, _)| known == slot);
+        let slot = if is_stop {
+            STOP
+        } else {
+            targets.find(|slot| !is_taken(slot)).unwrap_or(1)
+        };
+        bracket.legs.push((slot, tag.to_owned()));
+        self.leg_of.insert(tag.to_owned(), (entry.to_owned(), slot));
+    }
+
+    /// How many own legs carry a tag that begins so.
+    pub fn count_tags(&self, stem: &str) -> usize {
+        let tags = self.leg_of.range(stem.to_owned()..);
+        tags.take_while(|(tag, _)| tag.starts_with(stem)).count()
+    }
+
     /// Groups that are not over.
     pub fn groups(&self) -> impl Iterator<Item = (&String, &Group)> {
         self.groups.iter()

@@ -604,8 +604,7 @@ impl Trading {
     fn leg_draft(&self, entry: &str, entry_index: usize, slot: Slot, lots: i64) -> Option<Draft> {
         let bracket = self.store.legs.bracket(entry)?;
         let order = &self.store.orders[entry_index];
-        let number = bracket.legs.len() + 1;
-        let tag: ClientTag = format!("{entry}-{number}").parse().ok()?;
+        let tag = self.next_leg_tag(entry, bracket)?;
         let distance = match slot {
             STOP => bracket.plan.stop?,
             target => bracket.plan.targets.get(usize::from(target) - 1)?.ticks,
@@ -633,6 +632,21 @@ impl Trading {
             source: LEGS_SOURCE.to_owned(),
             pressed: Mono(0),
         })
+    }
+
+    /// The tag of the next own leg of an entry: the entry's tag and a number, as long as the entry is of this run. For an
+    /// older entry the journal may have lost the last numbers, and a tag that left is never sent again (I-3, I-9): such
+    /// a leg is named after this run's entry number zero, which no mint ever gives.
+    fn next_leg_tag(&self, entry: &str, bracket: &Bracket) -> Option<ClientTag> {
+        let run = &self.run_prefix;
+        let text = if entry.starts_with(run) {
+            format!("{entry}-{}", bracket.legs.len() + 1)
+        } else {
+            let stem = format!("{run}0-");
+            let number = self.store.legs.count_tags(&stem) + 1;
+            format!("{stem}{number}")
+        };
+        text.parse().ok()
     }
 
     /// The answer to a change of a leg or of an order in a group.

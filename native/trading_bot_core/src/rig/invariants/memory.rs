@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::engine::contract::{Attempt, Command, Draft, Endpoint, Lane, Part, Reply, Rows};
 use crate::order_execution::legs::LEGS_SOURCE;
+use crate::order_execution::legs::book::LegRecord;
 use crate::order_execution::order::Life;
 use crate::order_execution::record::Record;
 use crate::rig::broker::Broker;
@@ -78,6 +79,8 @@ pub struct Memory {
     pub hub_openings: u32,
     pub minted: BTreeSet<ClientTag>,
     pub drafts: BTreeMap<String, bool>,
+    /// Own legs, each with the tag of its entry.
+    pub leg_entries: BTreeMap<String, String>,
     /// Second clicks, each with the tag of its first.
     pub doubles: BTreeMap<String, String>,
     pub intents: BTreeMap<u64, String>,
@@ -155,10 +158,10 @@ impl Memory {
         }
     }
 
-    /// The drafted entry that an own leg's tag belongs to.
-    pub(in crate::rig) fn entry_of_leg<'a>(&self, tag: &'a str) -> Option<&'a str> {
-        let (entry, _) = tag.rsplit_once('-')?;
-        self.drafts.contains_key(entry).then_some(entry)
+    /// The drafted entry that an own leg's tag belongs to: the journal names it before the leg leaves.
+    pub(in crate::rig) fn entry_of_leg(&self, tag: &str) -> Option<&str> {
+        let entry = self.leg_entries.get(tag)?;
+        self.drafts.contains_key(entry).then_some(entry.as_str())
     }
 
     pub(super) fn learn_record(&mut self, index: u64, record: &Record) {
@@ -181,6 +184,9 @@ impl Memory {
                     && values.stop.is_none()) =>
             {
                 *self.modify_commands.entry(key.clone()).or_default() += 1;
+            }
+            Record::Legs(LegRecord::Leg { entry, tag, .. }) => {
+                self.leg_entries.insert(tag.clone(), entry.clone());
             }
             Record::Compared { account, .. } => {
                 self.is_compared.insert(*account);
@@ -267,7 +273,7 @@ impl World {
         self.memory.drafts.insert(draft.tag.to_string(), has_stop);
     }
 
-    pub(in crate::rig) fn note_bracket(&mut self, draft: &Draft) {
+    pub(crate) fn note_bracket(&mut self, draft: &Draft) {
         self.memory.drafts.insert(draft.tag.to_string(), true);
     }
 
