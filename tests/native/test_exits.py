@@ -274,3 +274,89 @@ def test_an_exit_left_without_its_position_is_taken_away_aloud(sweeping_desk: Ri
     desk.gateway.set_account(desk.account, flatten=True)
     desk.life(stop, "cancelled")
     assert truth(desk) == (0, 0)
+
+
+def cut_off(rig: Rig) -> list[str]:
+    """What was told of exits that the last run left unfinished."""
+    notices = [event for event in rig.events if isinstance(event, core.Notice)]
+    return [notice.text for notice in notices if notice.code == "exit_interrupted"]
+
+
+def exit_requests(gateway: Gateway) -> int:
+    asked = gateway.counters()["requests"]
+    return sum(asked.get(f"{what}", 0) for what in ("Order/cancel", "Position/closeContract", "Order/place"))
+
+
+def test_a_flatten_that_a_sudden_end_cuts_off_is_told_once_and_sends_nothing_more(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    with Rig(tmp_path / "base", gateway) as first:
+        first.connect()
+        first.subscribe()
+        enter(first, 2)
+        exits(first, 2)
+        for endpoint in ("Order/cancel", "Position/closeContract"):
+            gateway.fault(fault="request_lost", endpoint=endpoint, count=0)
+        first.engine.flatten(first.account, source="test")
+        first.until(lambda: "Position/closeContract" in gateway.counters()["requests"], "the close")
+    gateway.clear_faults()
+    asked = exit_requests(gateway)
+    with Rig(tmp_path / "base", gateway) as second:
+        second.connect()
+        (text,) = second.until(lambda: cut_off(second), "word of the flatten")
+        assert "a flatten of" in text, text
+        assert "MNQZ6 +2" in text, text
+        assert "2 orders live" in text, text
+        second.done(second.engine.reconcile())
+        assert exit_requests(gateway) == asked
+        assert truth(second) == (2, 2)
+    with Rig(tmp_path / "base", gateway) as third:
+        third.connect()
+        third.done(third.engine.reconcile())
+        assert cut_off(third) == []
+
+
+def test_a_reverse_that_a_sudden_end_cuts_off_never_sends_its_order(tmp_path: Path, gateway: Gateway) -> None:
+    with Rig(tmp_path / "base", gateway) as first:
+        first.connect()
+        first.subscribe()
+        enter(first, 2)
+        exits(first, 2)
+        gateway.fault(fault="delay_reply", endpoint="Order/cancel", ms=20_000, count=0)
+        gateway.fault(fault="miss", event="GatewayUserOrder", count=0)
+        first.engine.reverse(first.account, CONTRACT, stop_ticks=20, source="test")
+        first.until(lambda: gateway.counters()["requests"].get("Order/cancel") == 2, "the cancels")
+    gateway.clear_faults()
+    placed = gateway.counters()["requests"]["Order/place"]
+    with Rig(tmp_path / "base", gateway) as second:
+        second.connect()
+        (text,) = second.until(lambda: cut_off(second), "word of the reverse")
+        assert "a reverse of MNQZ6" in text, text
+        assert "was not sent" in text, text
+        second.done(second.engine.reconcile())
+        assert gateway.counters()["requests"]["Order/place"] == placed
+        assert truth(second)[0] == 2
+
+
+def test_a_reverse_cut_off_after_its_order_left_is_that_one_order_and_its_stop(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    with Rig(tmp_path / "base", gateway) as first:
+        first.connect()
+        first.subscribe()
+        enter(first, 2)
+        placed = gateway.counters()["requests"]["Order/place"]
+        gateway.fault(fault="reply_lost", endpoint="Order/place")
+        for event in ("GatewayUserOrder", "GatewayUserTrade", "GatewayUserPosition"):
+            gateway.fault(fault="miss", event=event, count=0)
+        first.engine.reverse(first.account, CONTRACT, stop_ticks=20, source="test")
+        first.until(lambda: gateway.counters()["requests"]["Order/place"] > placed, "the order that turns")
+    gateway.clear_faults()
+    with Rig(tmp_path / "base", gateway) as second:
+        second.connect()
+        (text,) = second.until(lambda: cut_off(second), "word of the reverse")
+        assert "which turns the position" in text, text
+        # The stop that the reverse had asked for protects what its order did; nothing else is sent.
+        second.until(lambda: truth(second) == (-2, 1), "the turned position and its stop")
+        second.done(second.engine.reconcile())
+        assert gateway.counters()["requests"]["Order/place"] == placed + 2

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::order_execution::exits::SequenceRecord;
 use crate::order_execution::ledger::Fill;
 use crate::order_execution::legs::book::LegRecord;
 use crate::order_execution::order::Values;
@@ -244,7 +245,9 @@ pub enum Record {
     },
     /// Brackets, their legs, groups and bracket modes.
     Legs(LegRecord),
-    /// A close or a flatten and its steps, for the record.
+    /// A close, reverse, flatten or group cancel: its begin, what it sends, its end.
+    Sequence(SequenceRecord),
+    /// Something done about exits, for the record.
     Exit {
         account: i32,
         contract: Option<String>,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::order_execution::exits::Sequence;
 use crate::order_execution::ledger::{Fill, Ledger, Opening, Taken};
 use crate::order_execution::legs::Legs;
 use crate::order_execution::order::{Change, Fact, Life, Order, Role, Values, Verdict, advance};
@@ -55,6 +56,8 @@ pub struct Store {
     pub rules: BTreeMap<String, Rule>,
     /// The rules of accounts and what became of them.
     pub books: BTreeMap<AccountId, Book>,
+    /// Exits that have begun and not ended, by their ids.
+    pub sequences: BTreeMap<String, Sequence>,
 }
 
 impl Store {
@@ -163,6 +166,7 @@ impl Store {
             Record::Compared { account, .. } => self.apply_compared(AccountId(*account)),
             Record::Risk { account, event } => self.apply_risk(AccountId(*account), event),
             Record::Legs(record) => changed_if(self.legs.apply(record)),
+            Record::Sequence(record) => self.apply_sequence(record),
             Record::Exit { .. } => changed(),
             Record::RuleSet {
                 key, plan, source, ..

@@ -178,6 +178,8 @@ pub struct Trading {
     pub(super) loops: BTreeMap<AccountId, AccountLoop>,
     pub(super) tasks: BTreeMap<u64, Task>,
     pub(super) joint_exits: BTreeMap<RequestId, Joint>,
+    /// Exits of the last run that it did not end, until they were told of.
+    pub(super) interrupted: BTreeSet<String>,
     pub(super) orphans: Orphans,
     pub(super) waiting: Vec<(RequestId, BTreeMap<AccountId, Mono>)>,
     pub(super) next_number: u64,
@@ -237,6 +239,7 @@ impl Trading {
             loops: BTreeMap::new(),
             tasks: BTreeMap::new(),
             joint_exits: BTreeMap::new(),
+            interrupted: BTreeSet::new(),
             orphans: Orphans::default(),
             waiting: Vec::new(),
             next_number: 1,
@@ -278,6 +281,7 @@ impl Trading {
         self.run_prefix = run_prefix(&self.run_prefix, epoch);
         self.record(&Record::Start { epoch, at });
         self.risk.is_unpublished = true;
+        self.find_interrupted();
         let is_open = |order: &Order| {
             !order.life.is_end()
                 && (matches!(order.life, Life::Intent | Life::Sent) || order.change != Change::None)
@@ -681,6 +685,7 @@ impl Trading {
         if !planted(Bug::NobodyFollowed) {
             self.effects.push(Effect::SubscribeAccounts { accounts });
         }
+        self.tell_unread_interrupted();
         self.wait_for_rounds(request);
     }
 
@@ -1142,6 +1147,7 @@ impl Trading {
         self.run_changes();
         self.run_risk();
         self.run_loops();
+        self.tell_interrupted();
         self.run_tasks();
         self.sweep_orphans();
         self.run_rules();

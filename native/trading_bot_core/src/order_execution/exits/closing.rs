@@ -259,6 +259,9 @@ impl Trading {
     ) {
         task.text.clear();
         task.trouble = None;
+        let open = places.len() as u32;
+        let what = format!("{open} closes went out in round {}", task.round);
+        let record = self.record_step(number, what);
         for (index, net) in places {
             let part = match task.goal {
                 Goal::Close { size: Some(size) } if size < net.abs() => Some(size),
@@ -273,6 +276,10 @@ impl Trading {
             self.budget.try_take(Lane::Exit, self.now.0 as i64);
             let id = self.send_id();
             let send = Outgoing::exit(id, endpoint, body, self.deadline());
+            let send = match record {
+                Some(record) => send.after(record),
+                None => send,
+            };
             let pending = Pending::Close {
                 task: number,
                 contract: *index,
@@ -280,10 +287,7 @@ impl Trading {
             self.push_send(send, pending);
         }
         task.has_closed = true;
-        let open = places.len() as u32;
         task.phase = Phase::Closing { open };
-        let what = format!("closing {open} positions, round {}", task.round);
-        self.record_step(task, &what);
         let text = format!(
             "Closing {open} positions, round {} of {ROUNDS_MAX}.",
             task.round

@@ -19,12 +19,18 @@
 //! | `reverse` | one order that turns a position |
 //! | `orphans` | exits without a position |
 //! | `progress` | what is told, and the report |
+//! | `sequence` | what the journal holds of an exit under way |
+//! | `aftermath` | exits that the end of the program cut off |
 
+mod aftermath;
 mod closing;
 mod groups;
 mod orphans;
 mod progress;
 mod reverse;
+mod sequence;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -33,6 +39,7 @@ pub(super) use self::orphans::Orphans;
 pub(super) use self::progress::Joint;
 use self::progress::Line;
 use self::reverse::Reversal;
+pub use self::sequence::{Sequence, SequenceRecord};
 use crate::engine::contract::Group;
 use crate::engine::views::{DoneOutcome, NoticeLevel};
 use crate::order_execution::order::Order;
@@ -206,7 +213,7 @@ impl Trading {
         self.next_number += 1;
         let until = Mono(self.now.0 + self.settings.cancel_wait_ns);
         task.phase = Phase::Cancelling { until };
-        self.record_step(&task, "started");
+        self.record_begin(number, &task);
         if task.goal == Goal::Flatten {
             let text = format!(
                 "Flattening account {}: {} orders to cancel.",

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{Goal, Task};
+use super::{Goal, SequenceRecord, Task};
 use crate::engine::views::{DoneOutcome, Event, ExitProgressRow, NoticeLevel};
 use crate::order_execution::record::Record;
 use crate::order_execution::trading::Trading;
-use crate::types::{AccountId, RequestId};
+use crate::types::{AccountId, ClientTag, RequestId};
 
 /// One line of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,22 @@ impl Goal {
             Self::Close { .. } => "close",
             Self::Flatten => "flatten",
             Self::Reverse(_) => "reverse",
+        }
+    }
+
+    /// Lots of a close that is a part.
+    fn part(self) -> Option<i64> {
+        match self {
+            Self::Close { size } => size,
+            Self::CancelGroup | Self::Flatten | Self::Reverse(_) => None,
+        }
+    }
+
+    /// Tag of the order that turns a position.
+    fn tag(self) -> Option<ClientTag> {
+        match self {
+            Self::Reverse(reversal) => Some(reversal.tag()),
+            Self::CancelGroup | Self::Close { .. } | Self::Flatten => None,
         }
     }
 }
@@ -101,17 +117,39 @@ impl Trading {
         task.lines.push(line);
     }
 
-    pub(super) fn record_step(&mut self, task: &Task, step: &str) {
-        let contract = task
-            .contract
-            .map(|index| self.contract_of(index).id.clone());
-        self.record(&Record::Exit {
+    /// Unique in a journal: the epoch is that of one run, the number that of one exit in it.
+    fn sequence_id(&self, number: u64) -> String {
+        format!("{}-{number}", self.store.epoch)
+    }
+
+    pub(super) fn record_begin(&mut self, number: u64, task: &Task) {
+        let contract = task.contract.map(|index| self.contract_of(index));
+        let contract = contract.map(|contract| contract.id.clone());
+        let orders = task.orders.iter();
+        let record = SequenceRecord::Begun {
+            id: self.sequence_id(number),
+            goal: task.goal.word().to_owned(),
             account: task.account.0,
             contract,
-            step: format!("{:?} {step}", task.goal),
+            lots: task.goal.part(),
+            orders: orders
+                .map(|index| self.store.orders[*index].key.clone())
+                .collect(),
+            tag: task.goal.tag().map(|tag| tag.to_string()),
             source: task.source.clone(),
             at: self.now_ns.0,
-        });
+        };
+        self.record(&Record::Sequence(record));
+    }
+
+    /// Records what is sent next; the number of the record, which has to be written before the request leaves.
+    pub(super) fn record_step(&mut self, number: u64, text: String) -> Option<u64> {
+        let record = SequenceRecord::Step {
+            id: self.sequence_id(number),
+            text,
+            at: self.now_ns.0,
+        };
+        self.record(&Record::Sequence(record)).0
     }
 
     pub(super) fn end_task(
@@ -121,7 +159,12 @@ impl Trading {
         outcome: DoneOutcome,
         text: &str,
     ) {
-        self.record_step(task, outcome.word());
+        self.record(&Record::Sequence(SequenceRecord::Ended {
+            id: self.sequence_id(number),
+            outcome: outcome.word().to_owned(),
+            text: text.to_owned(),
+            at: self.now_ns.0,
+        }));
         let step = if outcome == DoneOutcome::Done {
             "done"
         } else {

@@ -36,6 +36,10 @@ pub(super) struct Reversal {
 }
 
 impl Reversal {
+    pub(super) fn tag(self) -> ClientTag {
+        self.tag
+    }
+
     /// Its order is on its way or has filled: from here on the position is the new one.
     pub(super) fn is_turning(self) -> bool {
         self.is_sent
@@ -291,7 +295,7 @@ impl Trading {
         task.goal = Goal::Close { size: None };
         task.halfway = Some(why.to_owned());
         let text = format!("The reversal stops flat half-way. {why}");
-        self.record_step(task, "halfway");
+        self.record_step(number, "it was given up for flat".to_owned());
         self.notice(NoticeLevel::Warning, "reverse_halfway", text.clone());
         self.progress(number, task, "halfway", (1, 1), text);
     }

@@ -1,0 +1,136 @@
+//! Exits that a sudden end of the program cuts off: nothing of them is sent afterwards, and the trader hears of them once.
+
+use crate::engine::contract::{Command, Endpoint};
+use crate::order_execution::record::Record;
+use crate::rig::{ACCOUNTS, CONTRACTS, Death, MILLI, Plan, SECOND, World};
+use crate::types::{AccountId, ClientTag, Lots, OrderKind, RequestId, Side, Ticks};
+
+const ACCOUNT: AccountId = ACCOUNTS[0];
+const CONTRACT: &str = CONTRACTS[0];
+
+/// Two lots and a stop below them that works, and a market that fills nothing more.
+fn with_a_position() -> World {
+    let mut world = World::new(Plan::quiet(1));
+    world.run_for(3 * SECOND);
+    let entry = world.draft(ACCOUNT, 0, Side::Buy, Lots(2));
+    world.submit(entry);
+    world.run_for(SECOND);
+    assert_eq!(world.broker.net(), 2, "a position to leave");
+    world.broker.is_still = true;
+    let mut stop = world.draft(ACCOUNT, 0, Side::Sell, Lots(2));
+    stop.kind = OrderKind::Stop;
+    stop.stop = Some(Ticks(world.broker.lasts[0] - 40));
+    world.submit(stop);
+    world.run_for(SECOND);
+    assert_eq!(living(&world), 1);
+    world
+}
+
+fn living(world: &World) -> usize {
+    let orders = world.broker.orders.iter();
+    orders.filter(|order| !order.status.is_terminal()).count()
+}
+
+fn flatten(world: &mut World) {
+    world.command(|request| Command::Flatten {
+        request,
+        account: ACCOUNT,
+        contract_id: None,
+        source: "ladder".into(),
+    });
+}
+
+fn reverse(world: &mut World) -> String {
+    let tag: ClientTag = world.draft(ACCOUNT, 0, Side::Sell, Lots(4)).tag;
+    world.command(|request: RequestId| Command::Reverse {
+        request,
+        account: ACCOUNT,
+        contract_id: CONTRACT.into(),
+        tag,
+        stop_ticks: Some(20),
+        target_ticks: None,
+        source: "ladder".into(),
+    });
+    tag.to_string()
+}
+
+fn run_until_sent(world: &mut World, endpoint: Endpoint) {
+    for _ in 0..5_000 {
+        let mut flights = world.flights.values();
+        if flights.any(|flight| flight.endpoint == endpoint) {
+            return;
+        }
+        world.run_for(MILLI);
+    }
+    panic!("no {endpoint:?} left within five seconds; {:?}", world.done);
+}
+
+/// What was told of exits that were cut off, oldest first, and how often the journal says that one was.
+fn told(world: &World) -> (Vec<&String>, usize) {
+    let alarms = world.alarms.iter();
+    let told = alarms.filter(|text| text.contains("The end of the program cut off"));
+    let is_end = |bytes: &&Vec<u8>| {
+        let record = Record::from_bytes(bytes);
+        matches!(record, Some(Record::Sequence(super::SequenceRecord::Ended { outcome, .. })) if outcome == "interrupted")
+    };
+    let ended = world.disk.records.iter().filter(is_end).count();
+    (told.collect(), ended)
+}
+
+#[test]
+fn a_flatten_that_was_cut_off_before_its_close_is_told_and_not_gone_on_with() {
+    let mut world = with_a_position();
+    flatten(&mut world);
+    run_until_sent(&mut world, Endpoint::Cancel);
+    world.crash(Death::Killed);
+    world.run_for(60 * SECOND);
+    assert_eq!(world.broker.net(), 2, "nobody pressed again");
+    let (texts, ended) = told(&world);
+    assert_eq!((texts.len(), ended), (1, 1), "{texts:?}");
+    assert!(texts[0].contains("a flatten of"), "{texts:?}");
+    assert!(texts[0].contains("+2"), "the position read back: {texts:?}");
+    world.crash(Death::Killed);
+    world.run_for(30 * SECOND);
+    assert_eq!(told(&world).1, 1, "it is told once");
+    assert!(world.broken.is_none(), "{:?}", world.broken);
+}
+
+#[test]
+fn a_flatten_pressed_again_after_the_restart_ends_flat() {
+    let mut world = with_a_position();
+    flatten(&mut world);
+    run_until_sent(&mut world, Endpoint::Cancel);
+    world.crash(Death::Killed);
+    world.run_for(10 * SECOND);
+    flatten(&mut world);
+    world.run_for(20 * SECOND);
+    assert_eq!((world.broker.net(), living(&world)), (0, 0));
+    assert!(world.engine.trading.store.sequences.is_empty());
+}
+
+#[test]
+fn a_flatten_that_reached_its_end_before_the_restart_is_told_as_read_back_flat() {
+    let mut world = with_a_position();
+    flatten(&mut world);
+    run_until_sent(&mut world, Endpoint::CloseContract);
+    world.run_for(SECOND / 5);
+    assert_eq!(world.broker.net(), 0, "the close was carried out");
+    world.crash(Death::Killed);
+    world.run_for(20 * SECOND);
+    let (texts, ended) = told(&world);
+    assert_eq!((texts.len(), ended), (0, 1), "nothing to be alarmed about");
+}
+
+#[test]
+fn the_second_half_of_a_reverse_is_never_sent_after_a_restart() {
+    let mut world = with_a_position();
+    let tag = reverse(&mut world);
+    run_until_sent(&mut world, Endpoint::Cancel);
+    world.crash(Death::Killed);
+    world.run_for(60 * SECOND);
+    assert_eq!(world.broker.net(), 2);
+    assert!(world.engine.trading.store.order(&tag).is_none());
+    let (texts, _) = told(&world);
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(texts[0].contains("was not sent"), "{texts:?}");
+}
