@@ -54,3 +54,12 @@ class Control:
         for row in rows:
             grouped.setdefault(str(row["customTag"]), []).append(row)
         return grouped
+
+    def open_orders(self, account_id: int) -> list[dict[str, Any]]:
+        answer = self._rest.post("/api/Order/searchOpen", json={"accountId": account_id}).raise_for_status().json()
+        return list(answer["orders"])
+
+    def trades(self, account_id: int) -> list[dict[str, Any]]:
+        """Every trade of the account, voided ones included."""
+        body = {"accountId": account_id, "startTimestamp": "2000-01-01T00:00:00Z"}
+        return list(self._rest.post("/api/Trade/search", json=body).raise_for_status().json()["trades"])
