@@ -128,6 +128,7 @@ def _legs_of(draft: Draft) -> dict[str, Any]:
         "target_legs": [(up * target.ticks, target.lots) for target in plan.targets],
         "held_by": plan.held_by,
         "when_bare": plan.when_bare,
+        **(plan.rule if plan.has_rule else {}),
     }
 
 
@@ -175,8 +176,6 @@ class TradingService:
     def __init__(self, engine: NativeEngine, options: TradingOptions) -> None:
         self._engine = engine
         self._options = options
-        self._rules: dict[str, ExitPlan] = {}
-        engine.listen(domain.OrderChanged, self._on_order)
 
     def submit(self, draft: Draft) -> str:
         """Check the shape, push the order, return its tag; what becomes of it arrives as events.
@@ -187,8 +186,6 @@ class TradingService:
         operation, arguments = operation_of(draft)
         send = self._engine.submit_bracket if operation == "submit_bracket" else self._engine.submit
         tag = send(**arguments, pressed_mono_ns=draft.pressed_mono_ns)
-        if draft.exits.has_rule:
-            self._rules[tag] = draft.exits
         _log.info("order submitted", tag=tag, source=draft.source, side=draft.side, lots=draft.size_lots)
         return tag
 
@@ -237,18 +234,6 @@ class TradingService:
             taken = await self.place(draft)
             await self.cancel(taken.tag, source=draft.source)
         return next(held.bracket_mode for held in self._engine.accounts() if held.id == draft.account_id)
-
-    def _on_order(self, event: domain.OrderChanged) -> None:
-        """Let this computer follow a stop as soon as it works, when its entry's exits asked for that."""
-        order = event.order
-        plan = self._rules.get(order.parent_key) if order.role == "stop" else None
-        if plan is None or order.life != "working":
-            if order.life in domain.DONE_LIVES and order.role == "entry" and not order.filled_lots:
-                self._rules.pop(order.tag, None)
-            return
-        del self._rules[order.parent_key]
-        self._engine.set_stop_rule(order.key, source=order.source or "window", **plan.rule)
-        _log.info("stop rule asked for", key=order.key)
 
     async def follow_stop(self, key: str, plan: ExitPlan, *, is_immediate: bool, source: str) -> RequestDone:
         """Let this computer move a stop. Raises what `NativeEngine.done` raises."""

@@ -856,6 +856,9 @@ class Engine:
         target_legs: Sequence[tuple[int, int]] | None = None,
         held_by: str = "broker",
         when_bare: str = "alarm",
+        break_even_trigger_ticks: int | None = None,
+        break_even_plus_ticks: int = 0,
+        trail_stages: Sequence[tuple[int, int, int]] | None = None,
         limit_ticks: int | None = None,
         stop_ticks: int | None = None,
         trail_ticks: int | None = None,
@@ -866,6 +869,8 @@ class Engine:
         stop_leg_ticks and the targets' (ticks, lots) are signed distances from the entry's fill: the stop of a buy is
         negative, its targets positive; the wrong side is denied. held_by broker: native legs; computer: own orders
         after the fill, linked here. when_bare: what follows the alarm when the stop does not work.
+        Break-even and stages are part of the decision: this computer attaches them when the stop works, also after a
+        restart in between (see set_stop_rule).
         """
     def link_oco(self, keys: Sequence[str], *, source: str) -> int:
         """One cancels the others among living own orders of one account and contract. Request id."""

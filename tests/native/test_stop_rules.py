@@ -165,3 +165,87 @@ def test_only_what_can_be_meant_is_held(rig: Rig) -> None:
     assert "stages" in answer(key, trail_stages=[(1, 1, 1), (2, 1, 1), (3, 1, 1), (4, 1, 1)])
     assert rig.engine.stop_rules() == []
     assert rig.done(rig.engine.clear_stop_rule(key, source="test")).text == "No rule holds this order."
+
+
+def bracket(rig: Rig, kind: str, lots: int, held_by: str, **more: Any) -> str:
+    legs: dict[str, Any] = {"stop_leg_ticks": -20, "target_legs": [(60, lots)], "held_by": held_by}
+    return rig.engine.submit_bracket(rig.account, CONTRACT, "buy", kind, lots, source="test", **(legs | more))
+
+
+def stop_of(rig: Rig, entry: str, lots: int) -> core.Order:
+    """The bracket's stop, once it works for so many lots."""
+
+    def found() -> core.Order | None:
+        legs = [order for order in rig.engine.orders() if order.parent_key == entry and order.role == "stop"]
+        fit = [leg for leg in legs if leg.life == "working" and leg.size_lots == lots and leg.change == "none"]
+        return fit[0] if len(fit) == 1 else None
+
+    return rig.until(found, f"one stop of {lots} lots")
+
+
+def held(rig: Rig) -> list[str]:
+    return [rule.key for rule in rig.engine.stop_rules()]
+
+
+@pytest.mark.parametrize("held_by", ["broker", "computer"])
+def test_the_rule_of_a_bracket_holds_its_stop_after_a_sudden_end_before_the_fill(
+    tmp_path: Path, gateway: Gateway, held_by: str
+) -> None:
+    with Rig(tmp_path / "base", gateway) as first:
+        first.connect()
+        first.subscribe()
+        entry = bracket(first, "limit", 2, held_by, limit_ticks=BID - 4, **BREAK_EVEN)
+        first.life(entry, "working")
+        assert held(first) == []
+    fall = [{"ms": 0, "quote": {**QUOTE, "bid": (BID - 6) / 4, "ask": (BID - 5) / 4}}]
+    gateway.play([*fall, {"ms": 1, "print": {"price": (BID - 5) / 4, "lots": 2, "side": "sell"}}])
+    with Rig(tmp_path / "base", gateway) as second:
+        second.connect()
+        second.subscribe()
+        second.life(entry, "filled")
+        stop = stop_of(second, entry, 2)
+        second.until(lambda: held(second) == [stop.key], "the rule on the stop")
+        go_to(second, 1, 9)
+        # One tick beyond the entry's fill, wherever the fall gave it.
+        fill = next(fill.price_ticks for fill in second.engine.fills())
+        second.until(lambda: (o := second.order(stop.key)) and o.stop_ticks == fill + 1, "the stop at break-even")
+
+
+def test_the_rule_of_a_bracket_goes_over_to_the_stop_that_takes_the_place_of_its_own(rig: Rig) -> None:
+    rig.connect()
+    rig.subscribe()
+    entry = bracket(rig, "market", 2, "broker", target_legs=[(4, 1), (60, 1)], **BREAK_EVEN)
+    native = stop_of(rig, entry, 2)
+    rig.until(lambda: held(rig) == [native.key], "the rule on the native stop")
+    refused = '{"success": false, "errorCode": 3, "errorMessage": "Not now"}'
+    rig.gateway.fault(endpoint="order/modify", fault="answer", text=refused, count=0)
+    go_to(rig, 1, 5)
+    own = stop_of(rig, entry, 1)
+    assert own.key != native.key
+    rig.until(lambda: held(rig) == [own.key], "the rule on the stop that took over")
+    rig.gateway.clear_faults()
+    go_to(rig, 1, 9)
+    wait_for_stop(rig, own.key, 1, 1)
+
+
+def test_a_rule_that_a_person_takes_away_stays_away(rig: Rig) -> None:
+    rig.connect()
+    rig.subscribe()
+    entry = bracket(rig, "market", 1, "computer", **BREAK_EVEN)
+    stop = stop_of(rig, entry, 1)
+    rig.until(lambda: held(rig) == [stop.key], "the rule")
+    assert rig.done(rig.engine.clear_stop_rule(stop.key, source="test")).outcome == "done"
+    rig.done(rig.engine.reconcile())
+    go_to(rig, 1, 9)
+    assert held(rig) == []
+    assert stop_profit(rig, stop.key, 1) == -20
+
+
+def test_a_bracket_with_a_rule_that_cannot_be_meant_is_denied_whole(rig: Rig) -> None:
+    rig.connect()
+    rig.subscribe()
+    tag = bracket(rig, "market", 1, "broker", trail_stages=[(8, 0, 1)])
+    denied = rig.until(
+        lambda: next((e for e in rig.events if isinstance(e, core.Denied) and e.tag == tag), None), "the denial"
+    )
+    assert [code for code, _ in denied.reasons] == ["stop_rule"]

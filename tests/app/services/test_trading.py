@@ -8,7 +8,7 @@ import pytest
 from app import domain, errors
 from app.config import TradingOptions
 from app.native import NativeEngine
-from app.services.exits import ExitPlan, TargetPlan
+from app.services.exits import ExitPlan, StagePlan, TargetPlan
 from app.services.trading import OrderDraft, TradingService, check_shape, operation_of, ticks_from_text
 from tests.app import records
 from tests.app.scripted import ScriptedCore
@@ -89,6 +89,15 @@ def test_legs_are_signed_from_the_fill_for_both_sides(side: str, stop: int, targ
     assert operation == "submit_bracket"
     assert (arguments["stop_leg_ticks"], arguments["target_legs"]) == (stop, targets)
     assert arguments["held_by"] == "computer"
+
+
+def test_break_even_and_trail_are_part_of_the_one_decision() -> None:
+    rule = {"break_even_trigger_ticks": 24, "break_even_plus_ticks": 2, "stages": (StagePlan(40, 20, 4),)}
+    _, arguments = operation_of(dataclasses.replace(MARKET, exits=ExitPlan(stop_ticks=20, **rule)))  # type: ignore[arg-type]
+    assert (arguments["break_even_trigger_ticks"], arguments["break_even_plus_ticks"]) == (24, 2)
+    assert arguments["trail_stages"] == [(40, 20, 4)]
+    _, plain = operation_of(dataclasses.replace(MARKET, exits=ExitPlan(stop_ticks=20)))
+    assert "trail_stages" not in plain
 
 
 def test_a_bracket_without_a_stop_is_refused_and_nothing_is_sent(scripted: Scripted) -> None:

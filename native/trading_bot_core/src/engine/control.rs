@@ -400,6 +400,7 @@ fn bracket_plan_of(arguments: &Arguments<'_>) -> Result<BracketPlan, Failure> {
             .ok_or_else(|| invalid("held_by is broker or computer."))?,
         when_bare: WhenBare::from_word(when_bare)
             .ok_or_else(|| invalid("when_bare is alarm or flatten."))?,
+        rule: Some(plan_of(arguments)?).filter(Plan::says_something),
     })
 }
 

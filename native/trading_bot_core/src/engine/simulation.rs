@@ -479,6 +479,7 @@ fn with_an_own_stop(limit: Option<i64>) -> (World, String) {
     };
     let entry = draft.tag.to_string();
     let plan = BracketPlan {
+        rule: None,
         stop: Some(-40),
         holder: Holder::Computer,
         ..BracketPlan::default()

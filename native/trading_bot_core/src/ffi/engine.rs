@@ -94,6 +94,7 @@ fn plan(
     targets: Vec<(i64, i64)>,
     held_by: &str,
     when_bare: &str,
+    rule: Plan,
 ) -> PyResult<BracketPlan> {
     let targets = targets
         .into_iter()
@@ -113,7 +114,29 @@ fn plan(
         targets: targets.collect(),
         holder,
         when_bare,
+        rule: Some(rule).filter(Plan::says_something),
     })
+}
+
+fn rule(
+    break_even: (Option<i64>, i64),
+    stages: Option<Vec<(i64, i64, i64)>>,
+    is_immediate: bool,
+) -> Plan {
+    let (trigger, plus) = break_even;
+    let stages = stages
+        .into_iter()
+        .flatten()
+        .map(|(start, distance, step)| Stage {
+            start,
+            distance,
+            step,
+        });
+    Plan {
+        break_even: trigger.map(|trigger| BreakEven { trigger, plus }),
+        stages: stages.collect(),
+        is_immediate,
+    }
 }
 
 /// The engine of one base directory. Creating it takes the lock and starts the threads; `shutdown()` joins them.
@@ -372,7 +395,8 @@ impl Engine {
         reason = "the seam fixes them; all are named in the stub"
     )]
     #[pyo3(signature = (account_id, contract_id, side, kind, size_lots, *, source, stop_leg_ticks, target_legs = None,
-                        held_by = "broker", when_bare = "alarm", limit_ticks = None, stop_ticks = None,
+                        held_by = "broker", when_bare = "alarm", break_even_trigger_ticks = None,
+                        break_even_plus_ticks = 0, trail_stages = None, limit_ticks = None, stop_ticks = None,
                         trail_ticks = None, pressed_mono_ns = 0))]
     fn submit_bracket(
         &self,
@@ -387,6 +411,9 @@ impl Engine {
         target_legs: Option<Vec<(i64, i64)>>,
         held_by: &str,
         when_bare: &str,
+        break_even_trigger_ticks: Option<i64>,
+        break_even_plus_ticks: i64,
+        trail_stages: Option<Vec<(i64, i64, i64)>>,
         limit_ticks: Option<i64>,
         stop_ticks: Option<i64>,
         trail_ticks: Option<i64>,
@@ -397,6 +424,11 @@ impl Engine {
             target_legs.unwrap_or_default(),
             held_by,
             when_bare,
+            rule(
+                (break_even_trigger_ticks, break_even_plus_ticks),
+                trail_stages,
+                false,
+            ),
         )?;
         let tag = self.handle.mint();
         let draft = Draft {
@@ -598,23 +630,8 @@ impl Engine {
         is_immediate: bool,
         source: String,
     ) -> PyResult<u64> {
-        let break_even = break_even_trigger_ticks.map(|trigger| BreakEven {
-            trigger,
-            plus: break_even_plus_ticks,
-        });
-        let stages = trail_stages
-            .into_iter()
-            .flatten()
-            .map(|(start, distance, step)| Stage {
-                start,
-                distance,
-                step,
-            });
-        let plan = Some(Plan {
-            break_even,
-            stages: stages.collect(),
-            is_immediate,
-        });
+        let break_even = (break_even_trigger_ticks, break_even_plus_ticks);
+        let plan = Some(rule(break_even, trail_stages, is_immediate));
         self.ask(py, |request| Command::SetStopRule {
             request,
             key,

@@ -160,6 +160,7 @@ impl World {
             },
         });
         let plan = BracketPlan {
+            rule: None,
             stop: Some(-sign * (8 + away)),
             targets: targets.collect(),
             holder: if dice.chance(60) {

@@ -57,6 +57,7 @@ impl Reversal {
             targets: target.into_iter().collect(),
             holder: Holder::Computer,
             when_bare: WhenBare::Alarm,
+            rule: None,
         })
     }
 }

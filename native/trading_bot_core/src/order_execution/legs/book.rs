@@ -47,6 +47,12 @@ pub enum LegRecord {
         why: Dropped,
         at: i64,
     },
+    /// The plan's rule holds a stop of the bracket from now on; without a key a person took it away for good.
+    Rule {
+        entry: String,
+        key: Option<String>,
+        at: i64,
+    },
     /// More was closed than was open: a race at the broker. Reported once, never repaired by trading.
     Overfilled {
         entry: String,
@@ -105,6 +111,10 @@ pub struct Bracket {
     /// The native stop could not be resized; an own one takes over.
     pub is_native_stop_replaced: bool,
     pub is_overfilled: bool,
+    /// Stops that the plan's rule was attached to, oldest first.
+    pub ruled: Vec<String>,
+    /// A person took the plan's rule away.
+    pub is_rule_released: bool,
 }
 
 /// One-cancels-other among free orders.
@@ -146,6 +156,7 @@ impl Legs {
             LegRecord::Dropped {
                 entry, key, why, ..
             } => self.drop_leg(entry, key, *why),
+            LegRecord::Rule { entry, key, .. } => self.note_rule(entry, key.as_deref()),
             LegRecord::Overfilled { entry, .. } => {
                 let bracket = self.brackets.get_mut(entry);
                 bracket.is_some_and(|bracket| !std::mem::replace(&mut bracket.is_overfilled, true))
@@ -194,6 +205,8 @@ impl Legs {
             released: BTreeMap::new(),
             is_native_stop_replaced: false,
             is_overfilled: false,
+            ruled: Vec::new(),
+            is_rule_released: false,
         };
         self.next_number += 1;
         self.brackets.insert(entry.to_owned(), bracket);
@@ -219,6 +232,26 @@ impl Legs {
                 bracket.released.insert(slot, why) != Some(why)
             }
         }
+    }
+
+    fn note_rule(&mut self, entry: &str, key: Option<&str>) -> bool {
+        let Some(bracket) = self.brackets.get_mut(entry) else {
+            return false;
+        };
+        match key {
+            None => !std::mem::replace(&mut bracket.is_rule_released, true),
+            Some(key) if bracket.ruled.iter().any(|known| known == key) => false,
+            Some(key) => {
+                bracket.ruled.push(key.to_owned());
+                true
+            }
+        }
+    }
+
+    /// Brackets whose plan has a rule that nobody took away.
+    pub fn ruled(&self) -> impl Iterator<Item = (&String, &Bracket)> {
+        let brackets = self.brackets.iter();
+        brackets.filter(|(_, bracket)| bracket.plan.rule.is_some() && !bracket.is_rule_released)
     }
 
     /// Notes a row that the broker calls the child of an entry.

@@ -360,19 +360,35 @@ impl Trading {
         if source == LEGS_SOURCE || source == "engine" {
             return;
         }
+        if let Some(entry) = self.entry_of_leg(index) {
+            let key = self.store.orders[index].key.clone();
+            self.drop_leg(&entry, &key, Dropped::Released);
+        }
+    }
+
+    /// The entry whose bracket, not over yet, an order is a leg of.
+    pub(in crate::order_execution) fn entry_of_leg(&self, index: usize) -> Option<String> {
         let order = &self.store.orders[index];
         let own = self.store.legs.leg_of(&order.key);
         let native = || {
             let parent = self.store.order_by_id(order.parent?)?;
             Some(self.store.orders[parent].key.as_str())
         };
-        let Some(entry) = own.map(|(entry, _)| entry).or_else(native) else {
-            return;
-        };
-        if self.store.legs.bracket(entry).is_some() {
-            let (entry, key) = (entry.to_owned(), order.key.clone());
-            self.drop_leg(&entry, &key, Dropped::Released);
+        let entry = own.map(|(entry, _)| entry).or_else(native)?;
+        self.store.legs.bracket(entry)?;
+        Some(entry.to_owned())
+    }
+
+    /// The stop of a bracket that works now and is there to stay.
+    pub(in crate::order_execution) fn working_stop(&self, entry: &str) -> Option<usize> {
+        let bracket = self.store.legs.bracket(entry)?;
+        let order = &self.store.orders[self.store.order(entry)?];
+        if !self.may_keep((order.account, order.contract)) {
+            return None;
         }
+        let legs = self.legs_of(bracket, order);
+        let is_meant = |leg: &&Leg| leg.slot == STOP && leg.is_working && !leg.is_vacated;
+        legs.iter().rfind(is_meant).map(|leg| leg.index)
     }
 
     /// Does one thing; true when the bracket should be looked at again at once.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::BracketMode;
 use crate::engine::contract::Draft;
 use crate::order_execution::gate::{BRACKET_STOP_TICKS_MIN, Reason};
+use crate::order_execution::stop_rules::rule::Plan;
 use crate::types::Side;
 
 /// Targets of one bracket.
@@ -76,6 +77,9 @@ pub struct BracketPlan {
     pub holder: Holder,
     #[serde(default)]
     pub when_bare: WhenBare,
+    /// How this computer moves the stop once it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Plan>,
 }
 
 impl BracketPlan {
@@ -94,6 +98,7 @@ impl BracketPlan {
             targets: target.into_iter().collect(),
             holder: Holder::Broker,
             when_bare: WhenBare::Alarm,
+            rule: None,
         })
     }
 
@@ -145,6 +150,9 @@ impl BracketPlan {
             );
             reasons.push(("bracket", text));
         }
+        if let Some(fault) = self.rule_fault() {
+            reasons.push(("stop_rule", fault));
+        }
         if let Some(stop) = self.stop {
             self.check_distance("stop", stop, draft.side.opposite(), &mut reasons);
         }
@@ -165,6 +173,14 @@ impl BracketPlan {
             reasons.push(("bracket", text));
         }
         reasons
+    }
+
+    fn rule_fault(&self) -> Option<String> {
+        let rule = self.rule.as_ref()?;
+        if self.stop.is_none() {
+            return Some("Break-even and trailing move a stop, and the bracket has none.".into());
+        }
+        rule.fault()
     }
 
     /// A distance must lie on its own side of the fill; its sign is never corrected (the predecessor took the absolute value).

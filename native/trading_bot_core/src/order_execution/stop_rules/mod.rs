@@ -9,8 +9,10 @@
 //!
 //! The stop itself is always an order at the broker: when this computer dies, it stays where it was moved last. A rule
 //! ends with its order. Prices that count are prints, and the touch at which the position could be closed; each new best
-//! is journaled before it is used, so that a restart goes on from the same high-water mark.
+//! is journaled before it is used, so that a restart goes on from the same high-water mark. The rule of a bracket is part
+//! of its plan and is attached here (`planned`), whoever lives or dies between the entry and its fill.
 
+mod planned;
 pub mod rule;
 
 use std::collections::BTreeMap;
@@ -65,6 +67,7 @@ impl Trading {
         source: &str,
     ) {
         let Some(plan) = plan else {
+            self.release_planned_rule(key);
             let text = if self.store.rules.contains_key(key) {
                 self.end_rule(key, NoticeLevel::Info, "The rule was taken away.");
                 "The rule was taken away; the stop stays where it is."
@@ -78,15 +81,19 @@ impl Trading {
             self.done(request, DoneOutcome::Denied, fault);
             return;
         }
-        let at = self.now_ns.0;
-        let source = source.to_owned();
+        self.begin_rule(key, plan, source);
+        let text = "This computer moves the stop from now on; the stop itself stays at the broker.";
+        self.done(request, DoneOutcome::Done, text);
+    }
+
+    fn begin_rule(&mut self, key: &str, plan: Plan, source: &str) {
         self.record(&Record::RuleSet {
             key: key.to_owned(),
             plan,
-            source,
-            at,
+            source: source.to_owned(),
+            at: self.now_ns.0,
         });
-        // Attached in this session: the trader sees position and stop himself.
+        // Attached in this session: position and stop were just seen.
         let clock = RuleClock {
             is_resumed: true,
             ..RuleClock::default()
@@ -97,8 +104,6 @@ impl Trading {
         }
         self.watch_rule(key);
         self.tell_rule(key);
-        let text = "This computer moves the stop from now on; the stop itself stays at the broker.";
-        self.done(request, DoneOutcome::Done, text);
     }
 
     /// Why no rule can hold an order; `None` when one can.
@@ -176,6 +181,7 @@ impl Trading {
 
     /// Does for every rule what is due; called after every input but market data.
     pub(super) fn run_rules(&mut self) {
+        self.attach_planned_rules();
         if self.store.rules.is_empty() && self.rules_at_work.clocks.is_empty() {
             return;
         }

@@ -42,9 +42,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it asks for a break-even or a trail at all.
+    pub fn says_something(&self) -> bool {
+        self.break_even.is_some() || !self.stages.is_empty()
+    }
+
     /// The first thing that makes the plan impossible; `None` when it can be meant.
     pub fn fault(&self) -> Option<String> {
-        if self.break_even.is_none() && self.stages.is_empty() {
+        if !self.says_something() {
             return Some("The rule says neither break-even nor trail.".into());
         }
         if self.is_immediate && self.stages.is_empty() {
