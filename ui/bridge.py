@@ -45,6 +45,7 @@ class Bridge(QObject):
     account_changed = Signal(object)
     link_changed = Signal(object)
     risk_changed = Signal(object)
+    exit_progressed = Signal(object)
     denied = Signal(object)
     notice = Signal(object)
     request_done = Signal(object)
@@ -62,6 +63,7 @@ class Bridge(QObject):
             "AccountChanged": lambda event: self.account_changed.emit(event.account),
             "LinkChanged": lambda event: self.link_changed.emit(event.link),
             "RiskChanged": lambda event: self.risk_changed.emit(event.risk),
+            "ExitProgress": self.exit_progressed.emit,
             "Denied": self.denied.emit,
             "Notice": self.notice.emit,
             "RequestDone": self.request_done.emit,

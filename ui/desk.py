@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         BarFrame,
         Contract,
         Denied,
+        ExitProgress,
         Fill,
         Link,
         MarketFrame,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         Order,
         Position,
         RequestDone,
+        Risk,
     )
     from app.services.composition import Services
     from app.services.exits import ExitPlan, ExitTemplate
@@ -56,6 +58,7 @@ _TABLES_EVERY_MS = 100
 _STATUS_EVERY_MS = 250
 # A whole trading day of minutes and more: the average price of the day needs its first bar.
 _HISTORY_BARS = 1_500
+_BAD_STEPS = ("unknown", "halfway", "failed", "flip")
 _BAD_LIVES = ("refused", "denied", "not_accepted", "expired")
 _LINK_WORDS = {"late": "is late", "dead": "is lost", "connecting": "is connecting", "off": "is off"}
 
@@ -85,6 +88,7 @@ class Desk(QObject):
         self._orders: list[Order] = []
         self._positions: list[Position] = []
         self._fills: list[Fill] = []
+        self._risk: Risk | None = None
         self._seen_lives: dict[str, str] = {}
         self._link_states: dict[str, str] = {}
         self._is_state_dirty = True
@@ -149,6 +153,7 @@ class Desk(QObject):
         self.risk.mode_requested.connect(self._on_mode_requested)
         self.risk.release_requested.connect(self._on_release_requested)
         self.ticket.trail_requested.connect(self._on_trail_requested)
+        self.ticket.reverse_requested.connect(self._on_reverse_requested)
         self.ticket.template_save_requested.connect(self._on_template_save)
         self.ticket.template_remove_requested.connect(self._on_template_remove)
         for source_of_groups in (self.ticket, self.orders):
@@ -172,6 +177,7 @@ class Desk(QObject):
         bridge.notice.connect(self._on_notice)
         bridge.request_done.connect(self._on_request_done)
         bridge.armed_changed.connect(self._on_armed_changed)
+        bridge.exit_progressed.connect(self._on_exit_progress)
         bridge.risk_changed.connect(self._on_state_changed)
         bridge.resync.connect(self._on_state_changed)
 
@@ -288,7 +294,7 @@ class Desk(QObject):
     def _on_trail_requested(self, keys: list[str], exits: ExitPlan) -> None:
         source = self._source()
         for key in keys:
-            work = self._services.trading.follow_stop(key, exits, is_immediate=True, source=source)
+            work = self._services.trading.hold_stop(key, **exits.rule, is_immediate=True, source=source)
             self._spawn(work, f"trail {key}")
 
     def _on_mode_requested(self, mode: str) -> None:
@@ -333,6 +339,9 @@ class Desk(QObject):
         work = self._services.trading.close(account_id, contract_id, size_lots=lots, source=self._source())
         self._spawn(work, "close position")
 
+    def _on_reverse_requested(self, account_id: int, contract_id: str) -> None:
+        self._spawn(self._services.trading.reverse(account_id, contract_id, source=self._source()), "reverse")
+
     def flatten_contract(self) -> None:
         """Flatten the shown contract on the chosen account."""
         if self.account is not None and self.contract is not None:
@@ -343,11 +352,8 @@ class Desk(QObject):
         self._spawn(work, "flatten")
 
     async def flatten_all(self) -> None:
-        """Flatten every account of the login that has anything open; returns when the last one has ended."""
-        busy = {position.account_id for position in self._engine.positions() if position.net_lots}
-        busy |= {order.account_id for order in self._open_orders()}
-        for account_id in sorted(busy):
-            await self._services.trading.flatten(account_id, source="window")
+        """Flatten every account of the login; returns when the last one was read back as flat."""
+        await self._services.trading.flatten_everything(source="window")
 
     def open_business(self) -> list[str]:
         """Sentences about what stays open, for the quit dialog."""
@@ -431,6 +437,14 @@ class Desk(QObject):
             level, link.name, f"{link.name.capitalize()}: {link.state}. {link.text}".strip(), self._now_ns()
         )
         self._on_status()
+
+    def _on_exit_progress(self, progress: ExitProgress) -> None:
+        """One step of a close, reverse, flatten or group cancel: seen while it goes on, kept where it ended badly."""
+        if not self._is_ours(progress.account_id):
+            return
+        self.ticket.show_progress(progress)
+        if progress.step in _BAD_STEPS:
+            self.say("alarm", progress.goal, progress.text)
 
     def _on_denied(self, denied: Denied) -> None:
         self._refused(" ".join(sentence for _code, sentence in denied.reasons))
@@ -531,7 +545,7 @@ class Desk(QObject):
             if self._is_ours(position.account_id)
         )
         self._window.top_bar.day_result.show_result(DayResult(net))
-        risk = next((each for each in self._engine.risks() if self._is_ours(each.account_id)), None)
+        self._risk = risk = next((each for each in self._engine.risks() if self._is_ours(each.account_id)), None)
         options = self._services.options.risk
         own = OwnLimit(options.daily_loss_from == "peak", options.daily_loss_counts == "open")
         self.risk.show_risk(risk, own)
@@ -581,6 +595,8 @@ class Desk(QObject):
             reason = "account cannot trade"
         elif int(status.get("unknown_orders", 0)):
             reason = "an order is unresolved"
+        elif self._risk is not None and self._risk.mode != "normal":
+            reason = "account locked" if self._risk.mode == "locked" else "reduce only"
         elif bad is not None:
             reason = f"{bad.name} stream {_LINK_WORDS.get(bad.state, bad.state)}"
         for context in self.contexts.values():

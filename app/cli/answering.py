@@ -48,7 +48,6 @@ _TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "templates": ("name", "version", "text"),
     "stops": ("key", "stop_ticks", "outcome", "text"),
     "rules": ("key", "outcome", "text"),
-    "accounts_flattened": ("account", "outcome", "text"),
     "checks": ("name", "state", "text"),
 }
 

@@ -6,7 +6,7 @@ import argparse
 
 from app import errors
 from app.cli import saving
-from app.cli.reading import Command, Usage, add_account, add_contract, lots
+from app.cli.reading import Command, Usage, add_account, add_contract, add_yes, confirm, lots
 from app.domain import KINDS
 from app.services import acts
 from app.services.acts import Change, Group
@@ -15,6 +15,7 @@ from app.services.exits import TICKS_MOST
 from app.services.rows import Row
 
 _ROLES = {"stops": "stop", "targets": "target", "entries": "entry"}
+_MODES = ("unknown", "auto-oco", "position-brackets")
 _GROUP = ("contract", "side", "kind", "price", "role")
 
 
@@ -41,7 +42,7 @@ def _declare_cancel(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--contract", help="those of this contract")
     parser.add_argument("--side", choices=("buy", "sell"), help="those of this side")
     parser.add_argument("--kind", choices=KINDS, help="those of this kind")
-    parser.add_argument("--price", help="those with this limit or stop price")
+    parser.add_argument("--price", help="with --contract: those at this price")
     parser.add_argument("--role", choices=sorted(_ROLES), help="stops or targets of positions, or entries")
 
 
@@ -51,6 +52,16 @@ def _declare_close(parser: argparse.ArgumentParser) -> None:
     how_much.add_argument("size", metavar="LOTS", nargs="?", type=lots, help="how many; without it the whole position")
     how_much.add_argument("--fraction", metavar="PERCENT", type=_percent, help="a share of it, such as 50")
     add_account(parser, is_required=True)
+
+
+def _declare_reverse(parser: argparse.ArgumentParser) -> None:
+    add_contract(parser)
+    add_account(parser, is_required=True)
+    add_yes(parser)
+
+
+def _check_reverse(arguments: argparse.Namespace) -> None:
+    confirm(arguments, f"reverse {arguments.contract}")
 
 
 def _declare_break_even(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +76,29 @@ def _declare_trail_rule(parser: argparse.ArgumentParser) -> None:
     saving.add_rule(parser)
     parser.add_argument("--now", action="store_true", help="the first stage begins at the price of the moment")
     parser.add_argument("--off", action="store_true", help="take the rule away; the stop stays where it is")
+
+
+def _declare_account(parser: argparse.ArgumentParser) -> None:
+    add_account(parser, is_required=True)
+
+
+def _declare_lock(parser: argparse.ArgumentParser) -> None:
+    add_account(parser, is_required=True)
+    parser.add_argument("--reduce-only", action="store_true", help="until `unlock`, instead of until the next session")
+
+
+def _declare_oco(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("keys", metavar="KEY", nargs="+", help="two or more working orders of one account and contract")
+
+
+def _check_oco(arguments: argparse.Namespace) -> None:
+    if len(set(arguments.keys)) < 2:
+        raise Usage("Name two or more orders; see `pitdesk orders`.")
+
+
+def _declare_bracket_mode(parser: argparse.ArgumentParser) -> None:
+    add_account(parser, is_required=True)
+    parser.add_argument("mode", nargs="?", choices=_MODES, help="state it, as the broker's own page shows it")
 
 
 def _declare_flatten(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +129,8 @@ def _check_cancel(arguments: argparse.Namespace) -> None:
     is_group = arguments.all or any(getattr(arguments, name) is not None for name in _GROUP)
     if is_group == (arguments.key is not None):
         raise Usage("Name one order's key, or a group (--all, --contract, --side, ...) with --account.")
+    if arguments.price is not None and arguments.contract is None:
+        raise Usage("--price needs --contract: a price belongs to one.")
     if is_group and arguments.account is None:
         raise Usage("--all needs --account NAME, and so does a group; see `pitdesk accounts`.")
 
@@ -151,6 +187,10 @@ async def _close(desk: Desk, arguments: argparse.Namespace) -> Row:
     return {"closed": await acts.close(desk, account, contract, lots=arguments.size, percent=arguments.fraction)}
 
 
+async def _reverse(desk: Desk, arguments: argparse.Namespace) -> Row:
+    return {"reversed": await acts.reverse(desk, arguments.account, arguments.contract)}
+
+
 async def _break_even(desk: Desk, arguments: argparse.Namespace) -> Row:
     return {"stops": await acts.break_even(desk, arguments.account, arguments.contract, arguments.plus)}
 
@@ -160,9 +200,27 @@ async def _trail_rule(desk: Desk, arguments: argparse.Namespace) -> Row:
     return {"rules": await acts.follow_stop(desk, arguments.account, arguments.contract, rule, is_now=arguments.now)}
 
 
+async def _oco(desk: Desk, arguments: argparse.Namespace) -> Row:
+    return {"linked": await acts.link(desk, arguments.keys)}
+
+
+async def _bracket_mode(desk: Desk, arguments: argparse.Namespace) -> Row:
+    mode = arguments.mode.replace("-", "_") if arguments.mode is not None else None
+    return {"bracket_mode": await acts.bracket_mode(desk, arguments.account, mode)}
+
+
+async def _lock(desk: Desk, arguments: argparse.Namespace) -> Row:
+    mode = "reducing" if arguments.reduce_only else "locked"
+    return {"locked": await acts.set_mode(desk, arguments.account, mode)}
+
+
+async def _unlock(desk: Desk, arguments: argparse.Namespace) -> Row:
+    return {"unlocked": await acts.set_mode(desk, arguments.account, "normal")}
+
+
 async def _flatten(desk: Desk, arguments: argparse.Namespace) -> Row:
     if arguments.all:
-        return {"accounts_flattened": await acts.flatten_everything(desk)}
+        return {"flattened": await acts.flatten_everything(desk)}
     return {"flattened": await acts.flatten(desk, arguments.account, arguments.contract)}
 
 
@@ -197,6 +255,13 @@ COMMANDS = (
     ),
     Command(name="close", text="Close a position or a part of it.", declare=_declare_close, perform=_close),
     Command(
+        name="reverse",
+        text="Cancel a position's exits, wait for proof, turn it with one order.",
+        declare=_declare_reverse,
+        check=_check_reverse,
+        perform=_reverse,
+    ),
+    Command(
         name="break-even",
         text="Bring the stops of a position to its average price.",
         declare=_declare_break_even,
@@ -210,6 +275,20 @@ COMMANDS = (
         check=_check_trail_rule,
         perform=_trail_rule,
     ),
+    Command(name="oco", text="Let one order cancel the others.", declare=_declare_oco, check=_check_oco, perform=_oco),
+    Command(
+        name="bracket-mode",
+        text="Show or state whether an account takes native brackets (auto-oco) or not (position-brackets).",
+        declare=_declare_bracket_mode,
+        perform=_bracket_mode,
+    ),
+    Command(
+        name="lock",
+        text="No entries on an account until the next session, or reduce only until `unlock`.",
+        declare=_declare_lock,
+        perform=_lock,
+    ),
+    Command(name="unlock", text="End reduce only.", declare=_declare_account, perform=_unlock),
     Command(
         name="flatten",
         text="Cancel all orders of an account and close its positions.",

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from app import errors
+from app.cli import saving
 from app.cli.reading import Command, add_account, add_contract, add_yes, confirm, lots
 from app.services import acts
 from app.services.desk import Desk, Ticket
@@ -78,6 +79,10 @@ def _declare_bracket(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("stop_leg", metavar="STOP", nargs="?", help=f"{_DISTANCE}; @PRICE for a price")
     parser.add_argument("target_leg", metavar="TARGET", nargs="?", help="the same for the take profit")
     parser.add_argument("--template", metavar="NAME", help="exits as saved under this name, instead of STOP and TARGET")
+    parser.add_argument("--target", metavar="SIZE:DISTANCE", action="append", help="further targets: 1:40, 50%%:20p")
+    parser.add_argument(
+        "--own-legs", action="store_true", help="legs held by this computer, for an account without native brackets"
+    )
     parser.add_argument("--limit", metavar="PRICE", help="enter at this limit instead of at the market")
 
 
@@ -165,8 +170,15 @@ def _of_bracket(arguments: argparse.Namespace) -> Ticket:
     if arguments.template is not None:
         # Until the store is open it is only a name.
         exits = arguments.template if isinstance(arguments.template, ExitTemplate) else None
-        return _ticket(arguments, kind, exits=exits)
-    return _ticket(arguments, kind, exits=_bracket(arguments.stop_leg, arguments.target_leg))
+    elif arguments.target:
+        first = [] if arguments.target_leg is None else [arguments.target_leg]
+        targets = tuple(saving.target_of(text) for text in (*first, *arguments.target))
+        exits = ExitTemplate.of(stop=parse_distance(arguments.stop_leg, "stop"), targets=targets)
+    else:
+        exits = _bracket(arguments.stop_leg, arguments.target_leg)
+    if exits is not None and arguments.own_legs:
+        exits = exits.model_copy(update={"held_by": "computer"})
+    return _ticket(arguments, kind, exits=exits)
 
 
 def _of_native_bracket(arguments: argparse.Namespace) -> Ticket:

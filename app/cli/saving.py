@@ -91,7 +91,7 @@ def template_of(arguments: argparse.Namespace) -> ExitTemplate:
     """The template that the options spell. Raises InvalidOrder."""
     template = ExitTemplate.of(
         stop=parse_distance(arguments.stop, "stop") if arguments.stop is not None else None,
-        targets=tuple(_target(text) for text in arguments.target or ()),
+        targets=tuple(target_of(text) for text in arguments.target or ()),
         **_rule(arguments),
     )
     if template.has_rule and template.stop is None:
@@ -101,7 +101,8 @@ def template_of(arguments: argparse.Namespace) -> ExitTemplate:
     return template
 
 
-def _target(text: str) -> dict[str, object]:
+def target_of(text: str) -> dict[str, object]:
+    """A target leg from `SIZE:DISTANCE`. Raises InvalidOrder."""
     match = _SIZED.fullmatch(text)
     if match is None:
         raise errors.InvalidOrder("target", f"Target {text!r} cannot be read; allowed: 40, 1:40t or 50%:10.25p.")

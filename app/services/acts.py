@@ -91,6 +91,13 @@ def _limits_row(account: Account, held: Limits) -> Row:
     return {"account": account.name, **{name: getattr(held, name) for name in rows.LIMIT_NAMES}}
 
 
+async def set_mode(desk: Desk, account: str, mode: str) -> Row:
+    """normal, reducing or locked; a lock holds until the next session."""
+    chosen = await desk.account(account)
+    answer = await desk.request("set_mode", account_id=chosen.id, mode=mode, source=SOURCE)
+    return {"account": chosen.name, "mode": mode, "outcome": answer.outcome, "text": answer.text}
+
+
 async def size_by_risk(desk: Desk, contract: str, *, risk: Decimal, stop: str, is_mixed: bool) -> Row:
     """Contracts for dollars of risk and a stop distance. Raises InvalidOrder, also for a product without known fees."""
     found = await desk.contract(contract)
@@ -251,6 +258,25 @@ async def _position_and_stops(desk: Desk, account: str, contract: str) -> tuple[
     return position, found, stops
 
 
+async def link(desk: Desk, keys: Sequence[str]) -> Row:
+    """Let one of these working orders cancel the others. Held by this computer: the orders rest at the broker."""
+    await desk.follow(None)
+    orders = await desk.orders()
+    named = [order_named(orders, key).key for key in keys]
+    answer = await desk.request("link_oco", keys=named, source=SOURCE)
+    text = answer.text if desk.is_lasting else f"{answer.text} It sleeps until a window runs.".strip()
+    return {"keys": named, "outcome": answer.outcome, "text": text}
+
+
+async def bracket_mode(desk: Desk, account: str, mode: str | None) -> Row:
+    """Show an account's bracket setting at the broker, or state it."""
+    chosen = await desk.account(account)
+    if mode is not None:
+        await desk.request("set_bracket_mode", account_id=chosen.id, mode=mode)
+        chosen = await desk.account(account)
+    return {"account": chosen.name, "mode": chosen.bracket_mode}
+
+
 # leaving
 
 
@@ -273,67 +299,55 @@ async def cancel(desk: Desk, key: str) -> Row:
 
 
 async def cancel_group(desk: Desk, account: str, group: Group) -> Row:
-    """Cancel what belongs to the group. By role or price each order is named; the rest the engine finds itself."""
+    """Cancel what matches all of it, and wait until it is gone. Raises InvalidOrder for a price without a contract."""
     chosen = await desk.account(account)
     found = await desk.contract(group.contract) if group.contract else None
-    if group.role is None and group.price is None:
-        named = {"contract_id": found.id if found else None, "side": group.side, "kind": group.kind}
-        answer = await desk.request(
-            "cancel_group", account_id=chosen.id, source=SOURCE, **{name: held for name, held in named.items() if held}
-        )
-        return {"account": chosen.name, "outcome": answer.outcome, "text": answer.text}
-    keys = [order.key for order in await desk.orders() if await _belongs(desk, order, chosen, found, group)]
-    for key in keys:
-        await desk.request("cancel", key=key, source=SOURCE)
-    return {"account": chosen.name, "outcome": "done", "text": f"{len(keys)} cancelled.", "keys": keys}
-
-
-async def _belongs(desk: Desk, order: Order, account: Account, contract: Contract | None, group: Group) -> bool:
-    if domain.is_done(order) or order.account_id != account.id:
-        return False
-    if contract is not None and order.contract_id != contract.id:
-        return False
-    if any(wanted not in (None, held) for wanted, held in ((group.side, order.side), (group.kind, order.kind))):
-        return False
-    if group.role is not None and group.role != order.role:
-        return False
-    if group.price is None:
-        return True
-    own = await desk.contract(order.contract_id)
-    return trading.ticks_from_text(own, group.price, "price") in (order.limit_ticks, order.stop_ticks)
+    named: dict[str, Any] = {"side": group.side, "kind": group.kind, "role": group.role}
+    named["contract_id"] = found.id if found is not None else None
+    if group.price is not None:
+        if found is None:
+            raise InvalidOrder("price", "A price belongs to a contract: add --contract.")
+        ticks = trading.ticks_from_text(found, group.price, "price")
+        named |= {"lowest_ticks": ticks, "highest_ticks": ticks}
+    given = {name: held for name, held in named.items() if held is not None}
+    answer = await desk.request("cancel_group", account_id=chosen.id, source=SOURCE, **given)
+    return {"account": chosen.name, "outcome": answer.outcome, "text": answer.text}
 
 
 async def close(desk: Desk, account: str, contract: str, *, lots: int | None, percent: int | None) -> Row:
-    """Close a position, a number of lots or a share of it; the rest stays.
+    """Close a position, a number of lots or a share of it; the rest stays, and its exits are made to fit.
 
     Raises InvalidOrder for more lots than are held, or when there is nothing.
     """
     position, found, _ = await _position(desk, account, contract)
-    size = management.lots_of(position.net_lots, percent) if percent is not None else lots
-    if size is not None and size > abs(position.net_lots):
-        raise InvalidOrder("size", f"{size} lots are more than the {abs(position.net_lots)} held in {found.name}.")
-    named = {} if size is None else {"size_lots": size}
-    answer = await desk.request(
-        "close_position", account_id=position.account_id, contract_id=found.id, source=SOURCE, **named
-    )
-    return {"contract": found.name, "lots": size or abs(position.net_lots), "outcome": answer.outcome} | {
-        "text": answer.text
-    }
+    if lots is not None and lots > abs(position.net_lots):
+        raise InvalidOrder("size", f"{lots} lots are more than the {abs(position.net_lots)} held in {found.name}.")
+    given = {name: value for name, value in (("size_lots", lots), ("percent", percent)) if value is not None}
+    place = {"account_id": position.account_id, "contract_id": found.id}
+    answer = await desk.request("close_position", **place, source=SOURCE, **given)
+    return {"contract": found.name, "outcome": answer.outcome, "text": answer.text}
+
+
+async def reverse(desk: Desk, account: str, contract: str) -> Row:
+    """Turn a position with one order once its exits are gone; the person has consented."""
+    position, found, _ = await _position(desk, account, contract)
+    async with desk.armed(await desk.account(account)):
+        answer = await desk.request("reverse", account_id=position.account_id, contract_id=found.id, source=SOURCE)
+    return {"contract": found.name, "from_lots": position.net_lots, "outcome": answer.outcome, "text": answer.text}
 
 
 async def flatten(desk: Desk, account: str, contract: str | None) -> Row:
-    return await _flatten(desk, await desk.account(account), await desk.contract(contract) if contract else None)
+    chosen = await desk.account(account)
+    named = {"contract_id": (await desk.contract(contract)).id} if contract else {}
+    answer = await desk.request("flatten", account_id=chosen.id, source=SOURCE, **named)
+    return {"account": chosen.name, "outcome": answer.outcome, "text": answer.text}
 
 
-async def flatten_everything(desk: Desk) -> list[Row]:
-    """Flatten every account of the login, one after the other; those that are flat prove it quickly."""
-    return [await _flatten(desk, account, None) for account in await desk.follow(None)]
-
-
-async def _flatten(desk: Desk, account: Account, contract: Contract | None) -> Row:
-    named: dict[str, Any] = {"contract_id": contract.id} if contract else {}
-    answer = await desk.request("flatten", account_id=account.id, source=SOURCE, **named)
-    return {"account": account.name, "outcome": answer.outcome, "text": answer.text}
+async def flatten_everything(desk: Desk) -> Row:
+    """Flatten every account of the login; done when the last one was read back as flat."""
+    followed = await desk.follow(None)
+    answer = await desk.request("flatten_everything", source=SOURCE)
+    return {"accounts": len(followed), "outcome": answer.outcome, "text": answer.text}
 
 
 # finding

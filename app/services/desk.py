@@ -173,7 +173,7 @@ class HeadlessDesk:
 
 
 # Requests that end only after reading back.
-SLOW = frozenset({"close_position", "flatten", "cancel_group"})
+SLOW = frozenset({"close_position", "reverse", "flatten", "flatten_everything", "cancel_group"})
 
 
 def order_named(orders: Sequence[Order], key: str) -> Order:

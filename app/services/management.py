@@ -38,8 +38,3 @@ def break_even_changes(
         for order in exits_of(orders, net_lots, "stop")
         if order.stop_ticks is not None and (wanted - order.stop_ticks) * sign > 0
     ]
-
-
-def lots_of(net_lots: int, percent: int) -> int:
-    """A share of a position in whole lots, rounded down, at least one of what is held."""
-    return max(1, abs(net_lots) * percent // 100)

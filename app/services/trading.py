@@ -235,11 +235,6 @@ class TradingService:
             await self.cancel(taken.tag, source=draft.source)
         return next(held.bracket_mode for held in self._engine.accounts() if held.id == draft.account_id)
 
-    async def follow_stop(self, key: str, plan: ExitPlan, *, is_immediate: bool, source: str) -> RequestDone:
-        """Let this computer move a stop. Raises what `NativeEngine.done` raises."""
-        request = self._engine.set_stop_rule(key, source=source, is_immediate=is_immediate, **plan.rule)
-        return await self._settle(request, self._options.request_deadline_s)
-
     async def place(self, draft: Draft) -> Order:
         """Submit and wait until the order works or is done; for callers that can show only one answer.
 

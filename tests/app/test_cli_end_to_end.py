@@ -165,9 +165,9 @@ def test_a_part_of_a_position_is_closed_and_the_rest_stays(window: Services, ask
     shows(ask, "positions", wanted=lambda told: nets(told) == [-4])
     code, told = ask("close", "MNQ", "1", *mine)
     assert code == 0, told
-    shows(ask, "positions", wanted=lambda told: nets(told) == [-3])
-    assert ask("close", "MNQ", "--fraction", "50", *mine)[1]["closed"]["lots"] == 1
-    shows(ask, "positions", wanted=lambda told: nets(told) == [-2])
+    shows(ask, "orders", wanted=lambda told: {row["side"] for row in told["orders"]} == {"buy"})
+    assert ask("cancel", "--price", "21498.50", "--contract", "MNQ", *mine)[0] == 0
+    shows(ask, "orders", wanted=lambda told: low not in {row["key"] for row in told["orders"]})
     code, told = ask("close", "MNQ", "5", *mine)
     assert (code, "5 lots are more than the 2 held" in told["error"]["text"]) == (2, True)
     assert ask("close", "MNQ", *mine)[0] == 0
@@ -191,8 +191,14 @@ def test_working_orders_are_changed_and_cancelled_by_group(window: Services, ask
 
     shows(ask, "orders", wanted=lambda told: wanted.items() <= shown(told).items())
     assert ask("cancel", "--side", "sell", *mine)[0] == 0
+<<<<<<< HEAD
     shows(ask, "orders", wanted=lambda told: {row["side"] for row in told["orders"]} == {"buy"})
     assert ask("cancel", "--price", "21498.50", *mine)[1]["cancelled"]["keys"] == [low]
+=======
+    assert {row["side"] for row in ask("orders")[1]["orders"]} == {"buy"}
+    assert ask("cancel", "--price", "21498.50", "--contract", "MNQ", *mine)[0] == 0
+    assert low not in {row["key"] for row in ask("orders")[1]["orders"]}
+>>>>>>> 55ccc1f (window and command line: reverse, linked legs, own legs, lock, progress of exits)
     assert ask("cancel", "--kind", "stop", *mine)[0] == 0
     shows(ask, "orders", wanted=is_empty("orders"))
 
@@ -275,6 +281,66 @@ def test_an_account_shows_its_rules_and_takes_no_entries_in_reduce_only_mode(ask
     assert ask("risk", "--account", account, "--mode", "locked")[0] == 0
     code, told = ask("risk", "--account", account, "--mode", "normal")
     assert (code, "next session" in told["error"]["text"]) == (3, True)
+
+
+def test_a_position_is_turned_and_leaves_nothing_of_the_old_side(window: Services, ask: Ask, account: str) -> None:
+    mine = ["--account", account]
+    assert ask("bracket", "MNQ", "buy", "2", "40", "80", *mine, "--yes")[0] == 0
+    code, told = ask("reverse", "MNQ", *mine)
+    assert (code, "reverse MNQ" in told["error"]["text"]) == (3, True)
+    code, told = ask("reverse", "MNQ", *mine, "--yes")
+    assert code == 0, told
+    shows(ask, "positions", wanted=lambda told: [row["net_lots"] for row in told["positions"]] == [-2])
+    shows(ask, "orders", wanted=is_empty("orders"))
+    assert ask("flatten", "--all")[0] == 0
+    assert ask("positions")[1] == {"positions": []}
+
+
+def test_a_bracket_with_two_targets_is_one_decision(window: Services, ask: Ask, account: str) -> None:
+    mine = ["--account", account]
+    words = ["bracket", "MNQ", "buy", "2", "40", "--target", "1:40", "--target", "1:80"]
+    code, told = ask(*words, *mine, "--yes")
+    assert code == 0, told
+
+    def targets(told: dict[str, Any]) -> list[tuple[int, str]]:
+        return sorted((row["size_lots"], row["limit"]) for row in told["orders"] if row["role"] == "target")
+
+    shows(ask, "orders", wanted=lambda told: targets(told) == [(1, "21510.25"), (1, "21520.25")])
+    assert ask("flatten", *mine)[0] == 0
+    shows(ask, "orders", wanted=is_empty("orders"))
+
+
+def test_linked_orders_cancel_each_other(window: Services, ask: Ask, account: str) -> None:
+    mine = ["--account", account]
+    low = ask("limit", "MNQ", "buy", "1", "21499.00", *mine, "--yes")[1]["order"]["key"]
+    high = ask("stop-buy", "MNQ", "1", "21510.00", *mine, "--yes")[1]["order"]["key"]
+    code, told = ask("oco", low, high)
+    assert (code, told["linked"]["keys"]) == (0, [low, high]), told
+    assert len({order.oco_group for order in window.engine.orders()}) == 1
+    assert ask("cancel", low)[0] == 0
+    shows(ask, "orders", wanted=is_empty("orders"))
+
+
+def test_the_bracket_mode_is_stated_and_shown(window: Services, ask: Ask, account: str) -> None:
+    mine = ["--account", account]
+    assert ask("bracket-mode", "position-brackets", *mine)[1]["bracket_mode"]["mode"] == "position_brackets"
+    code, told = ask("bracket", "MNQ", "buy", "1", "40", *mine, "--yes")
+    assert code == 3, told
+    assert ask("bracket-mode", "auto-oco", *mine)[1]["bracket_mode"]["mode"] == "auto_oco"
+
+
+def test_an_account_is_locked_to_reducing_and_unlocked(window: Services, ask: Ask, account: str) -> None:
+    mine = ["--account", account]
+    assert ask("lock", "--reduce-only", *mine)[0] == 0
+    code, told = ask("trade", "MNQ", "buy", "1", *mine, "--yes")
+    assert code == 3, told
+    assert ask("unlock", *mine)[0] == 0
+    assert ask("trade", "MNQ", "buy", "1", *mine, "--yes")[0] == 0
+    assert ask("lock", *mine)[0] == 0
+    assert ask("trade", "MNQ", "buy", "1", *mine, "--yes")[0] == 3
+    code, told = ask("unlock", *mine)
+    assert code == 3, told
+    assert ask("flatten", *mine)[0] == 0
 
 
 def test_what_happens_is_kept_on_postgresql_when_the_options_say_so(

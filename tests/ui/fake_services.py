@@ -91,8 +91,14 @@ class FakeTrading:
     async def modify(self, key: str, *, source: str, **changes: int) -> None:
         self.asked.append(("modify", key, changes, source))
 
-    async def follow_stop(self, key: str, plan: Any, *, is_immediate: bool, source: str) -> None:
-        self.asked.append(("follow", key, plan, is_immediate, source))
+    async def hold_stop(self, key: str, *, source: str, **rule: Any) -> None:
+        self.asked.append(("hold stop", key, rule, source))
+
+    async def flatten_everything(self, *, source: str) -> None:
+        self.asked.append(("flatten everything", source))
+
+    async def reverse(self, account_id: int, contract_id: str, *, source: str) -> None:
+        self.asked.append(("reverse", account_id, contract_id, source))
 
     async def set_mode(self, account_id: int, mode: str, *, source: str) -> None:
         self.asked.append(("mode", account_id, mode, source))

@@ -58,6 +58,8 @@ class _Order:
     is_foreign: bool = False
     parent_id: int = 0
     linked_id: int = 0
+    parent_key: str = ""
+    oco_group: str = ""
     queue_ahead_min: int = 12
     queue_ahead_max: int = 40
     created_ns: int = NOON_NS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -143,12 +144,43 @@ def test_requests_of_each_surface_carry_its_name(rig: Rig) -> None:
     ]
 
 
-def test_flatten_all_reaches_every_account_with_open_business(rig: Rig) -> None:
+def test_flatten_all_is_one_request_for_every_account(rig: Rig) -> None:
     rig.choose()
-    rig.services.engine.position_list = [records.Position(), records.Position(account_id=8, net_lots=0)]
-    rig.services.engine.order_list = [records.Order(account_id=8)]
     rig.loop.run_until_complete(rig.desk.flatten_all())
-    assert rig.services.trading.asked == [("flatten", 7, None, "window"), ("flatten", 8, None, "window")]
+    assert rig.services.trading.asked == [("flatten everything", "window")]
+
+
+def progress(step: str, count: int = 0, total: int = 0, *, number: int = 5, text: str = "") -> Any:
+    return SimpleNamespace(
+        exit=number,
+        account_id=7,
+        contract_id="",
+        goal="flatten",
+        step=step,
+        count=count,
+        total=total,
+        text=text,
+        time_ns=records.NOON_NS,
+    )
+
+
+def test_a_flatten_tells_its_steps_in_one_line_and_its_end(rig: Rig) -> None:
+    rig.choose()
+    lines = rig.desk.ticket._result_lines
+    rig.desk._on_exit_progress(progress("cancelling", 1, 3))
+    rig.desk._on_exit_progress(progress("cancelling", 3, 3))
+    assert "Flatten: cancelling 3 of 3" in lines[0].text()
+    assert lines[1].text() == ""
+    rig.desk._on_exit_progress(progress("done", text="Flat, read back from the broker."))
+    assert "Flat, read back" in lines[0].text()
+    rig.desk._on_exit_progress(progress("cancelling", number=6))
+    assert "Flat, read back" in lines[1].text()
+
+
+def test_a_flatten_that_fails_is_an_alarm_and_stays_in_the_messages(rig: Rig) -> None:
+    rig.choose()
+    rig.desk._on_exit_progress(progress("failed", text="Still 2 lots after three rounds."))
+    assert any("Still 2 lots" in text for text in rig.desk.messages.texts())
 
 
 @pytest.mark.parametrize(

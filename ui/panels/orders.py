@@ -25,8 +25,8 @@ COLUMNS = (
     Column("price", "Price", 70),
     Column("away", "Away", 48),
     Column("queue", "Ahead in queue", 94),
-    Column("held", "Held by", 60, "left"),
-    Column("account", "Account", 62, "left"),
+    Column("held", "Held by", 80, "left"),
+    Column("account", "Account", 56, "left"),
     Column("age", "Age", 48),
 )
 _WORDS = {
@@ -101,7 +101,7 @@ class OrdersPanel(QWidget):
         self._last = (accounts, contracts, marks, now_ns)
         chosen = [order for order in orders if self._is_wanted(order)]
         # Newest first; children below their parent.
-        chosen.sort(key=lambda order: (-_family_time(order, self._orders), order.parent_id != 0, order.created_ns))
+        chosen.sort(key=lambda order: (-_family_time(order, self._orders), _is_child(order), order.created_ns))
         rows = [
             order_row(
                 order, accounts.get(order.account_id), contracts.get(order.contract), marks.get(order.contract), now_ns
@@ -254,7 +254,7 @@ def order_row(
     price, price_text = _price(order, contract)
     away = price - mark_ticks if price is not None and mark_ticks is not None and not is_done else None
     side_token = "text.muted" if is_done else f"side.{order.side}_text"
-    lead = ("\u2514 " if order.parent_id else "") + order.side.capitalize() + f" {order.size_lots} "
+    lead = ("\u2514 " if _is_child(order) else "") + order.side.capitalize() + f" {order.size_lots} "
     kind = order.role.capitalize() if order.role in ("stop", "target") else formatting.kind_word(order.kind)
     has_queue = not is_done and order.kind in ("limit", "join_bid", "join_ask")
     age_ms = max(0, (now_ns - (order.updated_ns if not is_done else order.created_ns)) // 1_000_000)
@@ -265,7 +265,7 @@ def order_row(
         Cell(price_text, quiet, sort_key=price),
         Cell(formatting.ticks_text(away) if away is not None else "", quiet, sort_key=away),
         Cell(formatting.queue_text(order.queue_ahead_min, order.queue_ahead_max) if has_queue else "", quiet),
-        Cell("Broker" if order.holder == "broker" else "This computer", "text.muted" if is_done else "text.secondary"),
+        Cell(_holder(order), "text.muted" if is_done else "text.secondary"),
         Cell(account.nickname if account else str(order.account_id), "text.secondary"),
         Cell(formatting.age_text(age_ms), "text.muted"),
     )
@@ -308,8 +308,20 @@ def _price(order: Order, contract: Contract | None) -> tuple[int | None, str]:
     return ticks, formatting.price_text(ticks, contract)
 
 
+def _holder(order: Order) -> str:
+    """Who holds the order, and whether another one cancels it: by the broker, or (!) by this computer."""
+    word = "Broker" if order.holder == "broker" else "This computer"
+    return f"{word}, ! OCO" if order.oco_group else f"{word}, OCO" if order.linked_id else word
+
+
+def _is_child(order: Order) -> bool:
+    return bool(order.parent_id or order.parent_key)
+
+
 def _family_time(order: Order, orders: Mapping[str, Order]) -> int:
-    if not order.parent_id:
+    if not _is_child(order):
         return order.created_ns
-    parent = next((each for each in orders.values() if each.order_id == order.parent_id), None)
+    parent = orders.get(order.parent_key) if order.parent_key else None
+    if parent is None and order.parent_id:
+        parent = next((each for each in orders.values() if each.order_id == order.parent_id), None)
     return parent.created_ns if parent is not None else order.created_ns

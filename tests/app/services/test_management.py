@@ -1,8 +1,6 @@
-"""Stops and targets of a position, break-even and shares of it."""
+"""Stops and targets of a position, and break-even."""
 
-import pytest
-
-from app.services.management import break_even_changes, exits_of, lots_of
+from app.services.management import break_even_changes, exits_of
 from tests.app.records import order
 
 HELD = [
@@ -33,8 +31,3 @@ def test_a_stop_entry_on_the_same_contract_is_no_stop_of_the_position() -> None:
 def test_the_target_of_a_short_is_found() -> None:
     short = [order(key="buy limit", side="buy", kind="limit", role="target")]
     assert [held.key for held in exits_of(short, -1, "target")] == ["buy limit"]
-
-
-@pytest.mark.parametrize(("net", "percent", "lots"), [(4, 50, 2), (-4, 25, 1), (3, 50, 1), (1, 25, 1), (7, 100, 7)])
-def test_a_share_is_whole_lots_rounded_down_but_never_nothing(net: int, percent: int, lots: int) -> None:
-    assert lots_of(net, percent) == lots

@@ -177,3 +177,23 @@ def test_messages_keep_the_newest_on_top_and_count_the_unread(qtbot: Any) -> Non
     assert panel.unread == 1
     panel.mark_read()
     assert panel.unread == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({}, "Broker"),
+        ({"linked_id": 12}, "Broker, OCO"),
+        ({"oco_group": "g1"}, "Broker, ! OCO"),
+        ({"holder": "computer", "oco_group": "g1"}, "This computer, ! OCO"),
+    ],
+)
+def test_an_order_says_who_holds_it_and_who_links_it(changes: dict[str, Any], word: str) -> None:
+    row = order_row(records.Order(**changes), records.account(), records.Contract(), 31449, records.NOON_NS)
+    assert word in [cell.text for cell in row.cells]
+
+
+def test_a_leg_that_this_computer_placed_stands_below_its_entry() -> None:
+    leg = records.Order(key="leg", parent_key="p1-1-1", role="stop", side="sell")
+    row = order_row(leg, records.account(), records.Contract(), 31449, records.NOON_NS)
+    assert row.cells[1].lead.startswith("\u2514")

@@ -65,6 +65,17 @@ def test_over_the_limit_blocks_the_adding_side_and_leaves_the_reducing_one(ticke
     assert "Limit 5 lots" in ticket.size_note.text()
 
 
+def test_while_entries_are_blocked_the_reducing_side_still_sends(ticket: Any, qtbot: Any) -> None:
+    ticket.context.set_blocked("reduce only")
+    ticket.render(records.frame(), [], records.Position(net_lots=2))
+    assert (ticket.buy_button.mode, ticket.buy_button.second) == ("blocked", "reduce only")
+    with qtbot.waitSignal(ticket.order_requested) as asked:
+        press(qtbot, ticket.sell_button)
+    assert asked.args[0].side == "sell"
+    ticket.set_size(3)
+    assert ticket.sell_button.mode == "blocked"
+
+
 def test_a_locked_price_stays_when_the_market_moves(ticket: Any, qtbot: Any) -> None:
     press(qtbot, ticket.lock_button)
     ticket.render(records.frame(31460, 31461), [], None)
@@ -124,6 +135,16 @@ def test_shares_and_lots_divide_the_size_among_the_targets(ticket: Any, qtbot: A
         ("T1", 1, "computer"),
         ("T2", 1, "computer"),
     ]
+
+
+def test_the_legs_of_this_computer_say_so_and_stay_so_while_they_are_edited(ticket: Any, qtbot: Any) -> None:
+    edited(ticket, qtbot, stop="8", target1="16")
+    ticket.exits.row.own_legs_action.trigger()
+    edited(ticket, qtbot, stop="10")
+    assert [leg.holder for leg in ticket.exits.sketch.view.legs] == ["computer", "computer"]
+    with qtbot.waitSignal(ticket.order_requested) as asked:
+        press(qtbot, ticket.buy_button)
+    assert (asked.args[0].exits.held_by, asked.args[0].exits.stop_ticks) == ("computer", 10)
 
 
 def test_a_leg_that_cannot_be_read_says_why_and_changes_nothing(ticket: Any, qtbot: Any) -> None:
@@ -248,6 +269,17 @@ def test_flatten_needs_a_hold(ticket: Any, qtbot: Any) -> None:
     with qtbot.waitSignal(ticket.flatten_requested) as asked:
         qtbot.mousePress(ticket.manage.flatten_button, Qt.MouseButton.LeftButton)
     qtbot.mouseRelease(ticket.manage.flatten_button, Qt.MouseButton.LeftButton)
+    assert asked.args == [7, "CON.F.US.EP.Z26"]
+
+
+def test_reverse_needs_a_position_and_a_hold(ticket: Any, qtbot: Any) -> None:
+    assert not ticket.manage.reverse_button.isEnabled()
+    ticket.render(records.frame(), [], records.Position())
+    with qtbot.assertNotEmitted(ticket.reverse_requested, wait=20):
+        press(qtbot, ticket.manage.reverse_button)
+    with qtbot.waitSignal(ticket.reverse_requested) as asked:
+        qtbot.mousePress(ticket.manage.reverse_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseRelease(ticket.manage.reverse_button, Qt.MouseButton.LeftButton)
     assert asked.args == [7, "CON.F.US.EP.Z26"]
 
 

@@ -32,7 +32,7 @@ class LegRows(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._fields: dict[str, QLineEdit] = {}
-        self._words: list[QWidget] = []
+        self._shown = NO_TEMPLATE
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(4)
@@ -55,6 +55,7 @@ class LegRows(QWidget):
 
     def show_template(self, template: ExitTemplate) -> None:
         """Fill the fields, except the one somebody types into."""
+        self._shown = template
         texts = {"stop": template.stop.text if template.stop else ""}
         for place, leg in enumerate(template.targets, 1):
             texts |= {f"target{place}.size": leg.size_text, f"target{place}": leg.distance.text}
@@ -129,6 +130,9 @@ class LegRows(QWidget):
             targets=tuple(self._target(place) for place in range(1, TARGETS_MOST + 1) if self._text(f"target{place}")),
             break_even=self._even() if self._text("even") else None,
             trail=tuple(self._stage(place) for place in range(1, STAGES_MOST + 1) if self._text(f"trail{place}")),
+            # What has no field stays as it was.
+            held_by=self._shown.held_by,
+            when_bare=self._shown.when_bare,
         )
 
     def _target(self, place: int) -> dict[str, object]:
@@ -198,6 +202,7 @@ class ExitsRow(QWidget):
     save_requested = Signal()
     revert_requested = Signal()
     remove_requested = Signal()
+    own_legs_chosen = Signal(bool)
     edit_toggled = Signal(bool)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
@@ -231,12 +236,17 @@ class ExitsRow(QWidget):
         self.more_menu = QMenu(self)
         self.save_as_action = self.more_menu.addAction("Save as\u2026", self.ask_name)
         self.revert_action = self.more_menu.addAction("Revert", self.revert_requested.emit)
+        self.own_legs_action = self.more_menu.addAction("Legs held by this computer")
+        self.own_legs_action.setCheckable(True)
+        self.own_legs_action.setToolTip("For an account that takes no native brackets: they act only while this runs")
+        self.own_legs_action.triggered.connect(self.own_legs_chosen)
         self.remove_action = self.more_menu.addAction("Remove template", self.remove_requested.emit)
         theme.changed.connect(self._on_theme)
         self._on_theme()
 
-    def show_choice(self, name: str, *, is_changed: bool, has_legs: bool) -> None:
-        """Show what is chosen and enable what can be done with it."""
+    def show_choice(self, name: str, *, is_changed: bool, has_legs: bool, is_own: bool) -> None:
+        """Show what is chosen and enable what can be done with it; is_own: this computer holds the legs."""
+        self.own_legs_action.setChecked(is_own)
         word = name or ("own" if has_legs else "none")
         self.button.show_choice(word, is_changed=is_changed)
         self.save_button.setEnabled(has_legs and (is_changed or not name))
@@ -328,6 +338,7 @@ class ExitsBlock(QWidget):
         self.row.name_given.connect(self._on_named)
         self.row.revert_requested.connect(self._on_revert)
         self.row.remove_requested.connect(self._on_remove)
+        self.row.own_legs_chosen.connect(self._on_own_legs)
         self.legs.edited.connect(self._on_edited)
         self.row.show_templates(())
         self._refresh()
@@ -371,7 +382,12 @@ class ExitsBlock(QWidget):
 
     def _refresh(self) -> None:
         name = self.saved.name if self.saved is not None else ""
-        self.row.show_choice(name, is_changed=self.is_changed, has_legs=self.template != NO_TEMPLATE)
+        has_legs = self.template.stop is not None or bool(self.template.targets)
+        is_own = self.template.held_by == "computer"
+        self.row.show_choice(name, is_changed=self.is_changed, has_legs=has_legs, is_own=is_own)
+
+    def _on_own_legs(self, is_own: bool) -> None:
+        self._take(self.template.model_copy(update={"held_by": "computer" if is_own else "broker"}))
 
     def _on_edit(self, is_editing: bool) -> None:
         self.legs.setVisible(is_editing)

@@ -1,4 +1,4 @@
-"""Management of a position: break-even, trail now, halve, close, flatten, and cancels by group."""
+"""Management of a position: break-even, trail now, halve, close, reverse, flatten, and cancels by group."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ _GROUPS = (("Buys", "Buys"), ("Sells", "Sells"), ("Stops", "Stops"), ("Targets",
 
 
 class ManagementBlock(QWidget):
-    """Two rows of actions and one of cancels. What reduces asks nothing; flatten wants a hold."""
+    """Two rows of actions and one of cancels. What reduces asks nothing; reverse and flatten want a hold."""
 
     modify_requested = Signal(str, object)
     trail_requested = Signal(object)
     close_requested = Signal(object, str, object)
+    reverse_requested = Signal()
     flatten_requested = Signal()
     cancel_group_requested = Signal(object)
 
@@ -38,6 +39,9 @@ class ManagementBlock(QWidget):
         self.trail_button = self._button("Trail now", "", self._on_trail)
         self.halve_button = self._button("Halve", "Close half of the position", self._on_halve)
         self.close_button = self._button("Close", "Close the position; its exits go with it", self._on_close)
+        self.reverse_button = HoldButton(theme, "Reverse", parent=self)
+        self.reverse_button.setToolTip("Cancel the exits, wait for proof, turn the position with one order")
+        self.reverse_button.confirmed.connect(self.reverse_requested)
         self.flatten_button = HoldButton(theme, "Flatten", parent=self)
         self.flatten_button.confirmed.connect(self.flatten_requested)
         grid = QGridLayout()
@@ -47,6 +51,7 @@ class ManagementBlock(QWidget):
             self.trail_button,
             self.halve_button,
             self.close_button,
+            self.reverse_button,
             self.flatten_button,
         )
         for place, button in enumerate(buttons):
@@ -64,6 +69,7 @@ class ManagementBlock(QWidget):
         lots = abs(position.net_lots) if position is not None else 0
         enable(self.close_button, lots > 0)
         enable(self.halve_button, lots > 1)
+        enable(self.reverse_button, lots > 0)
         enable(self.breakeven_button, bool(self._breakeven()))
         enable(self.trail_button, bool(self._stops()) and trail_ticks is not None)
         self.trail_button.setToolTip(

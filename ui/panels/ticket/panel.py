@@ -30,7 +30,7 @@ from ui.panels.ticket.parts import PositionStrip, PreviewBlock, Stepper
 from ui.panels.ticket.sketch import SketchView, legs_of
 
 if TYPE_CHECKING:
-    from app.domain import Contract, MarketFrame, Order, Position
+    from app.domain import Contract, ExitProgress, MarketFrame, Order, Position
 
 PRESETS = (1, 2, 3, 5, 10)
 RISK_PRESETS = (50, 100, 200, 300, 500)
@@ -40,7 +40,8 @@ _KINDS = [
     [("join_bid", "Join bid"), ("join_ask", "Join ask"), ("trailing_stop", "Trail")],
 ]
 _RESULT_TOKENS = {"refused": "status.danger", "unknown": "status.caution"}
-_RESULT_GLYPHS = {"done": "\u2713", "cancelled": "\u00d7", "refused": "!", "unknown": "?"}
+_RESULT_GLYPHS = {"done": "\u2713", "cancelled": "\u00d7", "refused": "!", "unknown": "?", "progress": "\u2026"}
+_STEP_OUTCOMES = {"done": "done", "failed": "refused", "halfway": "refused", "unknown": "unknown", "flip": "refused"}
 
 
 class TicketPanel(PanelFrame):
@@ -52,6 +53,7 @@ class TicketPanel(PanelFrame):
     cancel_group_requested = Signal(object)
     close_requested = Signal(object, str, object)
     flatten_requested = Signal(object, str)
+    reverse_requested = Signal(object, str)
     trail_requested = Signal(object, object)
     template_save_requested = Signal(str, object)
     template_remove_requested = Signal(str)
@@ -64,6 +66,7 @@ class TicketPanel(PanelFrame):
         self._orders: list[Order] = []
         self._position: Position | None = None
         self._micro: Contract | None = None
+        self._progress = 0
         self._hovered = ""
         self._mixed: Sizing | None = None
         self._headroom: tuple[tuple[str, int, int], ...] = ()
@@ -93,6 +96,22 @@ class TicketPanel(PanelFrame):
     def show_result(self, time_ns: int, outcome: str, text: str) -> None:
         """Add a line to the last three results. outcome: done, cancelled, refused, unknown."""
         self._results.appendleft((time_ns, outcome, text))
+        self._show_results()
+
+    def show_progress(self, progress: ExitProgress) -> None:
+        """Say how far a close, reverse or flatten has come, in the place of its own earlier step."""
+        count = f" {progress.count} of {progress.total}" if progress.total else ""
+        outcome = _STEP_OUTCOMES.get(progress.step, "progress")
+        text = f"{progress.goal.capitalize()}: {progress.step}{count}"
+        if progress.step in ("done", "failed", "halfway"):
+            text = progress.text or text
+        if self._results and self._progress == progress.exit:
+            self._results.popleft()
+        self._progress = 0 if progress.step in ("done", "failed") else progress.exit
+        self._results.appendleft((progress.time_ns, outcome, text))
+        self._show_results()
+
+    def _show_results(self) -> None:
         for line, (stamp, what, words) in zip(self._result_lines, self._results, strict=False):
             token = _RESULT_TOKENS.get(what, "text.secondary")
             line.show_text(f"{formatting.clock_text(stamp)}  {_RESULT_GLYPHS.get(what, '')}  {words}", token)
@@ -235,6 +254,7 @@ class TicketPanel(PanelFrame):
         self.manage.close_requested.connect(self.close_requested)
         self.manage.cancel_group_requested.connect(self.cancel_group_requested)
         self.manage.trail_requested.connect(self._on_trail)
+        self.manage.reverse_requested.connect(self._on_reverse)
         self.manage.flatten_requested.connect(self._on_flatten)
         return self.manage
 
@@ -306,6 +326,11 @@ class TicketPanel(PanelFrame):
         contract = self.context.contract
         return (NO_EXITS, "") if contract is None else plan.exit_plan(self.form, side, self._market, contract)
 
+    def _reduces(self, side: str) -> bool:
+        """Whether this side only takes the position nearer to flat: that stays possible while entries are blocked."""
+        net = self._net()
+        return net * (1 if side == "buy" else -1) < 0 and self.form.size_lots <= abs(net)
+
     def _refusal(self, side: str) -> str:
         reason = plan.refusal(self.form, side, self._market, self._net(), self._limits())
         return reason or ("exits: see the sketch" if self._plan(side)[1] else "")
@@ -340,8 +365,8 @@ class TicketPanel(PanelFrame):
                 button.show_state("blocked", first, "no account" if context.account is None else "no contract")
             elif context.is_locked:
                 button.show_state("blocked", first, "locked by you")
-            elif context.blocked_reason or reason:
-                button.show_state("blocked", first, context.blocked_reason or reason)
+            elif reason or (context.blocked_reason and not self._reduces(side)):
+                button.show_state("blocked", first, reason or context.blocked_reason)
             else:
                 text = plan.send_text(self.form, side, self._market, contract)
                 button.show_state("armed" if context.is_armed else "disarmed", first, text)
@@ -398,9 +423,11 @@ class TicketPanel(PanelFrame):
     def _on_send(self) -> None:
         button = self.sender()
         account, contract = self.context.account, self.context.contract
-        if not isinstance(button, SendButton) or account is None or contract is None or not self.context.can_enter:
+        if not isinstance(button, SendButton) or account is None or contract is None or self.context.is_locked:
             return
         side, form = button.side, self.form
+        if not self.context.can_enter and not (self.context.is_armed and self._reduces(side)):
+            return
         if self._refusal(side):
             return
         price = plan.price_for(form, side, self._market)
@@ -494,6 +521,11 @@ class TicketPanel(PanelFrame):
         exits = self._plan(self._side())[0]
         if exits.stages:
             self.trail_requested.emit(keys, exits)
+
+    def _on_reverse(self) -> None:
+        position = self._position
+        if position is not None and position.net_lots:
+            self.reverse_requested.emit(position.account_id, position.contract_id)
 
     def _on_flatten(self) -> None:
         if self.context.account is not None and self.context.contract is not None:

@@ -51,8 +51,8 @@ def legs_of(plan: ExitPlan, side: str, lots: int, tick_value_1e4: int) -> tuple[
     legs = []
     if plan.stop_ticks is not None:
         money = -plan.stop_ticks * lots * tick_value_1e4
-        legs.append(Leg("Stop", -up * plan.stop_ticks, lots, money, "broker"))
-    holder = "broker" if is_native(plan, lots) else "computer"
+        legs.append(Leg("Stop", -up * plan.stop_ticks, lots, money, plan.held_by))
+    holder = plan.held_by if is_native(plan, lots) else "computer"
     for place, target in enumerate(plan.targets, 1):
         money = target.ticks * target.lots * tick_value_1e4
         legs.append(Leg(f"T{place}", up * target.ticks, target.lots, money, holder))

@@ -1,0 +1,114 @@
+"""Exits at the real window: typed, saved, sent with an order, followed by this computer, there at the next start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("trading_bot_core", reason="the extension is not built")
+
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+from tests.e2e.person import BID, LEFT, Person, Play
+
+pytestmark = pytest.mark.e2e
+
+ASK = BID + 1
+
+
+def types(field: Any, text: str) -> None:
+    field.setFocus()
+    field.selectAll()
+    QTest.keyClicks(field, text)
+    QTest.keyClick(field, Qt.Key.Key_Return)
+
+
+def exits_of(person: Person) -> dict[str, Any]:
+    return {order.role: order for order in person.orders if order.look == "working"}
+
+
+async def buys_one_with_swing(person: Person) -> None:
+    """Type the legs, save them as Swing, buy one at the market."""
+    await person.is_ready()
+    ticket = person.desk.ticket
+    QTest.mouseClick(ticket.exits.row.edit_button, LEFT)
+    for name, text in (("stop", "40"), ("target1", "20p"), ("even", "24"), ("even.plus", "2")):
+        types(ticket.exits.legs.field(name), text)
+    QTest.mouseClick(ticket.exits.row.save_button, LEFT)
+    types(ticket.exits.row.name_box, "Swing")
+    await person.sees(lambda: ticket.exits.saved and ticket.exits.saved.version == 1, "the first version saved")
+    ticket.kinds.choose("market")
+    await person.arms(ticket)
+    QTest.mouseClick(ticket.buy_button, LEFT)
+    await person.sees(lambda: person.net() == 1, "one lot bought")
+    await person.sees(lambda: {"stop", "target"} <= exits_of(person).keys(), "stop and target working")
+
+
+def test_a_template_protects_an_order_and_this_computer_follows_its_stop(play: Play, hello: Path) -> None:
+    async def scene(person: Person) -> None:
+        await buys_one_with_swing(person)
+        legs = exits_of(person)
+        assert (legs["stop"].stop_ticks, legs["target"].limit_ticks) == (ASK - 40, ASK + 80)
+        engine = person.run.services.engine  # type: ignore[union-attr]
+        await person.sees(lambda: [rule.key for rule in engine.stop_rules()] == [legs["stop"].key], "a rule on it")
+        (rule,) = engine.stop_rules()
+        assert (rule.break_even_trigger_ticks, rule.break_even_plus_ticks) == (24, 2)
+        await person.flattens_by_holding_the_button()
+        assert (await person.broker_orders())[1] == []
+        assert exits_of(person) == {}
+        await person.closes_the_window()
+
+    assert play(scene, "--attach", str(hello)) == 0
+
+
+def test_a_saved_template_is_there_at_the_next_start(play: Play, hello: Path) -> None:
+    async def first(person: Person) -> None:
+        await buys_one_with_swing(person)
+        await person.flattens_by_holding_the_button()
+        await person.closes_the_window()
+
+    async def second(person: Person) -> None:
+        await person.is_ready()
+        ticket = person.desk.ticket
+        ticket.exits.row.menu.actions()[1].trigger()
+        assert ticket.exits.row.button.text() == "Exits Swing"
+        assert ticket.form.exits.text == "stop 40t, targets 100% at 20p, break-even after 24t +2"
+        await person.closes_the_window()
+
+    assert play(first, "--attach", str(hello)) == 0
+    assert play(second, "--attach", str(hello)) == 0
+
+
+def test_a_position_is_turned_by_holding_reverse_and_leaves_no_old_exit(play: Play, hello: Path) -> None:
+    async def scene(person: Person) -> None:
+        await buys_one_with_swing(person)
+        button = person.desk.ticket.manage.reverse_button
+        QTest.mousePress(button, LEFT)
+        await person.sees(lambda: person.net() == -1, "short instead of long")
+        QTest.mouseRelease(button, LEFT)
+        await person.sees(lambda: exits_of(person) == {}, "no exit of the long left")
+        assert (await person.broker_orders())[1] == [-1]
+        await person.flattens_by_holding_the_button()
+        await person.closes_the_window()
+
+    assert play(scene, "--attach", str(hello)) == 0
+
+
+def test_exits_that_cannot_be_meant_send_nothing(play: Play, hello: Path) -> None:
+    async def scene(person: Person) -> None:
+        await person.is_ready()
+        ticket = person.desk.ticket
+        await person.arms(ticket)
+        ticket.exits.edit(True)
+        types(ticket.exits.legs.field("stop"), "@21510")
+        await person.sees(lambda: ticket.buy_button.mode == "blocked", "a blocked side")
+        assert "must be below the entry" in ticket.exits.sketch.view.problem
+        QTest.mouseClick(ticket.buy_button, LEFT)
+        assert ticket.sell_button.mode == "armed"
+        assert await person.broker_orders() == (0, [])
+        await person.closes_the_window()
+
+    assert play(scene, "--attach", str(hello)) == 0
