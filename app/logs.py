@@ -23,6 +23,9 @@ LOG_FILE_NAME = "pitdesk.jsonl"
 HIDDEN = "[hidden]"
 _SHORTEST_SECRET = 6
 _QUEUE_LINES = 10_000
+# Libraries that are heard from warning on. httpx logs whole addresses at info, and a hub's address carries its token as
+# a parameter; qasync logs every call in its threads with all arguments.
+_CHATTY = ("httpx", "alembic", "qasync")
 
 _LOOKS_SECRET = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"
@@ -103,9 +106,16 @@ class _PreparingHandler(logging.handlers.QueueHandler):
 class LogWriter:
     """The installed logging; `close()` flushes and joins the writer thread."""
 
-    def __init__(self, handler: _PreparingHandler, listener: logging.handlers.QueueListener, file: Path) -> None:
+    def __init__(
+        self,
+        handler: _PreparingHandler,
+        listener: logging.handlers.QueueListener,
+        file: Path,
+        levels: dict[str | None, int],
+    ) -> None:
         self._handler = handler
         self._listener: logging.handlers.QueueListener | None = listener
+        self._levels_before = levels
         self.file = file
 
     @property
@@ -116,6 +126,8 @@ class LogWriter:
         if self._listener is None:
             return
         logging.getLogger().removeHandler(self._handler)
+        for name, level in self._levels_before.items():
+            logging.getLogger(name).setLevel(level)
         self._listener.stop()
         for handler in self._listener.handlers:
             handler.close()
@@ -156,9 +168,9 @@ def start(folder: Path, *, level: str = "info", file_kib: int = 4096, files_kept
     listener = logging.handlers.QueueListener(lines, writer)
     root = logging.getLogger()
     root.addHandler(handler)
+    levels = {name: logging.getLogger(name).level for name in (None, *_CHATTY)}
     root.setLevel(level.upper())
-    # httpx logs whole addresses at info; a hub's address carries its token as a parameter.
-    for chatty in ("httpx", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     listener.start()
-    return LogWriter(handler, listener, file)
+    return LogWriter(handler, listener, file, levels)

@@ -121,6 +121,15 @@ def test_closing_joins_the_writer_thread(tmp_path: Path) -> None:
     assert set(threading.enumerate()) == before
 
 
+def test_closing_gives_every_level_back(tmp_path: Path) -> None:
+    loggers = [logging.getLogger(name) for name in (None, "httpx", "qasync")]
+    before = [logger.level for logger in loggers]
+    writer = logs.start(tmp_path, level="debug")
+    assert [logger.level for logger in loggers] == [logging.DEBUG, logging.WARNING, logging.WARNING]
+    writer.close()
+    assert [logger.level for logger in loggers] == before
+
+
 @pytest.mark.parametrize("text", ["order tag=p-1 sent", "bearer of news", "MNQ 21504.25", '{"api": "on"}'])
 def test_ordinary_text_is_left_alone(text: str) -> None:
     assert logs.redactor.text(text) == text
