@@ -64,7 +64,8 @@ class Person:
                 return
             await asyncio.sleep(0.02)
         raise AssertionError(
-            f"never seen: {what}; orders: {self.orders}; links: {self.links}; "
+            f"never seen: {what}; orders: {[(order.key, order.look, order.life) for order in self.orders]}; "
+            f"links: {[(link.name, link.state) for link in self.links]}; "
             f"messages: {self.desk.messages.texts()[:5] if self.desk else []}"
         )
 
@@ -86,11 +87,15 @@ class Person:
         await self.sees(lambda: self.order_looks("working"), "a working order")
         return self.orders[0]
 
-    async def flattens_by_holding_the_button(self) -> None:
-        button = self.desk.ticket.manage.flatten_button
+    async def holds(self, button: Any, until: Callable[[], Any], what: str) -> None:
+        """Press a button once the window offers it, and let go when the condition holds."""
+        await self.sees(button.isEnabled, f"the button {button.text()} enabled")
         QTest.mousePress(button, LEFT)
-        await self.sees(lambda: self.net() == 0, "flat")
+        await self.sees(until, what)
         QTest.mouseRelease(button, LEFT)
+
+    async def flattens_by_holding_the_button(self) -> None:
+        await self.holds(self.desk.ticket.manage.flatten_button, lambda: self.net() == 0, "flat")
         await self.sees(lambda: not self.desk.open_business(), "nothing open")
 
     async def closes_the_window(self) -> None:

@@ -86,9 +86,7 @@ def test_a_position_is_turned_by_holding_reverse_and_leaves_no_old_exit(play: Pl
     async def scene(person: Person) -> None:
         await buys_one_with_swing(person)
         button = person.desk.ticket.manage.reverse_button
-        QTest.mousePress(button, LEFT)
-        await person.sees(lambda: person.net() == -1, "short instead of long")
-        QTest.mouseRelease(button, LEFT)
+        await person.holds(button, lambda: person.net() == -1, "short instead of long")
         await person.sees(lambda: exits_of(person) == {}, "no exit of the long left")
         assert (await person.broker_orders())[1] == [-1]
         await person.flattens_by_holding_the_button()
