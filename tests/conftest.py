@@ -8,6 +8,15 @@ import platform
 from pathlib import Path
 
 import pytest
+import structlog
+
+# As the program does, also before its logging is started: a line printed between the answers of a command is one of them.
+structlog.configure(
+    processors=[structlog.stdlib.render_to_log_kwargs],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=False,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 

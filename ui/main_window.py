@@ -173,8 +173,11 @@ class MainWindow(QMainWindow):
         super().paintEvent(event)
         if not self._is_painted:
             self._is_painted = True
-            # Behind the children, which paint after their parent.
-            QTimer.singleShot(0, self.first_painted.emit)
+            # Behind the children, which paint after their parent; and never for a window that is gone by then.
+            QTimer.singleShot(0, self, self._on_painted)
+
+    def _on_painted(self) -> None:
+        self.first_painted.emit()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._may_close:
