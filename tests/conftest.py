@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-# As the program does, also before its logging is started: a line printed between the answers of a command is one of them.
+# As the program does, and before its logging starts: a line printed among a command's answers would be one of them.
 structlog.configure(
     processors=[structlog.stdlib.render_to_log_kwargs],
     logger_factory=structlog.stdlib.LoggerFactory(),
