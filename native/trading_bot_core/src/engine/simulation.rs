@@ -8,6 +8,7 @@ use super::contract::{
     SendId, Wanted,
 };
 use super::views::Board;
+use crate::order_execution::gate::tokens_minted;
 use crate::order_execution::legs::book::LegRecord;
 use crate::order_execution::legs::{BracketPlan, Holder};
 use crate::order_execution::order::{Life, Order, Role};
@@ -267,6 +268,22 @@ fn arming_while_the_hub_is_down_does_not_outlive_the_reconnect() {
     place(&mut world, Side::Buy, None, 1);
     world.run_for(SECOND);
     assert_eq!(place_count(&world), 0, "a reconnect disarms");
+}
+
+#[test]
+fn a_bracket_that_only_its_plan_forbids_makes_no_token() {
+    let mut world = connected();
+    let before = tokens_minted();
+    let draft = world.draft(ACCOUNT, 0, Side::Buy, Lots(1));
+    // A buy's stop above its fill cannot be meant; nothing else is wrong.
+    let plan = BracketPlan {
+        stop: Some(20),
+        ..BracketPlan::default()
+    };
+    world.step(Input::Command(Command::SubmitBracket { draft, plan }));
+    world.run_for(SECOND);
+    assert_eq!(tokens_minted(), before, "nothing would have spent it");
+    assert_eq!(place_count(&world), 0);
 }
 
 #[test]

@@ -334,6 +334,15 @@ pub enum Role {
 impl Role {
     pub const ALL: [Self; 4] = [Self::Entry, Self::Stop, Self::Target, Self::Close];
 
+    /// The part of an order of that kind which makes a position smaller.
+    pub const fn of_exit(kind: OrderKind) -> Self {
+        match kind {
+            OrderKind::Stop | OrderKind::StopLimit | OrderKind::TrailingStop => Self::Stop,
+            OrderKind::Limit | OrderKind::JoinBid | OrderKind::JoinAsk => Self::Target,
+            OrderKind::Market => Self::Close,
+        }
+    }
+
     /// Reads the seam's word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.word() == word)

@@ -10,10 +10,14 @@
 //!  └────► cancel all at once ──► read ──► close what is open (when closing is allowed) ──┘──► read …
 //! ```
 
+mod lists;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use self::lists::OpenPosition;
+pub use self::lists::{Meant, OpenOrder};
 use futures_util::stream::{self, StreamExt};
 use hyper::body::Bytes;
 use serde::Deserialize;
@@ -21,10 +25,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::database::log::Segment;
-use crate::engine::contract::{Endpoint, Group};
+use crate::engine::contract::{Endpoint, Group, Part};
 use crate::engine::views::DoneOutcome;
+use crate::order_execution::exits::size_of;
 use crate::order_execution::rest::{Client, Outcome, Pool};
-use crate::types::{AccountId, Lots};
+use crate::types::{AccountId, Lots, Side};
 
 /// Cancels under way at one time. Sixty orders are two rounds; each connection beyond the warm ones is opened for it.
 const IN_FLIGHT: usize = 30;
@@ -37,25 +42,6 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(2);
 
 /// What became of one request, in words for people.
 pub type Verdict = (DoneOutcome, String);
-
-/// A living order, as far as a cancel needs it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OpenOrder {
-    pub id: i64,
-    contract_id: String,
-    #[serde(default)]
-    side: i64,
-    #[serde(default, rename = "type")]
-    kind: i64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OpenPosition {
-    contract_id: String,
-    size: i64,
-}
 
 /// What a flatten may do, and for how long.
 pub struct Leave<'a> {
@@ -103,6 +89,129 @@ impl Sweep {
         self.sent.load(Ordering::Relaxed)
     }
 
+    /// Cancels one order and reads back until it is gone.
+    pub async fn cancel_one(
+        &self,
+        account: AccountId,
+        order: i64,
+        until: Instant,
+    ) -> Result<String, Verdict> {
+        self.note(json!({"account": account.0, "cancel": [order]}))
+            .await;
+        let asked = self.cancel(i64::from(account.0), order).await;
+        let wanted = Sight::OrderGone(order);
+        match asked {
+            // Refused because it filled or was cancelled meanwhile: only the list can tell.
+            Err(refused @ (DoneOutcome::Refused, _)) if !self.shows(account, &wanted).await? => {
+                Err(refused)
+            }
+            Err(failed @ (DoneOutcome::Failed, _)) => Err(failed),
+            Ok(()) | Err(_) => {
+                self.read_until(account, &wanted, until).await?;
+                Ok(format!(
+                    "Order #{order} is gone, read back from the broker."
+                ))
+            }
+        }
+    }
+
+    /// Closes a position, or a part of it, once, and reads back until that shows.
+    pub async fn close_part(
+        &self,
+        account: AccountId,
+        contract: &str,
+        part: Part,
+        until: Instant,
+    ) -> Result<String, Verdict> {
+        let net = self.net(account, contract).await?;
+        if net == 0 {
+            return Ok(format!("There is no position in {contract}."));
+        }
+        let size = size_of(part, net).map_err(|text| (DoneOutcome::Denied, text))?;
+        let size = size.filter(|size| *size < net.abs());
+        let left = size.map_or(0, |size| net.abs() - size);
+        if size.is_none() {
+            self.cancel_exits(account, contract, net).await?;
+        }
+        self.note(json!({"account": account.0, "close": contract, "lots": size}))
+            .await;
+        let asked = self.close(account, contract, size.map(Lots)).await;
+        if let Err(failed @ (DoneOutcome::Refused | DoneOutcome::Failed, _)) = asked {
+            return Err(failed);
+        }
+        let wanted = Sight::NetAtMost(contract, left);
+        self.read_until(account, &wanted, until).await?;
+        Ok(format!(
+            "{} lots in {contract} are closed, {left} left, read back from the broker.",
+            net.abs() - left
+        ))
+    }
+
+    /// Asks for the cancel of what would turn a position once it is closed.
+    async fn cancel_exits(
+        &self,
+        account: AccountId,
+        contract: &str,
+        net: i64,
+    ) -> Result<(), Verdict> {
+        let exits = Group {
+            contract_id: Some(contract.to_owned()),
+            side: Some(if net > 0 { Side::Sell } else { Side::Buy }),
+            ..Group::default()
+        };
+        let orders = self.open_orders(account, &Meant::all(&exits)).await?;
+        if !orders.is_empty() {
+            self.cancel_all(account, &orders).await;
+        }
+        Ok(())
+    }
+
+    async fn shows(&self, account: AccountId, wanted: &Sight<'_>) -> Result<bool, Verdict> {
+        match wanted {
+            Sight::OrderGone(id) => {
+                let all = Group::default();
+                let orders = self.open_orders(account, &Meant::all(&all)).await?;
+                Ok(!orders.iter().any(|open| open.id == *id))
+            }
+            Sight::NetAtMost(contract, lots) => {
+                Ok(self.net(account, contract).await?.abs() <= *lots)
+            }
+        }
+    }
+
+    /// Repeats a reading until it shows what is wanted; one that fails is repeated like one that does not show it yet.
+    async fn read_until(
+        &self,
+        account: AccountId,
+        wanted: &Sight<'_>,
+        until: Instant,
+    ) -> Result<(), Verdict> {
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let trouble = match self.shows(account, wanted).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => String::new(),
+                Err((_, text)) => text,
+            };
+            if Instant::now() >= until {
+                let text =
+                    format!("The broker does not show it yet; look at its own platform. {trouble}");
+                return Err((DoneOutcome::Unknown, text.trim_end().to_owned()));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_LONGEST);
+        }
+    }
+
+    async fn net(&self, account: AccountId, contract: &str) -> Result<i64, Verdict> {
+        let group = Group {
+            contract_id: Some(contract.to_owned()),
+            ..Group::default()
+        };
+        let positions = self.open_positions(account, &group).await?;
+        Ok(positions.iter().map(OpenPosition::net).sum())
+    }
+
     /// Asks for one cancel.
     pub async fn cancel(&self, account: i64, order: i64) -> Result<(), Verdict> {
         let body = json!({"accountId": account, "orderId": order});
@@ -131,13 +240,13 @@ impl Sweep {
     pub async fn cancel_group(
         &self,
         account: AccountId,
-        group: &Group,
+        meant: &Meant<'_>,
         until: Instant,
     ) -> Result<usize, Verdict> {
         let mut pause = PAUSE_FIRST;
         let mut count = 0;
         loop {
-            let orders = self.open_orders(account, group).await?;
+            let orders = self.open_orders(account, meant).await?;
             if orders.is_empty() {
                 return Ok(count);
             }
@@ -188,7 +297,10 @@ impl Sweep {
     /// Whether no order lives and no position is open.
     pub async fn is_flat(&self, account: AccountId) -> Result<bool, Verdict> {
         let all = Group::default();
-        Ok(self.open_orders(account, &all).await?.is_empty()
+        Ok(self
+            .open_orders(account, &Meant::all(&all))
+            .await?
+            .is_empty()
             && self.open_positions(account, &all).await?.is_empty())
     }
 
@@ -200,7 +312,7 @@ impl Sweep {
         leave: &Leave<'_>,
         round: &mut Round,
     ) -> Result<bool, Verdict> {
-        let orders = self.open_orders(account, group).await?;
+        let orders = self.open_orders(account, &Meant::all(group)).await?;
         if !orders.is_empty() {
             round.cancelled += self.cancel_all(account, &orders).await;
             round.last_cancel = Some(round.started.elapsed());
@@ -249,15 +361,20 @@ impl Sweep {
     pub async fn open_orders(
         &self,
         account: AccountId,
-        group: &Group,
+        meant: &Meant<'_>,
     ) -> Result<Vec<OpenOrder>, Verdict> {
         // Working, pending, about to be cancelled and suspended: the plain search hides the legs of a bracket.
         let body = json!({"filter": {"accountId": account.0, "statuses": [1, 6, 7, 8]}, "pageSize": 1_000});
         let orders: Vec<OpenOrder> =
             rows(self.call(Endpoint::OrderQuery, body).await?["orders"].take())?;
+        let positions = if meant.needs_positions() {
+            self.open_positions(account, meant.group).await?
+        } else {
+            Vec::new()
+        };
         Ok(orders
             .into_iter()
-            .filter(|order| is_meant(order, group))
+            .filter(|order| meant.covers(order, &positions))
             .collect())
     }
 
@@ -323,6 +440,13 @@ impl Sweep {
     }
 }
 
+/// What a reading is to show.
+enum Sight<'a> {
+    OrderGone(i64),
+    /// Lots of a contract, whichever side.
+    NetAtMost(&'a str, i64),
+}
+
 /// What one flatten has done so far.
 struct Round {
     started: Instant,
@@ -352,17 +476,6 @@ impl Round {
             last_cancel: self.last_cancel,
         }
     }
-}
-
-fn is_meant(order: &OpenOrder, group: &Group) -> bool {
-    let contract = group.contract_id.as_deref();
-    contract.is_none_or(|id| id == order.contract_id)
-        && group
-            .side
-            .is_none_or(|side| i64::from(side.to_wire()) == order.side)
-        && group
-            .kind
-            .is_none_or(|kind| i64::from(kind.to_wire()) == order.kind)
 }
 
 fn verdict_of(outcome: Outcome) -> Result<Value, Verdict> {

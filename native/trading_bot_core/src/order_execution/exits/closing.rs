@@ -391,7 +391,7 @@ impl Trading {
 }
 
 /// The lots of a part; `None` closes all. Errors are sentences for the trader.
-fn size_of(part: Part, net: i64) -> Result<Option<i64>, String> {
+pub(in crate::order_execution) fn size_of(part: Part, net: i64) -> Result<Option<i64>, String> {
     match part {
         Part::All | Part::Percent(100) => Ok(None),
         Part::Lots(lots) if lots <= 0 => Err("The size to close must be positive.".into()),

@@ -5,7 +5,7 @@ use crate::engine::contract::Group;
 use crate::engine::views::DoneOutcome;
 use crate::order_execution::order::{Order, Role};
 use crate::order_execution::trading::Trading;
-use crate::types::{AccountId, ContractIndex, OrderKind, RequestId};
+use crate::types::{AccountId, ContractIndex, RequestId};
 
 impl Trading {
     pub(in crate::order_execution) fn start_cancel_group(
@@ -74,11 +74,7 @@ impl Trading {
         if order.role != Role::Entry || order.side.sign() * net >= 0 {
             return order.role;
         }
-        match order.kind {
-            OrderKind::Stop | OrderKind::StopLimit | OrderKind::TrailingStop => Role::Stop,
-            OrderKind::Limit | OrderKind::JoinBid | OrderKind::JoinAsk => Role::Target,
-            OrderKind::Market => Role::Close,
-        }
+        Role::of_exit(order.kind)
     }
 }
 

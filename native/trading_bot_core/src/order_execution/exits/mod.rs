@@ -35,6 +35,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use self::closing::Part;
+pub(super) use self::closing::size_of;
 pub(super) use self::orphans::Orphans;
 pub(super) use self::progress::Joint;
 use self::progress::Line;

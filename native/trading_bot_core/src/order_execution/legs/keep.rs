@@ -8,7 +8,7 @@ use super::plan::{BracketPlan, WhenBare};
 use super::{Holder, LEGS_SOURCE};
 use crate::engine::contract::{Command, Draft, Endpoint, Lane, Outgoing};
 use crate::engine::views::NoticeLevel;
-use crate::order_execution::gate::{Admitted, LegFacts, Reason, admit, admit_leg};
+use crate::order_execution::gate::{Admitted, LegFacts, Reason, admit, admit_leg, objections};
 use crate::order_execution::order::{Change, Life, Order, Role, Values};
 use crate::order_execution::record::{End, Record};
 use crate::order_execution::requests;
@@ -114,14 +114,14 @@ impl Trading {
         let mode = self.store.legs.mode(draft.account.0);
         let against = plan.map_or_else(Vec::new, |plan| plan.reasons(draft, mode));
         let mut facts = self.facts(draft);
+        if !against.is_empty() {
+            // A question only: the token of an order that its plan forbids would never be spent (I-6).
+            let reasons = objections(&facts).into_iter();
+            return Err(reasons.chain(against).collect());
+        }
         let legs = plan.map_or(0, BracketPlan::leg_count);
         facts.working_on_account += legs;
         facts.working_on_login += legs;
-        // An order that only reduces is asked for none of the rules' reasons, and it has no bracket either.
-        if !against.is_empty() && facts.exposure.only_reduces(draft.side, draft.size.0) {
-            return Err(against);
-        }
-        facts.rule_reasons.extend(against);
         admit(&facts)
     }
 
