@@ -29,5 +29,6 @@ mod simulation;
 mod step;
 pub mod views;
 pub mod watch_line;
+pub mod words;
 
 pub use step::{Engine, Setup, next_epoch};

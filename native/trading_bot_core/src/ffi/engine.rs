@@ -4,31 +4,27 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
+use numpy::{IntoPyArray, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use secrecy::SecretString;
 
 use super::convert;
 use super::errors::engine_error;
+use super::frames::{BarColumns, FrameColumns};
 use super::{records, risk};
 use crate::clock::mono;
 use crate::database::home::HomeError;
 use crate::database::log::Durability;
 use crate::database::panic_report;
-use crate::engine::contract::{
-    BarUnit, BarView, Command, Draft, Environment, Group, MarketView, Part, Wanted,
-};
+use crate::engine::contract::{BarUnit, Command, Draft, Group, Wanted};
 use crate::engine::handle::{Handle, Refusal, Start};
 use crate::engine::news::Latency;
 use crate::engine::session::Connect;
+use crate::engine::words;
 use crate::market_data::{BookTrace, TRACE_WIDTH};
 use crate::order_execution::gate::Limits;
-use crate::order_execution::legs::{BracketMode, BracketPlan, Holder, Target, WhenBare};
-use crate::order_execution::order::Role;
-use crate::order_execution::stop_rules::rule::{BreakEven, Plan, Stage};
-use crate::risk_rules::Mode;
-use crate::types::{AccountId, Lots, Mono, OrderKind, RequestId, Side, Ticks};
+use crate::types::{Lots, Mono, OrderKind, RequestId, Side, Ticks};
 
 impl From<Refusal> for PyErr {
     fn from(refusal: Refusal) -> Self {
@@ -49,94 +45,6 @@ fn gate<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T>
 
 fn invalid(text: String) -> PyErr {
     Refusal::Invalid(text).into()
-}
-
-fn account(id: i64) -> PyResult<AccountId> {
-    i32::try_from(id)
-        .map(AccountId)
-        .map_err(|_| invalid(format!("{id} is no account id.")))
-}
-
-fn side(word: &str) -> PyResult<Side> {
-    Side::from_word(word).ok_or_else(|| {
-        invalid(format!(
-            "Side {word:?} is unknown; buy and sell are allowed."
-        ))
-    })
-}
-
-fn kind(word: &str) -> PyResult<OrderKind> {
-    OrderKind::from_word(word).ok_or_else(|| {
-        let allowed = OrderKind::ALL.map(OrderKind::word).join(", ");
-        invalid(format!(
-            "Order kind {word:?} is unknown; {allowed} are allowed."
-        ))
-    })
-}
-
-fn role(word: &str) -> PyResult<Role> {
-    Role::from_word(word).ok_or_else(|| {
-        let allowed = Role::ALL.map(Role::word).join(", ");
-        invalid(format!("Role {word:?} is unknown; {allowed} are allowed."))
-    })
-}
-
-fn unit(word: &str) -> PyResult<BarUnit> {
-    BarUnit::from_word(word).ok_or_else(|| {
-        invalid(format!(
-            "Bar unit {word:?} is unknown; second, minute, hour and day are allowed."
-        ))
-    })
-}
-
-fn plan(
-    stop: i64,
-    targets: Vec<(i64, i64)>,
-    held_by: &str,
-    when_bare: &str,
-    rule: Plan,
-) -> PyResult<BracketPlan> {
-    let targets = targets
-        .into_iter()
-        .map(|(ticks, lots)| Target { ticks, lots });
-    let holder = Holder::from_word(held_by).ok_or_else(|| {
-        invalid(format!(
-            "Holder {held_by:?} is unknown; broker and computer are allowed."
-        ))
-    })?;
-    let when_bare = WhenBare::from_word(when_bare).ok_or_else(|| {
-        invalid(format!(
-            "{when_bare:?} is no answer to a missing stop; alarm and flatten are allowed."
-        ))
-    })?;
-    Ok(BracketPlan {
-        stop: Some(stop),
-        targets: targets.collect(),
-        holder,
-        when_bare,
-        rule: Some(rule).filter(Plan::says_something),
-    })
-}
-
-fn rule(
-    break_even: (Option<i64>, i64),
-    stages: Option<Vec<(i64, i64, i64)>>,
-    is_immediate: bool,
-) -> Plan {
-    let (trigger, plus) = break_even;
-    let stages = stages
-        .into_iter()
-        .flatten()
-        .map(|(start, distance, step)| Stage {
-            start,
-            distance,
-            step,
-        });
-    Plan {
-        break_even: trigger.map(|trigger| BreakEven { trigger, plus }),
-        stages: stages.collect(),
-        is_immediate,
-    }
 }
 
 /// The engine of one base directory. Creating it takes the lock and starts the threads; `shutdown()` joins them.
@@ -206,11 +114,7 @@ impl Engine {
         api_key: String,
         environment: &str,
     ) -> PyResult<u64> {
-        let environment = Environment::from_word(environment).ok_or_else(|| {
-            invalid(format!(
-                "Environment {environment:?} is unknown; demo, replay and live are allowed."
-            ))
-        })?;
+        let environment = words::environment(environment)?;
         let request = self.handle.request();
         let api_key = SecretString::from(api_key);
         let connect = Connect {
@@ -231,10 +135,8 @@ impl Engine {
     }
 
     fn choose_accounts(&self, py: Python<'_>, account_ids: Vec<i64>) -> PyResult<u64> {
-        let accounts = account_ids
-            .into_iter()
-            .map(account)
-            .collect::<PyResult<Vec<_>>>()?;
+        let accounts = account_ids.into_iter().map(words::account);
+        let accounts = accounts.collect::<Result<Vec<_>, _>>()?;
         self.ask(py, |request| Command::ChooseAccounts { request, accounts })
     }
 
@@ -372,7 +274,7 @@ impl Engine {
         let tag = self.handle.mint();
         let draft = Draft {
             tag,
-            account: account(account_id)?,
+            account: words::account(account_id)?,
             contract_id,
             side,
             kind,
@@ -419,21 +321,22 @@ impl Engine {
         trail_ticks: Option<i64>,
         pressed_mono_ns: u64,
     ) -> PyResult<String> {
-        let plan = plan(
+        let plan = words::bracket_plan(
             stop_leg_ticks,
             target_legs.unwrap_or_default(),
             held_by,
             when_bare,
-            rule(
-                (break_even_trigger_ticks, break_even_plus_ticks),
-                trail_stages,
+            words::stop_plan(
+                break_even_trigger_ticks,
+                break_even_plus_ticks,
+                trail_stages.unwrap_or_default(),
                 false,
             ),
         )?;
         let tag = self.handle.mint();
         let draft = Draft {
             tag,
-            account: account(account_id)?,
+            account: words::account(account_id)?,
             contract_id,
             side,
             kind,
@@ -461,12 +364,8 @@ impl Engine {
     }
 
     fn set_bracket_mode(&self, py: Python<'_>, account_id: i64, mode: &str) -> PyResult<u64> {
-        let account = account(account_id)?;
-        let mode = BracketMode::from_word(mode).ok_or_else(|| {
-            invalid(format!(
-                "Bracket mode {mode:?} is unknown; unknown, auto_oco and position_brackets are allowed."
-            ))
-        })?;
+        let account = words::account(account_id)?;
+        let mode = words::bracket_mode(mode)?;
         self.ask(py, |request| Command::SetBracketMode {
             request,
             account,
@@ -530,12 +429,12 @@ impl Engine {
         highest_ticks: Option<i64>,
         source: String,
     ) -> PyResult<u64> {
-        let account = account(account_id)?;
+        let account = words::account(account_id)?;
         let group = Group {
             contract_id,
-            side: side.map(self::side).transpose()?,
-            kind: kind.map(self::kind).transpose()?,
-            role: role.map(self::role).transpose()?,
+            side: side.map(words::side).transpose()?,
+            kind: kind.map(words::kind).transpose()?,
+            role: role.map(words::role).transpose()?,
             lowest: lowest_ticks.map(Ticks),
             highest: highest_ticks.map(Ticks),
         };
@@ -557,9 +456,8 @@ impl Engine {
         percent: Option<i64>,
         source: String,
     ) -> PyResult<u64> {
-        let account = account(account_id)?;
-        let part = Part::of(size_lots, percent)
-            .ok_or_else(|| invalid("Name lots or a percentage to close, not both.".into()))?;
+        let account = words::account(account_id)?;
+        let part = words::part(size_lots, percent)?;
         self.ask(py, |request| Command::ClosePosition {
             request,
             account,
@@ -579,7 +477,7 @@ impl Engine {
         target_ticks: Option<i64>,
         source: String,
     ) -> PyResult<u64> {
-        let account = account(account_id)?;
+        let account = words::account(account_id)?;
         let tag = self.handle.mint();
         self.ask(py, |request| Command::Reverse {
             request,
@@ -605,7 +503,7 @@ impl Engine {
         contract_id: Option<String>,
         source: String,
     ) -> PyResult<u64> {
-        let account = account(account_id)?;
+        let account = words::account(account_id)?;
         self.ask(py, |request| Command::Flatten {
             request,
             account,
@@ -630,8 +528,12 @@ impl Engine {
         is_immediate: bool,
         source: String,
     ) -> PyResult<u64> {
-        let break_even = (break_even_trigger_ticks, break_even_plus_ticks);
-        let plan = Some(rule(break_even, trail_stages, is_immediate));
+        let plan = Some(words::stop_plan(
+            break_even_trigger_ticks,
+            break_even_plus_ticks,
+            trail_stages.unwrap_or_default(),
+            is_immediate,
+        ));
         self.ask(py, |request| Command::SetStopRule {
             request,
             key,
@@ -651,7 +553,7 @@ impl Engine {
     }
 
     fn arm(&self, py: Python<'_>, source: String, account_id: i64, is_armed: bool) -> PyResult<()> {
-        let account = account(account_id)?;
+        let account = words::account(account_id)?;
         self.push(
             py,
             Command::Arm {
@@ -681,7 +583,7 @@ impl Engine {
             max_repeats: stated.max_repeats,
             repeat_window_ms: stated.repeat_window_ms,
         };
-        let account = account(account_id)?;
+        let account = words::account(account_id)?;
         self.push(py, Command::SetLimits { account, limits })
     }
 
@@ -691,7 +593,7 @@ impl Engine {
         account_id: i64,
         rules: &Bound<'_, risk::Rules>,
     ) -> PyResult<u64> {
-        let account = account(account_id)?;
+        let account = words::account(account_id)?;
         let rules = Box::new(rules.get().rules().map_err(invalid)?);
         self.ask(py, |request| Command::SetRules {
             request,
@@ -708,11 +610,8 @@ impl Engine {
         mode: &str,
         source: String,
     ) -> PyResult<u64> {
-        let account = account(account_id)?;
-        let mode = Mode::from_word(mode).ok_or_else(|| {
-            let allowed = Mode::ALL.map(Mode::word).join(", ");
-            invalid(format!("Mode {mode:?} is unknown; {allowed} are allowed."))
-        })?;
+        let account = words::account(account_id)?;
+        let mode = words::mode(mode)?;
         self.ask(py, |request| Command::SetMode {
             request,
             account,
@@ -729,7 +628,7 @@ impl Engine {
         throttled: String,
         source: String,
     ) -> PyResult<u64> {
-        let account = account(account_id)?;
+        let account = words::account(account_id)?;
         self.ask(py, |request| Command::ReleaseThrottle {
             request,
             account,
@@ -876,173 +775,13 @@ impl Drop for Engine {
 }
 
 fn unit_argument(value: &Bound<'_, PyAny>) -> PyResult<BarUnit> {
-    unit(value.extract()?)
+    Ok(words::bar_unit(value.extract()?)?)
 }
 
 fn side_argument(value: &Bound<'_, PyAny>) -> PyResult<Side> {
-    side(value.extract()?)
+    Ok(words::side(value.extract()?)?)
 }
 
 fn kind_argument(value: &Bound<'_, PyAny>) -> PyResult<OrderKind> {
-    kind(value.extract()?)
-}
-
-type Column = Vec<i64>;
-
-fn array(py: Python<'_>, column: Column) -> Py<PyArray1<i64>> {
-    column.into_pyarray(py).unbind()
-}
-
-/// A market view turned into columns, without the interpreter.
-struct FrameColumns {
-    view: Arc<MarketView>,
-    levels: [Column; 4],
-    traded: [Column; 3],
-    recent: [Column; 3],
-    prints: [Column; 3],
-    print_is_buy: Vec<bool>,
-    trades_skipped: i64,
-    age_ms: i64,
-}
-
-impl FrameColumns {
-    fn of(view: Arc<MarketView>, since_revision: i64, trade_limit: usize) -> Self {
-        let level = |side: &[(i64, i64)]| -> [Column; 2] {
-            [
-                side.iter().map(|l| l.0).collect(),
-                side.iter().map(|l| l.1).collect(),
-            ]
-        };
-        let ([bid_ticks, bid_lots], [ask_ticks, ask_lots]) = (level(&view.bids), level(&view.asks));
-        let traded = |rows: &[crate::engine::views::TradedRow]| -> [Column; 3] {
-            [
-                rows.iter().map(|row| row.ticks).collect(),
-                rows.iter().map(|row| row.bought_lots).collect(),
-                rows.iter().map(|row| row.sold_lots).collect(),
-            ]
-        };
-        let (prints, skipped) = view.prints_since(since_revision, trade_limit);
-        let age_ms = mono().0.saturating_sub(view.receive_mono_ns.max(0) as u64) / 1_000_000;
-        Self {
-            levels: [bid_ticks, bid_lots, ask_ticks, ask_lots],
-            traded: traded(&view.traded),
-            recent: traded(&view.recent),
-            prints: [
-                prints.iter().map(|(_, print)| print.time_ns).collect(),
-                prints.iter().map(|(_, print)| print.ticks).collect(),
-                prints.iter().map(|(_, print)| print.lots).collect(),
-            ],
-            print_is_buy: prints.iter().map(|(_, print)| print.is_buy).collect(),
-            trades_skipped: skipped as i64,
-            age_ms: age_ms as i64,
-            view,
-        }
-    }
-
-    fn into_frame(self, py: Python<'_>) -> records::MarketFrame {
-        let view = self.view;
-        let [bid_ticks, bid_lots, ask_ticks, ask_lots] =
-            self.levels.map(|column| array(py, column));
-        let [traded_ticks, traded_bought_lots, traded_sold_lots] =
-            self.traded.map(|column| array(py, column));
-        let [recent_ticks, recent_bought_lots, recent_sold_lots] =
-            self.recent.map(|column| array(py, column));
-        let [trade_time_ns, trade_ticks, trade_lots] = self.prints.map(|column| array(py, column));
-        records::MarketFrame {
-            contract: view.contract as u32,
-            revision: view.revision as u64,
-            bid_ticks,
-            bid_lots,
-            ask_ticks,
-            ask_lots,
-            book_state: view.book_state.to_owned(),
-            best_bid_ticks: view.best_bid_ticks,
-            best_ask_ticks: view.best_ask_ticks,
-            last_ticks: view.last_ticks,
-            last_lots: view.last_lots,
-            last_side: view.last_side.to_owned(),
-            open_ticks: view.open_ticks,
-            high_ticks: view.high_ticks,
-            low_ticks: view.low_ticks,
-            settle_ticks: view.settle_ticks,
-            session_lots: view.session_lots,
-            traded_ticks,
-            traded_bought_lots,
-            traded_sold_lots,
-            recent_ticks,
-            recent_bought_lots,
-            recent_sold_lots,
-            trade_time_ns,
-            trade_ticks,
-            trade_lots,
-            trade_is_buy: self.print_is_buy.into_pyarray(py).unbind(),
-            trades_skipped: self.trades_skipped,
-            broker_time_ns: view.broker_time_ns,
-            receive_mono_ns: view.receive_mono_ns,
-            age_ms: self.age_ms,
-            is_late: view.is_late,
-        }
-    }
-}
-
-/// A series of bars turned into columns, without the interpreter.
-struct BarColumns {
-    view: Arc<BarView>,
-    first_changed: usize,
-    columns: [Column; 6],
-}
-
-impl BarColumns {
-    fn of(view: Arc<BarView>, since_revision: i64) -> Self {
-        let first_changed = view.first_changed(since_revision);
-        let mut columns: [Column; 6] = Default::default();
-        for bar in view.bars[first_changed..].iter().chain(&view.forming) {
-            let values = [
-                bar.time_ns,
-                bar.open_ticks,
-                bar.high_ticks,
-                bar.low_ticks,
-                bar.close_ticks,
-                bar.volume_lots,
-            ];
-            columns
-                .iter_mut()
-                .zip(values)
-                .for_each(|(column, value)| column.push(value));
-        }
-        Self {
-            view,
-            first_changed,
-            columns,
-        }
-    }
-
-    fn into_frame(self, py: Python<'_>) -> records::BarFrame {
-        let is_forming = self.view.forming.is_some();
-        let count = self.view.bars.len() + usize::from(is_forming);
-        let [
-            time_ns,
-            open_ticks,
-            high_ticks,
-            low_ticks,
-            close_ticks,
-            volume_lots,
-        ] = self.columns.map(|column| array(py, column));
-        records::BarFrame {
-            contract: self.view.contract as u32,
-            unit: self.view.unit.to_owned(),
-            number: self.view.number,
-            revision: self.view.revision as u64,
-            first_changed: self.first_changed as i64,
-            count: count as i64,
-            time_ns,
-            open_ticks,
-            high_ticks,
-            low_ticks,
-            close_ticks,
-            volume_lots,
-            is_forming,
-            is_loading: self.view.is_loading,
-        }
-    }
+    Ok(words::kind(value.extract()?)?)
 }

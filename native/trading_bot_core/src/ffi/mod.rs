@@ -4,6 +4,7 @@ mod codec;
 mod convert;
 mod engine;
 mod errors;
+mod frames;
 mod records;
 mod risk;
 
