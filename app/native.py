@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-import numpy as np
-import numpy.typing as npt
 import trading_bot_core as core
 from trading_bot_core import (
     Account,
@@ -95,6 +94,8 @@ _STUB = Path(__file__).resolve().parents[1] / "native" / "stubs" / "trading_bot_
 
 _log = logging.getLogger(__name__)
 _EventT = TypeVar("_EventT")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 def check_build(stub: Path = _STUB) -> None:
@@ -119,19 +120,36 @@ def _fnv1a(data: bytes) -> str:
     return f"{value:016x}"
 
 
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the extension's exceptions into ours, keeping the chain for the log."""
-    try:
-        yield
-    except core.Busy as error:
-        raise errors.EngineBusy(error.kind, error.text) from error
-    except core.Halted as error:
-        raise errors.EngineHalted(error.kind, error.text) from error
-    except core.InvalidCommand as error:
-        raise errors.InvalidCommand(error.kind, error.text) from error
-    except core.EngineError as error:
-        raise errors.EngineFault(error.kind, error.text) from error
+_OURS: dict[type[core.EngineError], type[errors.EngineFault]] = {
+    core.Busy: errors.EngineBusy,
+    core.Halted: errors.EngineHalted,
+    core.InvalidCommand: errors.InvalidCommand,
+}
+
+
+def _through(
+    method: Callable[Concatenate[core.Engine, _P], _R],
+) -> Callable[Concatenate[NativeEngine, _P], _R]:
+    """Let the facade have a method of the engine under the same name, with our exceptions instead of the extension's.
+
+    Arguments, units and results are those of the stub.
+    """
+
+    name = method.__name__
+
+    @functools.wraps(method)
+    def call(self: NativeEngine, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return cast("_R", getattr(self._engine, name)(*args, **kwargs))
+        except core.EngineError as error:
+            raise _translated(error) from error
+
+    return call
+
+
+def _translated(error: core.EngineError) -> errors.EngineFault:
+    """Return our exception for one of the extension's; the chain is for the log."""
+    return _OURS.get(type(error), errors.EngineFault)(error.kind, error.text)
 
 
 class NativeEngine:
@@ -155,11 +173,12 @@ class NativeEngine:
         for end in (reader, writer):
             end.settimeout(0)
         try:
-            with _translated():
-                engine = core.Engine(str(base), writer.fileno(), is_headless=is_headless, journal_sync=journal_sync)
-        except BaseException:
+            engine = core.Engine(str(base), writer.fileno(), is_headless=is_headless, journal_sync=journal_sync)
+        except BaseException as error:
             reader.close()
             writer.close()
+            if isinstance(error, core.EngineError):
+                raise _translated(error) from error
             raise
         return cls(engine, (reader, writer))
 
@@ -261,21 +280,9 @@ class NativeEngine:
 
     # life
 
-    def connect(
-        self, rest_url: str, user_hub_url: str, market_hub_url: str, user_name: str, api_key: str, *, environment: str
-    ) -> int:
-        with _translated():
-            return self._engine.connect(
-                rest_url, user_hub_url, market_hub_url, user_name, api_key, environment=environment
-            )
-
-    def disconnect(self) -> int:
-        with _translated():
-            return self._engine.disconnect()
-
-    def choose_accounts(self, account_ids: Sequence[int]) -> int:
-        with _translated():
-            return self._engine.choose_accounts(account_ids)
+    connect = _through(core.Engine.connect)
+    disconnect = _through(core.Engine.disconnect)
+    choose_accounts = _through(core.Engine.choose_accounts)
 
     def shutdown(self) -> None:
         """Stop the engine and only then give up the wake socket. Idempotent; blocks until every thread is joined."""
@@ -291,314 +298,56 @@ class NativeEngine:
         """Join the engine's threads without touching the loop; may run in an executor. `shutdown()` must follow."""
         self._engine.shutdown()
 
-    def is_running(self) -> bool:
-        return self._engine.is_running()
-
-    def halt(self, reason: str) -> None:
-        self._engine.halt(reason)
-
-    def beat_window(self) -> None:
-        """Show the guardian that this thread takes its turns."""
-        self._engine.beat_window()
-
-    def lead_guardian(self, pipe_fd: int) -> None:
-        """Hand over the write end of a guardian's standard input; the engine closes it."""
-        with _translated():
-            self._engine.lead_guardian(pipe_fd)
+    is_running = _through(core.Engine.is_running)
+    halt = _through(core.Engine.halt)
+    beat_window = _through(core.Engine.beat_window)
+    lead_guardian = _through(core.Engine.lead_guardian)
 
     # market
 
-    def subscribe(self, contract_id: str) -> int:
-        with _translated():
-            return self._engine.subscribe(contract_id)
-
-    def unsubscribe(self, contract_id: str) -> int:
-        with _translated():
-            return self._engine.unsubscribe(contract_id)
-
-    def watch_bars(self, contract_id: str, unit: str, number: int, history_count: int) -> int:
-        with _translated():
-            return self._engine.watch_bars(contract_id, unit, number, history_count)
-
-    def frame(self, contract: int, since_revision: int, trade_limit: int = 500) -> MarketFrame | None:
-        with _translated():
-            return self._engine.frame(contract, since_revision, trade_limit)
-
-    def bars(self, contract: int, unit: str, number: int, since_revision: int) -> BarFrame | None:
-        with _translated():
-            return self._engine.bars(contract, unit, number, since_revision)
-
-    def trace_book(self, contract_id: str) -> None:
-        with _translated():
-            self._engine.trace_book(contract_id)
-
-    def take_book_trace(self) -> npt.NDArray[np.int64]:
-        with _translated():
-            return self._engine.take_book_trace()
-
-    def search_contracts(self, text: str) -> int:
-        with _translated():
-            return self._engine.search_contracts(text)
+    subscribe = _through(core.Engine.subscribe)
+    unsubscribe = _through(core.Engine.unsubscribe)
+    watch_bars = _through(core.Engine.watch_bars)
+    frame = _through(core.Engine.frame)
+    bars = _through(core.Engine.bars)
+    trace_book = _through(core.Engine.trace_book)
+    take_book_trace = _through(core.Engine.take_book_trace)
+    search_contracts = _through(core.Engine.search_contracts)
 
     # orders
 
-    def submit(
-        self,
-        account_id: int,
-        contract_id: str,
-        side: str,
-        kind: str,
-        size_lots: int,
-        *,
-        source: str,
-        limit_ticks: int | None = None,
-        stop_ticks: int | None = None,
-        trail_ticks: int | None = None,
-        stop_bracket_ticks: int | None = None,
-        target_bracket_ticks: int | None = None,
-        reduce_only: bool = False,
-        pressed_mono_ns: int = 0,
-    ) -> str:
-        """Push one order and return its tag. Raises EngineBusy, EngineHalted or InvalidCommand."""
-        with _translated():
-            return self._engine.submit(
-                account_id,
-                contract_id,
-                side,
-                kind,
-                size_lots,
-                source=source,
-                limit_ticks=limit_ticks,
-                stop_ticks=stop_ticks,
-                trail_ticks=trail_ticks,
-                stop_bracket_ticks=stop_bracket_ticks,
-                target_bracket_ticks=target_bracket_ticks,
-                reduce_only=reduce_only,
-                pressed_mono_ns=pressed_mono_ns,
-            )
-
-    def submit_bracket(
-        self,
-        account_id: int,
-        contract_id: str,
-        side: str,
-        kind: str,
-        size_lots: int,
-        *,
-        source: str,
-        stop_leg_ticks: int,
-        target_legs: Sequence[tuple[int, int]] | None = None,
-        held_by: str = "broker",
-        when_bare: str = "alarm",
-        break_even_trigger_ticks: int | None = None,
-        break_even_plus_ticks: int = 0,
-        trail_stages: Sequence[tuple[int, int, int]] = (),
-        limit_ticks: int | None = None,
-        stop_ticks: int | None = None,
-        trail_ticks: int | None = None,
-        pressed_mono_ns: int = 0,
-    ) -> str:
-        """Push an entry with its legs and return its tag. Raises EngineBusy, EngineHalted or InvalidCommand."""
-        with _translated():
-            return self._engine.submit_bracket(
-                account_id,
-                contract_id,
-                side,
-                kind,
-                size_lots,
-                source=source,
-                stop_leg_ticks=stop_leg_ticks,
-                target_legs=target_legs,
-                held_by=held_by,
-                when_bare=when_bare,
-                break_even_trigger_ticks=break_even_trigger_ticks,
-                break_even_plus_ticks=break_even_plus_ticks,
-                trail_stages=trail_stages,
-                limit_ticks=limit_ticks,
-                stop_ticks=stop_ticks,
-                trail_ticks=trail_ticks,
-                pressed_mono_ns=pressed_mono_ns,
-            )
-
-    def link_oco(self, keys: Sequence[str], *, source: str) -> int:
-        with _translated():
-            return self._engine.link_oco(keys, source=source)
-
-    def set_bracket_mode(self, account_id: int, mode: str) -> int:
-        with _translated():
-            return self._engine.set_bracket_mode(account_id, mode)
-
-    def modify(
-        self,
-        key: str,
-        *,
-        size_lots: int | None = None,
-        limit_ticks: int | None = None,
-        stop_ticks: int | None = None,
-        trail_ticks: int | None = None,
-        source: str,
-    ) -> int:
-        with _translated():
-            return self._engine.modify(
-                key,
-                size_lots=size_lots,
-                limit_ticks=limit_ticks,
-                stop_ticks=stop_ticks,
-                trail_ticks=trail_ticks,
-                source=source,
-            )
-
-    def cancel(self, key: str, *, source: str) -> int:
-        with _translated():
-            return self._engine.cancel(key, source=source)
-
-    def cancel_group(
-        self,
-        account_id: int,
-        *,
-        contract_id: str | None = None,
-        side: str | None = None,
-        kind: str | None = None,
-        role: str | None = None,
-        lowest_ticks: int | None = None,
-        highest_ticks: int | None = None,
-        source: str,
-    ) -> int:
-        with _translated():
-            return self._engine.cancel_group(
-                account_id,
-                contract_id=contract_id,
-                side=side,
-                kind=kind,
-                role=role,
-                lowest_ticks=lowest_ticks,
-                highest_ticks=highest_ticks,
-                source=source,
-            )
-
-    def close_position(
-        self,
-        account_id: int,
-        contract_id: str,
-        *,
-        size_lots: int | None = None,
-        percent: int | None = None,
-        source: str,
-    ) -> int:
-        with _translated():
-            return self._engine.close_position(
-                account_id, contract_id, size_lots=size_lots, percent=percent, source=source
-            )
-
-    def reverse(
-        self,
-        account_id: int,
-        contract_id: str,
-        *,
-        stop_ticks: int | None = None,
-        target_ticks: int | None = None,
-        source: str,
-    ) -> int:
-        with _translated():
-            return self._engine.reverse(
-                account_id, contract_id, stop_ticks=stop_ticks, target_ticks=target_ticks, source=source
-            )
-
-    def flatten_everything(self, *, source: str) -> int:
-        with _translated():
-            return self._engine.flatten_everything(source=source)
-
-    def flatten(self, account_id: int, *, contract_id: str | None = None, source: str) -> int:
-        with _translated():
-            return self._engine.flatten(account_id, contract_id=contract_id, source=source)
-
-    def set_stop_rule(
-        self,
-        key: str,
-        *,
-        break_even_trigger_ticks: int | None = None,
-        break_even_plus_ticks: int = 0,
-        trail_stages: Sequence[tuple[int, int, int]] = (),
-        is_immediate: bool = False,
-        source: str,
-    ) -> int:
-        with _translated():
-            return self._engine.set_stop_rule(
-                key,
-                break_even_trigger_ticks=break_even_trigger_ticks,
-                break_even_plus_ticks=break_even_plus_ticks,
-                trail_stages=trail_stages,
-                is_immediate=is_immediate,
-                source=source,
-            )
-
-    def clear_stop_rule(self, key: str, *, source: str) -> int:
-        with _translated():
-            return self._engine.clear_stop_rule(key, source=source)
-
-    def arm(self, source: str, account_id: int, is_armed: bool) -> None:
-        with _translated():
-            self._engine.arm(source, account_id, is_armed)
-
-    def set_limits(self, account_id: int, limits: Limits) -> None:
-        with _translated():
-            self._engine.set_limits(account_id, limits)
-
-    def set_rules(self, account_id: int, rules: Rules) -> int:
-        with _translated():
-            return self._engine.set_rules(account_id, rules)
-
-    def set_mode(self, account_id: int, mode: str, *, source: str) -> int:
-        with _translated():
-            return self._engine.set_mode(account_id, mode, source=source)
-
-    def release_throttle(self, account_id: int, throttled: str, *, source: str) -> int:
-        with _translated():
-            return self._engine.release_throttle(account_id, throttled, source=source)
-
-    def reconcile(self) -> int:
-        with _translated():
-            return self._engine.reconcile()
+    submit = _through(core.Engine.submit)
+    submit_bracket = _through(core.Engine.submit_bracket)
+    link_oco = _through(core.Engine.link_oco)
+    set_bracket_mode = _through(core.Engine.set_bracket_mode)
+    modify = _through(core.Engine.modify)
+    cancel = _through(core.Engine.cancel)
+    cancel_group = _through(core.Engine.cancel_group)
+    close_position = _through(core.Engine.close_position)
+    reverse = _through(core.Engine.reverse)
+    flatten = _through(core.Engine.flatten)
+    flatten_everything = _through(core.Engine.flatten_everything)
+    set_stop_rule = _through(core.Engine.set_stop_rule)
+    clear_stop_rule = _through(core.Engine.clear_stop_rule)
+    arm = _through(core.Engine.arm)
+    set_limits = _through(core.Engine.set_limits)
+    set_rules = _through(core.Engine.set_rules)
+    set_mode = _through(core.Engine.set_mode)
+    release_throttle = _through(core.Engine.release_throttle)
+    reconcile = _through(core.Engine.reconcile)
 
     # views
 
-    def accounts(self) -> list[Account]:
-        return self._engine.accounts()
-
-    def contracts(self) -> list[Contract]:
-        return self._engine.contracts()
-
-    def orders(self) -> list[Order]:
-        return self._engine.orders()
-
-    def positions(self) -> list[Position]:
-        return self._engine.positions()
-
-    def fills(self) -> list[Fill]:
-        return self._engine.fills()
-
-    def stop_rules(self) -> list[StopRule]:
-        return self._engine.stop_rules()
-
-    def links(self) -> list[Link]:
-        return self._engine.links()
-
-    def limits(self, account_id: int) -> Limits:
-        with _translated():
-            return self._engine.limits(account_id)
-
-    def risks(self) -> list[Risk]:
-        """The rules of accounts and where each stands, of every account that has rules or a mode."""
-        return self._engine.risks()
-
-    def is_armed(self, source: str, account_id: int) -> bool:
-        return self._engine.is_armed(source, account_id)
-
-    def status(self) -> dict[str, int | str | bool]:
-        return self._engine.status()
-
-    def note_painted(self, receive_mono_ns: int) -> None:
-        self._engine.note_painted(receive_mono_ns)
-
-    def mono_ns(self) -> int:
-        return self._engine.mono_ns()
+    accounts = _through(core.Engine.accounts)
+    contracts = _through(core.Engine.contracts)
+    orders = _through(core.Engine.orders)
+    positions = _through(core.Engine.positions)
+    fills = _through(core.Engine.fills)
+    stop_rules = _through(core.Engine.stop_rules)
+    links = _through(core.Engine.links)
+    limits = _through(core.Engine.limits)
+    risks = _through(core.Engine.risks)
+    is_armed = _through(core.Engine.is_armed)
+    status = _through(core.Engine.status)
+    note_painted = _through(core.Engine.note_painted)
+    mono_ns = _through(core.Engine.mono_ns)
