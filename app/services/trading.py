@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Concatenate, ParamSpec, Protocol
 
 import structlog
 
@@ -22,6 +22,7 @@ from app.native import NativeEngine
 from app.services.exits import NO_EXITS, ExitPlan, parse_distance, ticks_of
 
 _log = structlog.get_logger(__name__)
+_P = ParamSpec("_P")
 
 _NEEDS_LIMIT = frozenset({"limit", "stop_limit"})
 _NEEDS_STOP = frozenset({"stop", "stop_limit"})
@@ -172,6 +173,31 @@ def _check_prices(draft: Draft) -> None:
             raise InvalidOrder(field, f"The {field} distance is {ticks} ticks; at least 1 is needed.")
 
 
+def _settled(
+    command: Callable[Concatenate[NativeEngine, _P], int], deadline: Callable[[TradingOptions], float]
+) -> Callable[Concatenate[TradingService, _P], Coroutine[Any, Any, RequestDone]]:
+    """Let the service have a command of the engine with its arguments, and wait for the end of it.
+
+    The coroutine raises Denied, BrokerRejected, OutcomeUnknown or NotConnected after any outcome but done.
+    """
+
+    async def call(self: TradingService, /, *args: _P.args, **kwargs: _P.kwargs) -> RequestDone:
+        # By name: who stands in for the engine in a test need not be one.
+        request = getattr(self._engine, command.__name__)(*args, **kwargs)
+        return await self._settle(request, deadline(self._options))
+
+    return call
+
+
+def _soon(options: TradingOptions) -> float:
+    return options.request_deadline_s
+
+
+def _verified(options: TradingOptions) -> float:
+    """How long a sequence may take that reads back after each step."""
+    return options.flatten_deadline_s
+
+
 class TradingService:
     def __init__(self, engine: NativeEngine, options: TradingOptions) -> None:
         self._engine = engine
@@ -198,10 +224,6 @@ class TradingService:
             raise InvalidOrder("stop", "A bracket needs a stop; allowed: 1 to 1,000 ticks from the entry.")
         return self.submit(draft)
 
-    async def link_oco(self, keys: Sequence[str], *, source: str) -> RequestDone:
-        """Let one cancel the others among working orders. Raises what `NativeEngine.done` raises."""
-        return await self._settle(self._engine.link_oco(keys, source=source), self._options.request_deadline_s)
-
     async def create_oco(self, drafts: Sequence[Draft], *, source: str) -> list[str]:
         """Submit orders and link them before any of them can fill here; all of them or none stay.
 
@@ -215,11 +237,6 @@ class TradingService:
                 await self.cancel(tag, source=source)
             raise
         return tags
-
-    async def set_bracket_mode(self, account_id: int, mode: str) -> RequestDone:
-        """State an account's bracket setting: unknown, auto_oco or position_brackets."""
-        request = self._engine.set_bracket_mode(account_id, mode)
-        return await self._settle(request, self._options.request_deadline_s)
 
     async def probe_bracket_mode(self, draft: Draft) -> str:
         """Find out an account's bracket setting with one far order and its legs, cancelled at once; practice only.
@@ -269,6 +286,32 @@ class TradingService:
             for stop in stops:
                 stop()
 
+    _modify = _settled(NativeEngine.modify, _soon)
+    cancel = _settled(NativeEngine.cancel, _soon)
+    # Cancels what matches all of it; done when none of it is left. A price range needs the contract.
+    cancel_group = _settled(NativeEngine.cancel_group, _soon)
+    # One cancels the others among working orders.
+    link_oco = _settled(NativeEngine.link_oco, _soon)
+    # An account's bracket setting: unknown, auto_oco or position_brackets.
+    set_bracket_mode = _settled(NativeEngine.set_bracket_mode, _soon)
+    # All, some lots, or a percentage in whole lots, rounded down; the exits then fit what is left.
+    close = _settled(NativeEngine.close_position, _verified)
+    # Turns a position with one order once its exits are gone; new exits stand so many ticks from the fill. Denied when
+    # it ends flat or untouched.
+    reverse = _settled(NativeEngine.reverse, _verified)
+    # Cancels everything, closes the net, reads back. Done only when the broker says it is flat.
+    flatten = _settled(NativeEngine.flatten, _verified)
+    flatten_everything = _settled(NativeEngine.flatten_everything, _verified)
+    # Lets this computer move a stop: to break-even, and trailing by stages of (start, distance, step) ticks. Denied for
+    # an order that no rule can hold and for figures that cannot be meant.
+    hold_stop = _settled(NativeEngine.set_stop_rule, _soon)
+    # Takes the rule of a stop away; the stop stays where it is.
+    release_stop = _settled(NativeEngine.clear_stop_rule, _soon)
+    # normal, reducing or locked; a lock holds until the next session.
+    set_mode = _settled(NativeEngine.set_mode, _soon)
+    # Lets a source go on that the repeated-execution throttle stopped.
+    release_throttle = _settled(NativeEngine.release_throttle, _soon)
+
     async def modify(
         self,
         key: str,
@@ -284,7 +327,7 @@ class TradingService:
             raise InvalidOrder("order", "Nothing to change: name a size or a price.")
         if size_lots is not None and size_lots < 1:
             raise InvalidOrder("size", f"Size {size_lots} is not a positive whole number of lots.")
-        request = self._engine.modify(
+        return await self._modify(
             key,
             size_lots=size_lots,
             limit_ticks=limit_ticks,
@@ -292,120 +335,9 @@ class TradingService:
             trail_ticks=trail_ticks,
             source=source,
         )
-        return await self._settle(request, self._options.request_deadline_s)
-
-    async def cancel(self, key: str, *, source: str) -> RequestDone:
-        return await self._settle(self._engine.cancel(key, source=source), self._options.request_deadline_s)
-
-    async def cancel_group(
-        self,
-        account_id: int,
-        *,
-        contract_id: str | None = None,
-        side: str | None = None,
-        kind: str | None = None,
-        role: str | None = None,
-        lowest_ticks: int | None = None,
-        highest_ticks: int | None = None,
-        source: str,
-    ) -> RequestDone:
-        """Cancel what matches all of it; done when none of it is left. A price range needs the contract."""
-        request = self._engine.cancel_group(
-            account_id,
-            contract_id=contract_id,
-            side=side,
-            kind=kind,
-            role=role,
-            lowest_ticks=lowest_ticks,
-            highest_ticks=highest_ticks,
-            source=source,
-        )
-        return await self._settle(request, self._options.request_deadline_s)
-
-    async def close(
-        self,
-        account_id: int,
-        contract_id: str,
-        *,
-        size_lots: int | None = None,
-        percent: int | None = None,
-        source: str,
-    ) -> RequestDone:
-        """Close all, some lots, or a percentage in whole lots, rounded down; the exits then fit what is left."""
-        request = self._engine.close_position(
-            account_id, contract_id, size_lots=size_lots, percent=percent, source=source
-        )
-        return await self._settle(request, self._options.flatten_deadline_s)
-
-    async def reverse(
-        self,
-        account_id: int,
-        contract_id: str,
-        *,
-        stop_ticks: int | None = None,
-        target_ticks: int | None = None,
-        source: str,
-    ) -> RequestDone:
-        """Turn a position with one order once its exits are gone; new exits stand so many ticks from the fill.
-
-        Raises Denied when it ends flat or untouched.
-        """
-        request = self._engine.reverse(
-            account_id, contract_id, stop_ticks=stop_ticks, target_ticks=target_ticks, source=source
-        )
-        return await self._settle(request, self._options.flatten_deadline_s)
-
-    async def flatten_everything(self, *, source: str) -> RequestDone:
-        """Flatten every account of this session; done when the last one was read back as flat."""
-        request = self._engine.flatten_everything(source=source)
-        return await self._settle(request, self._options.flatten_deadline_s)
-
-    async def flatten(self, account_id: int, *, contract_id: str | None = None, source: str) -> RequestDone:
-        """Cancel everything, close the net, read back. Done only when the broker says it is flat."""
-        request = self._engine.flatten(account_id, contract_id=contract_id, source=source)
-        return await self._settle(request, self._options.flatten_deadline_s)
-
-    async def hold_stop(
-        self,
-        key: str,
-        *,
-        break_even_trigger_ticks: int | None = None,
-        break_even_plus_ticks: int = 0,
-        trail_stages: Sequence[tuple[int, int, int]] = (),
-        is_immediate: bool = False,
-        source: str,
-    ) -> RequestDone:
-        """Let this computer move a stop: to break-even, and trailing by stages of (start, distance, step) ticks.
-
-        Raises Denied for an order that no rule can hold and for figures that cannot be meant.
-        """
-        request = self._engine.set_stop_rule(
-            key,
-            break_even_trigger_ticks=break_even_trigger_ticks,
-            break_even_plus_ticks=break_even_plus_ticks,
-            trail_stages=trail_stages,
-            is_immediate=is_immediate,
-            source=source,
-        )
-        return await self._settle(request, self._options.request_deadline_s)
-
-    async def release_stop(self, key: str, *, source: str) -> RequestDone:
-        """Take the rule of a stop away; the stop stays where it is."""
-        return await self._settle(self._engine.clear_stop_rule(key, source=source), self._options.request_deadline_s)
 
     def stop_rules(self) -> list[StopRule]:
         return self._engine.stop_rules()
-
-    async def set_mode(self, account_id: int, mode: str, *, source: str) -> RequestDone:
-        """normal, reducing or locked; a lock holds until the next session."""
-        return await self._settle(
-            self._engine.set_mode(account_id, mode, source=source), self._options.request_deadline_s
-        )
-
-    async def release_throttle(self, account_id: int, throttled: str, *, source: str) -> RequestDone:
-        """Let a source go on that the repeated-execution throttle stopped."""
-        request = self._engine.release_throttle(account_id, throttled, source=source)
-        return await self._settle(request, self._options.request_deadline_s)
 
     def arm(self, source: str, account_id: int, *, is_armed: bool) -> None:
         self._engine.arm(source, account_id, is_armed)
