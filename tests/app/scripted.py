@@ -85,7 +85,7 @@ class ScriptedCore:
     def unsubscribe(self, contract_id: str) -> int:
         return self._request("unsubscribe", contract_id)
 
-    def frame(self, contract: int, since_revision: int, trade_limit: int) -> MarketFrame | None:
+    def frame(self, contract: int, since_revision: int, trade_limit: int = 500) -> MarketFrame | None:
         return self.held_frames.pop(0) if self.held_frames else None
 
     def modify(self, key: str, **named: object) -> int:

@@ -76,8 +76,10 @@ def test_a_refused_shape_sends_nothing(scripted: Scripted) -> None:
 def test_submitting_returns_the_tag_without_waiting(scripted: Scripted) -> None:
     assert TradingService(scripted[1], TradingOptions()).submit(MARKET) == records.TAG
     (((arguments, named)),) = scripted[0].called("submit")
-    assert arguments == (1, records.MNQ.id, "buy", "market", 2)
-    assert named["source"] == "test"
+    assert arguments == ()
+    named = {name: value for name, value in named.items() if value not in (None, False, 0)}
+    order = {"account_id": 1, "contract_id": records.MNQ.id, "side": "buy", "kind": "market", "size_lots": 2}
+    assert named == order | {"source": "test"}
 
 
 @pytest.mark.parametrize(
@@ -181,4 +183,4 @@ def test_a_reverse_that_ends_flat_is_a_denial(scripted: Scripted) -> None:
 def test_half_a_position_is_closed_by_its_percentage(scripted: Scripted) -> None:
     run(scripted, lambda trading: trading.close(1, records.MNQ.id, percent=50, source="test"))
     ((_, _, named),) = scripted[0].called("close_position")
-    assert named == {"size_lots": None, "percent": 50, "source": "test"}
+    assert named == {"percent": 50, "source": "test"}
