@@ -515,21 +515,17 @@ class SendButton(PaintedButton):
         )
 
 
-class Segmented(QWidget):
-    """Rows of exclusive choices, drawn as one block. `chosen` carries the key."""
+class _Choice(QWidget):
+    """One of several keys, by mouse or arrow keys. `chosen` carries the new one."""
 
     chosen = Signal(str)
 
-    def __init__(self, theme: Theme, rows: list[list[tuple[str, str]]], parent: QWidget | None = None) -> None:
-        """rows: lists of (key, word), all of one length."""
+    def __init__(self, theme: Theme, keys: list[str], parent: QWidget | None) -> None:
         super().__init__(parent)
         self._theme = theme
-        self._rows = rows
-        self._key = rows[0][0][0]
-        self._hover = ""
-        self.setMouseTracking(True)
+        self._keys = keys
+        self._key = keys[0]
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setFixedHeight(24 * len(rows))
         theme.changed.connect(self.update)
 
     @property
@@ -544,6 +540,37 @@ class Segmented(QWidget):
             self.setAccessibleDescription(key)
             self.update()
             self.chosen.emit(key)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        key = self._key_at(event.position())
+        if key and event.button() == Qt.MouseButton.LeftButton:
+            self.choose(key)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Space: 1}.get(Qt.Key(event.key()))
+        if step is None:
+            super().keyPressEvent(event)
+        else:
+            self.choose(self._keys[(self._keys.index(self._key) + step) % len(self._keys)])
+
+    def _cells(self) -> list[tuple[str, str, QRectF]]:
+        """Key, word and place of every choice."""
+        raise NotImplementedError
+
+    def _key_at(self, position: QPointF) -> str:
+        return next((key for key, _word, cell in self._cells() if cell.contains(position)), "")
+
+
+class Segmented(_Choice):
+    """Rows of exclusive choices, drawn as one block."""
+
+    def __init__(self, theme: Theme, rows: list[list[tuple[str, str]]], parent: QWidget | None = None) -> None:
+        """rows: lists of (key, word), all of one length."""
+        super().__init__(theme, [key for row in rows for key, _word in row], parent)
+        self._rows = rows
+        self._hover = ""
+        self.setMouseTracking(True)
+        self.setFixedHeight(24 * len(rows))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -567,11 +594,6 @@ class Segmented(QWidget):
                     QRectF(cell.left() + 1, cell.bottom(), cell.width() - 1, 1), theme.color("line.border")
                 )
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        key = self._key_at(event.position())
-        if key and event.button() == Qt.MouseButton.LeftButton:
-            self.choose(key)
-
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._hover = self._key_at(event.position())
         self.update()
@@ -579,14 +601,6 @@ class Segmented(QWidget):
     def leaveEvent(self, _event: QEvent) -> None:
         self._hover = ""
         self.update()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()))
-        if step is None:
-            super().keyPressEvent(event)
-            return
-        keys = [key for row in self._rows for key, _word in row]
-        self.choose(keys[(keys.index(self._key) + step) % len(keys)])
 
     def _cells(self) -> list[tuple[str, str, QRectF]]:
         cells = []
@@ -597,37 +611,15 @@ class Segmented(QWidget):
                 cells.append((key, word, QRectF(left, line * 24, right - left, 24)))
         return cells
 
-    def _key_at(self, position: QPointF) -> str:
-        return next((key for key, _word, cell in self._cells() if cell.contains(position)), "")
 
-
-class WordSwitch(QWidget):
+class WordSwitch(_Choice):
     """Words side by side, the chosen one in full strength: a quiet choice in a caption's row."""
-
-    chosen = Signal(str)
 
     def __init__(self, theme: Theme, words: list[tuple[str, str]], parent: QWidget | None = None) -> None:
         """words: (key, word) from left to right."""
-        super().__init__(parent)
-        self._theme = theme
+        super().__init__(theme, [key for key, _word in words], parent)
         self._words = words
-        self._key = words[0][0]
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setFixedSize(round(self._cells()[-1][2].right()), 18)
-        theme.changed.connect(self.update)
-
-    @property
-    def key(self) -> str:
-        """The chosen key."""
-        return self._key
-
-    def choose(self, key: str) -> None:
-        """Choose by program or hand; emits only on a change."""
-        if key != self._key:
-            self._key = key
-            self.setAccessibleDescription(key)
-            self.update()
-            self.chosen.emit(key)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -640,19 +632,6 @@ class WordSwitch(QWidget):
                 painter.fillRect(QRectF(cell.left(), 4, 1, 10), theme.color("line.strong"))
             if is_on and self.hasFocus():
                 painter.fillRect(cell.adjusted(6, 16, -6, 0), theme.color("line.focus"))
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        for key, _word, cell in self._cells():
-            if cell.contains(event.position()) and event.button() == Qt.MouseButton.LeftButton:
-                self.choose(key)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        keys = [key for key, _word in self._words]
-        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Space: 1}.get(Qt.Key(event.key()))
-        if step is None:
-            super().keyPressEvent(event)
-        else:
-            self.choose(keys[(keys.index(self._key) + step) % len(keys)])
 
     def _cells(self) -> list[tuple[str, str, QRectF]]:
         metrics = self._theme.metrics("caption", weight=600)

@@ -30,12 +30,14 @@ def users(pattern: str, *folders: str) -> dict[str, int]:
 
 
 def test_only_the_three_admitting_functions_make_a_token() -> None:
-    assert users(r"Admitted::mint\(\)", "native") == {
-        f"{GATE}/mod.rs": 1,
+    assert users(r"Admitted::mint\(\)", "native") == {f"{GATE}/mod.rs": 1}, "in the verdict over all reasons"
+    assert users(r"\bverdict\(", GATE) == {
+        f"{GATE}/mod.rs": 2,
         f"{GATE}/change.rs": 1,
         f"{GATE}/leg.rs": 1,
-    }
+    }, "its declaration, and one use in each admitting function"
     text = sources(GATE)[f"{GATE}/mod.rs"]
+    assert re.findall(r"(pub[^\n]*)?\bfn verdict\(", text) == [""], "private to the gate"
     assert "pub struct Admitted(());" in text
     assert re.findall(r"(pub[^\n]*)?\bfn mint\(", text) == [""], "private to the gate"
     assert users(r"\bAdmitted\s*\(\s*\(|\bAdmitted\s*\{\s*0", "native") == {f"{GATE}/mod.rs": 1}, "the declaration"

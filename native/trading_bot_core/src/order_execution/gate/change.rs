@@ -1,6 +1,7 @@
 //! The rules for a modification.
 
-use super::{Admitted, Exposure, Limits, MarketFacts, Reason};
+use super::checks::check_way;
+use super::{Admitted, Exposure, Limits, MarketFacts, Reason, verdict};
 use crate::types::{Lots, Side, Ticks};
 
 /// What the gate judges a modification by.
@@ -71,20 +72,8 @@ pub fn admit_change(facts: &ChangeFacts) -> Result<Admitted, Vec<Reason>> {
             ));
         }
     }
-    if !facts.is_journal_writing {
-        reasons.push(("journal", "The order journal cannot be written.".into()));
-    }
-    if !facts.has_budget {
-        reasons.push((
-            "budget",
-            "The minute's requests are spent; what is left is kept for exits.".into(),
-        ));
-    }
-    if reasons.is_empty() {
-        Ok(Admitted::mint())
-    } else {
-        Err(reasons)
-    }
+    check_way(facts.is_journal_writing, facts.has_budget, &mut reasons);
+    verdict(reasons)
 }
 
 fn check_change_risk(facts: &ChangeFacts, reasons: &mut Vec<Reason>) {

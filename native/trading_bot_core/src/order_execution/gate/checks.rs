@@ -328,13 +328,18 @@ pub(super) fn check_always(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
             "The order's tag was used before or belongs to another kind of account.".into(),
         ));
     }
-    if !facts.is_journal_writing {
+    check_way(facts.is_journal_writing, facts.has_budget, reasons);
+}
+
+/// What every request that needs the token needs on its way: its record, and a place in the minute's budget.
+pub(super) fn check_way(is_journal_writing: bool, has_budget: bool, reasons: &mut Vec<Reason>) {
+    if !is_journal_writing {
         reasons.push((
             "journal",
-            "The order journal cannot be written; an order without a record is not sent.".into(),
+            "The order journal cannot be written; nothing is sent without a record.".into(),
         ));
     }
-    if !facts.has_budget {
+    if !has_budget {
         reasons.push((
             "budget",
             "The minute's requests are spent; what is left is kept for exits.".into(),

@@ -4,7 +4,8 @@
 //! unknown order elsewhere blocks new risk). What a leg may never do is open or turn a position: its lots and those of
 //! its kind stay within the position that the fills give.
 
-use super::{Admitted, Reason};
+use super::checks::check_way;
+use super::{Admitted, Reason, verdict};
 use crate::types::Side;
 
 /// What the gate judges a leg by.
@@ -43,20 +44,8 @@ pub fn admit_leg(facts: &LegFacts) -> Result<Admitted, Vec<Reason>> {
     if facts.open_wanted < 1 {
         reasons.push(("size", "A leg without lots is cancelled, not sent.".into()));
     }
-    if !facts.is_journal_writing {
-        reasons.push(("journal", "The order journal cannot be written.".into()));
-    }
-    if !facts.has_budget {
-        reasons.push((
-            "budget",
-            "The minute's requests are spent; what is left is kept for exits.".into(),
-        ));
-    }
-    if reasons.is_empty() {
-        Ok(Admitted::mint())
-    } else {
-        Err(reasons)
-    }
+    check_way(facts.is_journal_writing, facts.has_budget, &mut reasons);
+    verdict(reasons)
 }
 
 fn check_growth(facts: &LegFacts, reasons: &mut Vec<Reason>) {
