@@ -229,12 +229,19 @@ class TradingService:
 
         Raises what `submit` and `link_oco` raise; orders that were taken are cancelled then.
         """
-        tags = [self.submit(draft) for draft in drafts]
+        for draft in drafts:
+            # A shape that cannot be stops the whole before its first half is sent.
+            check_shape(draft, self._engine.accounts(), self._engine.contracts())
+            operation_of(draft)
+        tags: list[str] = []
         try:
+            tags.extend(self.submit(draft) for draft in drafts)
             await self.link_oco(tags, source=source)
-        except errors.Denied:
+        except errors.PitdeskError:
             for tag in tags:
-                await self.cancel(tag, source=source)
+                # The one that was denied has nothing to cancel; the others have.
+                with contextlib.suppress(errors.Denied, errors.BrokerRejected):
+                    await self.cancel(tag, source=source)
             raise
         return tags
 

@@ -42,7 +42,8 @@ class Proof(Rig):
         """Disarm all faults, end all orders and positions, arm again, and forget the news so far."""
         self.gateway.clear_faults()
         self.until(lambda: self.engine.status()["state"] == "live", "a live session")
-        assert self.done(self.engine.flatten(self.account, source="test")).outcome == "done"
+        flat = self.done(self.engine.flatten(self.account, source="test"))
+        assert flat.outcome == "done", (flat.outcome, flat.text, flat.payload_json)
         self.until(self.is_clear, "a clean account")
         self.engine.arm("test", self.account, is_armed=True)
         self.until(lambda: self.engine.is_armed("test", self.account), "armed")

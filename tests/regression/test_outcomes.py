@@ -1,4 +1,4 @@
-"""Every row of `resources/outcomes.md` over real sockets: for a place, a modification and a cancel (decision 12)."""
+"""Every row of `resources/outcomes.md` over real sockets: place, modify, cancel, close, partial close (decision 12)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trading_bot_core as core
 
+from tests.native.rig import CONTRACT
 from tests.regression.rig import Proof, Wire
 
+CLOSE, PARTIAL = "Position/closeContract", "Position/partialCloseContract"
 PAGE = Path(__file__).resolve().parents[2] / "resources" / "outcomes.md"
-COLUMNS = ("place", "modify", "cancel")
+COLUMNS = ("place", "modify", "cancel", "close", "partial close")
 MISSED = {"fault": "miss", "event": "GatewayUserOrder", "count": 0}
 SUCCESS = json.dumps({"success": True, "errorCode": 0, "errorMessage": None})
 
@@ -100,7 +103,7 @@ def test_a_modification_ends_in_the_word_of_its_row(proof: Proof, row: str) -> N
     arm(proof, row, "Order/modify")
     word = table()[row]["modify"]
     assert ended(proof, proof.engine.modify(order.key, limit_ticks=wanted, source="test")) == word
-    is_carried_out = word == "accepted" or any(rule["fault"] in AFTER for rule in PLANS[row])
+    is_carried_out = arrives(row, word)
     proof.life(order.key, "working")
     settled = ("none", wanted if is_carried_out else wanted + 1)
     proof.until(lambda: (o := proof.order(order.key)) and (o.change, o.limit_ticks) == settled, f"the order {settled}")
@@ -117,7 +120,7 @@ def test_a_cancel_ends_in_the_word_of_its_row(proof: Proof, row: str) -> None:
     arm(proof, row, "Order/cancel")
     word = table()[row]["cancel"]
     assert ended(proof, proof.engine.cancel(order.key, source="test")) == word
-    is_carried_out = word == "accepted" or any(rule["fault"] in AFTER for rule in PLANS[row])
+    is_carried_out = arrives(row, word)
     if word == "refused":
         proof.until(lambda: proof.requests("Order/v2/query") > read, "the order read back")
         assert proof.life(order.key, "working").change == "none"
@@ -131,12 +134,64 @@ def test_a_cancel_ends_in_the_word_of_its_row(proof: Proof, row: str) -> None:
         assert proof.truth()["working"] == 0
 
 
+@pytest.mark.parametrize("row", ROWS)
+def test_a_partial_close_ends_in_the_word_of_its_row_and_is_never_repeated(proof: Proof, row: str) -> None:
+    proof.position(3)
+    asked, whole = proof.requests(PARTIAL), proof.requests(CLOSE)
+    arm(proof, row, PARTIAL)
+    word = table()[row]["partial close"]
+    request = proof.engine.close_position(proof.account, CONTRACT, size_lots=1, source="test")
+    assert ended(proof, request) == word
+    left = 2 if arrives(row, word) else 3
+    assert proof.true_net() == left
+    proof.until(lambda: proof.net() == left, "what is left")
+    assert (proof.requests(PARTIAL), proof.requests(CLOSE)) == (asked + 1, whole)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_close_is_repeated_only_after_a_reading_that_still_shows_the_position(proof: Proof, row: str) -> None:
+    """The read-back, not the answer, says whether it is flat; a second close of what is flat could open nothing."""
+    proof.position(2)
+    asked = proof.requests(CLOSE)
+    arm(proof, row, CLOSE)
+    done = proof.done(proof.engine.close_position(proof.account, CONTRACT, source="test"))
+    assert (done.outcome, proof.true_net()) == ("done", 0)
+    proof.until(lambda: proof.net() == 0, "flat")
+    times = 1 if arrives(row, table()[row]["close"]) else 1 + sum(rule.get("count", 1) for rule in PLANS[row])
+    assert proof.requests(CLOSE) == asked + times
+    rounds = [line for line in json.loads(done.payload_json)["steps"] if line["step"] == "closing"]
+    assert len(rounds) == times
+
+
 AFTER = {"reply_lost", "reply_reset", "error_after", "cut_body", "answer_after"}
+
+
+def arrives(row: str, word: str) -> bool:
+    """Whether the broker carries the request of this row out."""
+    return word == "accepted" or any(rule["fault"] in AFTER for rule in PLANS[row])
+
+
+def test_a_partial_close_that_never_left_is_not_sent_and_changes_nothing(proof: Proof, wire: Wire) -> None:
+    proof.position(2)
+    asked = proof.requests(PARTIAL)
+    wire.cut()
+    try:
+        proof.until(wire.is_left, "the end of the connections noticed")
+        proof.events.clear()
+        request = proof.engine.close_position(proof.account, CONTRACT, size_lots=1, source="test")
+        proof.until(lambda: [e for e in proof.news(core.ExitProgress) if e.step == "closing"], "the close on its way")
+        # A connection that is refused is refused at once.
+        proof.wait(1.0)
+    finally:
+        wire.mend()
+    done = proof.done(request)
+    assert done.outcome == "failed", (done.text, done.payload_json)
+    assert (proof.requests(PARTIAL), proof.true_net(), proof.net()) == (asked, 2, 2)
 
 
 def test_not_sent_is_proven_for_each_kind_and_nothing_is_tried_again(proof: Proof, wire: Wire) -> None:
     order = proof.working()
-    asked = {name: proof.requests(f"Order/{name}") for name in COLUMNS}
+    asked = {name: proof.requests(f"Order/{name}") for name in COLUMNS[:3]}
     wire.cut()
     try:
         # A request written before the end of its connection was noticed would be in doubt, and rightly so.
@@ -149,7 +204,7 @@ def test_not_sent_is_proven_for_each_kind_and_nothing_is_tried_again(proof: Proo
         assert (placed.doubt_since_ns, proof.was_in_doubt(order.key)) == (0, False)
     finally:
         wire.mend()
-    assert {name: proof.requests(f"Order/{name}") for name in COLUMNS} == asked
+    assert {name: proof.requests(f"Order/{name}") for name in COLUMNS[:3]} == asked
     assert proof.life(order.key, "working").limit_ticks == order.limit_ticks
 
 
