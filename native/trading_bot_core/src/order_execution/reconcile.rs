@@ -94,6 +94,17 @@ impl Trading {
         state.full_at = Some(state.full_at.map_or(at, |known| known.min(at)));
     }
 
+    /// Asks again for a full round that begins no earlier than `since`, when none is under way: one that somebody wanted
+    /// sooner (a hub that came back) has taken the place of the one asked for. After a failure the pause is kept.
+    pub(super) fn ensure_full_round(&mut self, account: AccountId, since: Mono) {
+        let state = self.loops.entry(account).or_default();
+        if state.round.is_some() {
+            return;
+        }
+        let pause = state.next_at.filter(|_| state.failures > 0);
+        self.want_full_round(account, pause.map_or(since, |at| at.max(since)));
+    }
+
     pub(super) fn wait_for_rounds(&mut self, request: RequestId) {
         let now = self.now;
         let accounts: Vec<AccountId> = self.loops.keys().copied().collect();

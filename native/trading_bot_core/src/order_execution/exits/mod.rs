@@ -305,6 +305,7 @@ impl Trading {
                 if read.is_some_and(|started| started >= since) {
                     return self.judge(number, task);
                 }
+                self.ensure_full_round(task.account, since);
                 if self.now >= give_up {
                     let text = "The broker cannot be read; what is left is not known. Check with the broker.";
                     self.end_task(number, &mut task, DoneOutcome::Unknown, text);

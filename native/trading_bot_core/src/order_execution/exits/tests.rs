@@ -1,6 +1,6 @@
 //! Exits that a sudden end of the program cuts off: nothing of them is sent afterwards, and the trader hears of them once.
 
-use crate::engine::contract::{Command, Endpoint};
+use crate::engine::contract::{Command, Endpoint, LinkName, LinkState};
 use crate::order_execution::record::Record;
 use crate::rig::{ACCOUNTS, CONTRACTS, Death, MILLI, Plan, SECOND, World};
 use crate::types::{AccountId, ClientTag, Lots, OrderKind, RequestId, Side, Ticks};
@@ -133,4 +133,25 @@ fn the_second_half_of_a_reverse_is_never_sent_after_a_restart() {
     let (texts, _) = told(&world);
     assert_eq!(texts.len(), 1, "{texts:?}");
     assert!(texts[0].contains("was not sent"), "{texts:?}");
+}
+
+/// A renewed login hands the hub over, and the comparison of that moment takes the place of the one the exit waits for.
+#[test]
+fn a_hub_handed_over_while_a_flatten_waits_for_its_reading_does_not_hold_it_up() {
+    let mut world = with_a_position();
+    flatten(&mut world);
+    run_until_sent(&mut world, Endpoint::CloseContract);
+    let ends = world.done.len();
+    // The close is answered, and the reading that is to judge it has not begun.
+    while world.broker.net() != 0 {
+        world.run_for(MILLI);
+    }
+    world.run_for(SECOND / 10);
+    world.link(LinkName::User, LinkState::Live);
+    world.run_for(3 * SECOND);
+    assert_eq!(
+        world.done.len(),
+        ends + 1,
+        "flat and read back within seconds"
+    );
 }
