@@ -57,6 +57,30 @@ def test_a_token_is_renewed_at_half_life_and_no_order_is_lost_to_it(short_lived:
         ]
 
 
+def test_a_login_that_cannot_be_renewed_stops_new_risk_before_it_ends(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, heartbeat(), [UNLIMITED, "--token-life", "10", "--hubs-outlive-token"])
+    try:
+        with proof_of(tmp_path / "base", gateway) as proof:
+            proof.connect()
+            proof.subscribe()
+            for endpoint in ("Auth/validate", "Auth/loginKey"):
+                gateway.fault(fault="error", endpoint=endpoint, count=0)
+
+            def told(code: str) -> list[str]:
+                return [notice.text for notice in proof.news(core.Notice) if notice.code == code]
+
+            proof.until(lambda: told("login_ends"), "the countdown")
+            tag = proof.submit("buy", "limit", limit_ticks=proof.level())
+            denied = proof.until(lambda: [e for e in proof.news(core.Denied) if e.tag == tag], "the denial")
+            assert "login_ends" in [code for code, _ in denied[0].reasons]
+            gateway.clear_faults()
+            proof.until(lambda: told("login_renewed"), "the renewal")
+            proof.engine.arm("test", proof.account, is_armed=True)
+            proof.working()
+    finally:
+        gateway.stop()
+
+
 def test_a_cancel_that_meets_an_expired_token_goes_again_with_a_new_one_and_a_place_does_not(proof: Proof) -> None:
     order = proof.working()
     logins = proof.requests("Auth/loginKey")

@@ -81,6 +81,8 @@ pub enum Input<'a> {
     ServerTime(Nanos),
     /// Requests that the sender made for the session's own sake: logins, renewals, pings, repeats after a 401.
     Spent(u64),
+    /// A token was issued; by its own stamps it ends at `ends` of the local clock, after `life_ns` in all.
+    LoginLife { ends: Mono, life_ns: u64 },
 }
 
 /// What kind of gateway the session talks to (decision 9).

@@ -592,6 +592,7 @@ impl Driver {
             Arrival::Tend { session } if self.is_current(session) => {
                 self.session.iter_mut().for_each(Session::tend_lines);
                 self.count_spent();
+                self.tell_login_life();
             }
             Arrival::Link { session, change } if self.is_current(session) => {
                 self.step(Input::Link(change), mono());
@@ -723,6 +724,7 @@ impl Driver {
             mono(),
         );
         self.count_spent();
+        self.tell_login_life();
         if let Some(session) = &mut self.session {
             session.tell(&self.shared.watch_line, &self.identity);
             session.open_hubs(&self.shared.watch_line);
@@ -734,6 +736,15 @@ impl Driver {
         let spent = self.session.as_ref().map(|it| it.client.take_spent());
         if let Some(spent) = spent.filter(|spent| *spent > 0) {
             self.step(Input::Spent(spent), mono());
+        }
+    }
+
+    /// Tells the engine how long the login lasts, once for each token.
+    fn tell_login_life(&mut self) {
+        let news = self.session.as_mut().and_then(Session::take_login_life);
+        if let Some((ends, life)) = news {
+            let life_ns = u64::try_from(life.as_nanos()).unwrap_or(u64::MAX);
+            self.step(Input::LoginLife { ends, life_ns }, mono());
         }
     }
 

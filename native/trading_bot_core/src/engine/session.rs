@@ -23,7 +23,7 @@ use crate::clock::mono;
 use crate::order_execution::boundary::Watch;
 use crate::order_execution::order_lines::{Ended, Line, OrderLines, WANTED};
 use crate::order_execution::rest::{self, Client, LoginFailure, Pool};
-use crate::types::{AccountId, Nanos, RequestId};
+use crate::types::{AccountId, Mono, Nanos, RequestId};
 use crate::websocket::parse::{self, RestError, UserEvent};
 use crate::websocket::supervisor::{
     FrameSink, Hub, Supervisor, Topic, Wish, account_topics, accounts_topic, contract_topics,
@@ -126,6 +126,7 @@ pub struct Session {
     pub batches: Receiver<Batch>,
     pub spare: Sender<Batch>,
     pub is_logged_in: bool,
+    told_life: Option<Mono>,
     hubs: Option<[UnboundedSender<Wish>; 2]>,
     contracts: BTreeSet<String>,
     accounts: BTreeSet<i32>,
@@ -181,6 +182,7 @@ impl Session {
             batches,
             spare,
             is_logged_in: false,
+            told_life: None,
             hubs: None,
             contracts: BTreeSet::new(),
             accounts: BTreeSet::new(),
@@ -240,8 +242,12 @@ impl Session {
                 tokio::time::sleep(client.until_renewal().min(TEND_EVERY)).await;
                 postbox.post(Arrival::Tend { session });
                 client.tend().await;
-                // A refused renewal shows itself in the next request's 401.
+                let before = client.generation();
+                // One that fails is tried again; the engine counts down to the end of the token.
                 let _ = client.renew_when_due().await;
+                if client.generation() != before {
+                    postbox.post(Arrival::Tend { session });
+                }
                 line.refresh();
             }
         }));
@@ -329,6 +335,12 @@ impl Session {
             })
         };
         (0..self.lines.take_missing()).map(open).collect()
+    }
+
+    /// When the login ends and how long it lasts in all, if that changed since the last call.
+    pub fn take_login_life(&mut self) -> Option<(Mono, Duration)> {
+        let (ends, life) = self.client.life()?;
+        (self.told_life.replace(ends) != Some(ends)).then_some((ends, life))
     }
 
     /// Takes what `open_lines` promised.

@@ -8,6 +8,7 @@ pub mod gate;
 mod http_reply;
 pub mod ledger;
 pub mod legs;
+pub mod login_life;
 pub mod order;
 pub mod order_lines;
 pub mod outcome;

@@ -29,7 +29,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
-use crate::types::Nanos;
+use crate::types::{Mono, Nanos};
 
 /// Where a connection is opened at most this long; longer means the gateway cannot be reached.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -236,6 +236,8 @@ struct Session {
     token: Option<SecretString>,
     generation: u64,
     renew_at: Option<Instant>,
+    /// End of the token by the local clock, and how long it lasts in all.
+    life: Option<(Mono, Duration)>,
     issuer: String,
 }
 
@@ -300,6 +302,7 @@ impl Client {
             token: None,
             generation: 0,
             renew_at: None,
+            life: None,
             issuer: String::new(),
         };
         Self {
@@ -646,6 +649,11 @@ impl Client {
         self.session.read().issuer.clone()
     }
 
+    /// When the token ends by the local clock, and how long it lasts in all; `None` before the first.
+    pub fn life(&self) -> Option<(Mono, Duration)> {
+        self.session.read().life
+    }
+
     /// Which token is in use; for `renew`.
     pub fn generation(&self) -> u64 {
         self.session.read().generation
@@ -706,6 +714,8 @@ impl Client {
         session.token = Some(SecretString::from(token));
         session.generation += 1;
         session.renew_at = Some(Instant::now() + life / 2);
+        let ends = crate::clock::mono().0 + u64::try_from(life.as_nanos()).unwrap_or(u64::MAX / 2);
+        session.life = Some((Mono(ends), life));
         session.issuer = claims.and_then(|claims| claims.iss).unwrap_or_default();
     }
 }

@@ -623,6 +623,7 @@ impl Trading {
     ) -> Vec<Reason> {
         let contract = self.contract_of(place.1);
         let mut reasons = self.hours_reasons(contract);
+        reasons.extend(self.login_reason());
         let Some(book) = self.store.books.get(&place.0) else {
             return reasons;
         };

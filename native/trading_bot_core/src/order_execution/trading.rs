@@ -20,6 +20,7 @@ use crate::order_execution::gate::{
 };
 use crate::order_execution::ledger::Ledger;
 use crate::order_execution::legs::{BracketPlan, Keeping};
+use crate::order_execution::login_life::LoginLife;
 use crate::order_execution::order::{Change, Life, Order, Values};
 use crate::order_execution::reconcile::AccountLoop;
 use crate::order_execution::record::{IntentRow, Record};
@@ -180,6 +181,7 @@ pub struct Trading {
     pub(super) joint_exits: BTreeMap<RequestId, Joint>,
     /// Exits of the last run that it did not end, until they were told of.
     pub(super) interrupted: BTreeSet<String>,
+    pub(super) login_life: LoginLife,
     pub(super) orphans: Orphans,
     pub(super) waiting: Vec<(RequestId, BTreeMap<AccountId, Mono>)>,
     pub(super) next_number: u64,
@@ -240,6 +242,7 @@ impl Trading {
             tasks: BTreeMap::new(),
             joint_exits: BTreeMap::new(),
             interrupted: BTreeSet::new(),
+            login_life: LoginLife::default(),
             orphans: Orphans::default(),
             waiting: Vec::new(),
             next_number: 1,
@@ -566,6 +569,7 @@ impl Trading {
             Command::Halt { reason } => self.halt(reason),
             Command::Disconnect { request } => {
                 self.disarm_all();
+                self.forget_login_life();
                 self.done(request, DoneOutcome::Done, "Disconnected.");
             }
             Command::Subscribe { request, .. }
@@ -1142,6 +1146,7 @@ impl Trading {
 
     /// Does what is due now; called after every input.
     pub fn run(&mut self) {
+        self.watch_login_life();
         self.run_legs();
         self.run_cancels();
         self.run_changes();
@@ -1163,7 +1168,9 @@ impl Trading {
         let unseen = self.unseen.values().copied();
         let unseen = unseen.chain(self.legs_moment()).chain(self.risk_moment());
         let rules = self.next_rule_moment().into_iter();
-        let rules = rules.chain(self.next_orphan_moment());
+        let rules = rules
+            .chain(self.next_orphan_moment())
+            .chain(self.next_login_moment());
         cancels
             .chain(loops)
             .chain(tasks)
