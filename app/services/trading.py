@@ -239,8 +239,9 @@ class TradingService:
             await self.link_oco(tags, source=source)
         except errors.PitdeskError:
             for tag in tags:
-                # The one that was denied has nothing to cancel; the others have.
-                with contextlib.suppress(errors.Denied, errors.BrokerRejected):
+                # What was denied has nothing to cancel, and what the broker has not named yet goes when it is named: the
+                # reason of the whole is what the caller has to hear.
+                with contextlib.suppress(errors.PitdeskError):
                     await self.cancel(tag, source=source)
             raise
         return tags
