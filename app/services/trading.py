@@ -239,8 +239,8 @@ class TradingService:
             await self.link_oco(tags, source=source)
         except errors.PitdeskError:
             for tag in tags:
-                # What was denied has nothing to cancel, and what the broker has not named yet goes when it is named: the
-                # reason of the whole is what the caller has to hear.
+                # What was denied has nothing to cancel; what the broker has not named yet goes when it is named.
+                # The caller has to hear why the whole failed.
                 with contextlib.suppress(errors.PitdeskError):
                     await self.cancel(tag, source=source)
             raise
