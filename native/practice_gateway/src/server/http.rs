@@ -112,7 +112,7 @@ async fn call(
         .lock()
         .counters
         .requests
-        .entry(operation.to_owned())
+        .entry(operation)
         .or_insert(0) += 1;
     if let Some(reply) = before(&gateway, operation).await? {
         return Ok(reply);
@@ -377,10 +377,24 @@ fn respond(gateway: &Gateway, status: u16, kind: &'static str, bytes: Bytes) -> 
     if !kind.is_empty() {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
-    if let Ok(date) = HeaderValue::from_str(&http_date(gateway.now())) {
+    if let Some(date) = date_header(gateway) {
         headers.insert(header::DATE, date);
     }
     reply
+}
+
+/// The same for a whole second of the gateway's clock.
+fn date_header(gateway: &Gateway) -> Option<HeaderValue> {
+    let second = gateway.now().div_euclid(SECOND);
+    let mut kept = gateway.date.lock();
+    match &*kept {
+        Some((at, date)) if *at == second => Some(date.clone()),
+        _ => {
+            let date = HeaderValue::from_str(&http_date(second)).ok()?;
+            *kept = Some((second, date.clone()));
+            Some(date)
+        }
+    }
 }
 
 fn json(gateway: &Gateway, (status, text): Answer) -> Reply {
@@ -434,8 +448,8 @@ fn cut(gateway: &Gateway, answer: &Answer) -> Reply {
     reply
 }
 
-/// RFC 9110 date of the gateway's clock.
-fn http_date(at: i64) -> String {
-    let time = timestamp(at.div_euclid(SECOND) * SECOND);
+/// RFC 9110 date of a second since 1970.
+fn http_date(second: i64) -> String {
+    let time = timestamp(second * SECOND);
     time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

@@ -20,6 +20,8 @@ use crate::wire::push_string;
 
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(15);
 const PING_AFTER: Duration = Duration::from_secs(15);
+/// Clients say little, and the whole buffer is cleared before every look at the socket.
+const READ_BUFFER: usize = 2 << 10;
 /// A peer that lets this many frames pile up is cut off.
 const QUEUE_FRAMES: usize = 65_536;
 
@@ -96,6 +98,7 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 /// Serves one upgraded connection until it ends.
 pub async fn serve(gateway: Arc<Gateway>, kind: HubKind, upgraded: Upgraded, expires: i64) {
     let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(1 << 20))
         .max_frame_size(Some(1 << 20));
     let mut socket =

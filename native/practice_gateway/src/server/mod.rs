@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use hyper::header::HeaderValue;
 use parking_lot::Mutex;
 
 use crate::server::options::Options;
@@ -41,6 +42,8 @@ pub struct Gateway {
     tokens: Tokens,
     limits: Option<Mutex<Limits>>,
     negotiated: Mutex<HashMap<String, bool>>,
+    /// The `Date` of the present second.
+    date: Mutex<Option<(i64, HeaderValue)>>,
     connections: AtomicU64,
 }
 

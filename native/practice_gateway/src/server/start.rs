@@ -186,6 +186,7 @@ fn build(
         seed: options.seed,
         limits: (!options.no_rate_limits).then(|| Mutex::new(Limits::default())),
         negotiated: Mutex::default(),
+        date: Mutex::default(),
         connections: AtomicU64::new(1),
         instance: Mutex::new(identity.instance),
         options: options.clone(),

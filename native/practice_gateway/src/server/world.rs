@@ -25,7 +25,7 @@ use crate::wire::{self, Fields, push_string};
 pub struct Counters {
     /// TCP connections of clients, hubs included, since the start.
     pub connections: u64,
-    pub requests: BTreeMap<String, u64>,
+    pub requests: BTreeMap<&'static str, u64>,
     pub posts_by_tag: BTreeMap<String, u64>,
     pub user_frames: u64,
     pub quote_frames: u64,
