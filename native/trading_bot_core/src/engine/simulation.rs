@@ -421,6 +421,59 @@ fn a_change_without_an_answer_stays_in_doubt_while_it_may_still_arrive() {
 }
 
 #[test]
+fn a_reading_that_a_change_overtook_does_not_bring_the_old_price_back() {
+    let mut world = connected();
+    let key = resting(&mut world);
+    let before = order(&world, &key).limit.expect("a limit order");
+    command(&mut world, |request| Command::Reconcile { request });
+    let read = in_flight(&world, Endpoint::OrderQuery);
+    let is_it = |what: &Happening| matches!(what, Happening::Replied(reply) if reply.id == read);
+    let mut held = None;
+    for _ in 0..1_000 {
+        world.run_for(MILLI / 4);
+        let found = world.queue.iter().find(|(_, what)| is_it(what));
+        if let Some(at) = found.map(|(at, _)| *at) {
+            held = world.queue.remove(&at);
+            break;
+        }
+    }
+    let Some(Happening::Replied(old)) = held else {
+        panic!("the reading was never answered");
+    };
+    let wanted = Ticks(before.0 - 7);
+    command(&mut world, |request| Command::Modify {
+        request,
+        key: key.clone(),
+        wanted: Wanted {
+            limit: Some(wanted),
+            ..Wanted::default()
+        },
+        source: "ladder".into(),
+    });
+    // Its answer comes, the hub's message about it does not.
+    world
+        .queue
+        .retain(|_, what| !matches!(what, Happening::Hub(_)));
+    while in_flight_of(&world, Endpoint::Modify) {
+        world.run_for(MILLI);
+        world
+            .queue
+            .retain(|_, what| !matches!(what, Happening::Hub(_)));
+    }
+    assert_eq!(order(&world, &key).limit, Some(wanted));
+    world.reply(old);
+    assert_eq!(order(&world, &key).limit, Some(wanted), "newer knowledge");
+    world.run_for(40 * SECOND);
+    assert_eq!(order(&world, &key).limit, Some(wanted));
+    assert_whole(&world);
+}
+
+fn in_flight_of(world: &World, endpoint: Endpoint) -> bool {
+    let mut flights = world.flights.values();
+    flights.any(|flight| flight.endpoint == endpoint)
+}
+
+#[test]
 fn a_fill_between_the_reads_of_the_first_comparison_is_counted_once() {
     let mut world = connected();
     world.broker.is_still = true;

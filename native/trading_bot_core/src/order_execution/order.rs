@@ -413,6 +413,9 @@ pub struct Order {
     pub updated: Nanos,
     /// The newest stamp of the broker's rows; an older row changes no values.
     pub seen: Nanos,
+    /// What the last modification that the broker took replaced, and when that was known. An older message may still
+    /// show it.
+    pub replaced: Option<(Values, Nanos)>,
     pub source: String,
     pub reason: String,
 }

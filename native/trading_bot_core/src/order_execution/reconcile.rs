@@ -19,8 +19,8 @@ use crate::order_execution::store::{Applied, Place};
 use crate::order_execution::trading::{AccountState, Pending, Trading};
 use crate::planted::{Bug, planted};
 use crate::types::{
-    AccountId, BrokerAccount, BrokerOrder, BrokerPosition, BrokerTrade, Mono, Nanos, OrderKind,
-    OrderStatus, RequestId,
+    AccountId, BrokerAccount, BrokerOrder, BrokerPosition, BrokerTrade, Mono, Nanos, OrderId,
+    OrderKind, OrderStatus, RequestId,
 };
 use crate::websocket::parse::UserEvent;
 
@@ -451,11 +451,16 @@ impl Trading {
         let mut seen = Vec::new();
         let mut positions = Vec::new();
         let has_failed = rows.is_none();
+        let round = self.loops.get(&account);
+        let round = round.and_then(|state| state.round.as_ref());
+        let started = round.map_or(Nanos(0), |round| round.started_ns);
         match rows {
             Some(Rows::Orders(rows)) => {
                 for row in rows {
                     let is_known = !matches!(row.status, OrderStatus::None | OrderStatus::Other(_));
-                    seen.extend(self.see_order(row, true).filter(|_| is_known));
+                    // A change that was answered since the reading began is newer than what the reading shows.
+                    let is_newest = !self.is_changed_since(row.id, started);
+                    seen.extend(self.see_order(row, is_newest).filter(|_| is_known));
                 }
             }
             Some(Rows::Trades(rows)) => rows.into_iter().for_each(|row| self.see_trade(row)),
@@ -475,6 +480,12 @@ impl Trading {
         {
             self.end_round(account, &round);
         }
+    }
+
+    fn is_changed_since(&self, id: OrderId, started: Nanos) -> bool {
+        let order = self.store.order_by_id(id);
+        let replaced = order.and_then(|index| self.store.orders[index].replaced);
+        replaced.is_some_and(|(_, at)| at >= started)
     }
 
     fn end_round(&mut self, account: AccountId, round: &Round) {

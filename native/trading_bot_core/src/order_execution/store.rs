@@ -251,6 +251,7 @@ impl Store {
             created: Nanos(row.at),
             updated: Nanos(row.at),
             seen: Nanos(0),
+            replaced: None,
             source: row.source.clone(),
             reason: reason.to_owned(),
         };
@@ -397,7 +398,7 @@ impl Store {
             // A cancel is over when the broker shows the order's end, not when it answers.
             (End::Accepted, true) if planted(Bug::CancelByAnswer) => order.enter(Life::Cancelled),
             (End::Accepted, true) => return Applied::default(),
-            (End::Accepted, false) => order.take_wanted(),
+            (End::Accepted, false) => order.take_wanted(at),
             (End::NotSent | End::Refused, _) => {
                 order.clear_change();
                 text.clone_into(&mut order.reason);
@@ -455,7 +456,7 @@ impl Store {
         let fact = Fact::of_status(OrderStatus::from_wire(row.status));
         let applied = self.advance_order(index, fact, read, before.updated);
         alarm = alarm.or(applied.alarm);
-        self.orders[index].take_row(row, fact);
+        self.orders[index].take_row(row, fact, read);
         Applied {
             is_changed: is_new || self.orders[index] != before,
             orders: vec![index],
@@ -539,6 +540,7 @@ impl Store {
             created: Nanos(row.created),
             updated: Nanos(0),
             seen: Nanos(0),
+            replaced: None,
             source: source_of(row, is_own).into(),
             reason: if is_lost { "own, record lost" } else { "" }.into(),
         };
@@ -658,11 +660,18 @@ impl Order {
     }
 
     /// The broker took a modification: the wanted values hold until a row says otherwise.
-    fn take_wanted(&mut self) {
+    fn take_wanted(&mut self, at: Nanos) {
         if self.change != Change::Modify {
             return;
         }
         let wanted = self.wanted;
+        let before = Values {
+            size: wanted.size.map(|_| self.size.0),
+            limit: wanted.limit.and(self.limit.map(|ticks| ticks.0)),
+            stop: wanted.stop.and(self.stop.map(|ticks| ticks.0)),
+            trail: wanted.trail.and(self.trail.map(|ticks| ticks.0)),
+        };
+        self.replaced = Some((before, at));
         self.size = wanted.size.map_or(self.size, Lots);
         self.limit = wanted.limit.map(Ticks).or(self.limit);
         self.stop = wanted.stop.map(Ticks).or(self.stop);
@@ -671,7 +680,7 @@ impl Order {
     }
 
     /// Takes the values of a row unless it is older than what is known.
-    fn take_row(&mut self, row: &SeenRow, fact: Fact) {
+    fn take_row(&mut self, row: &SeenRow, fact: Fact, is_read: bool) {
         self.broker_filled = self.broker_filled.max(Lots(row.filled.unwrap_or(0)));
         self.parent = self.parent.or(row.parent.map(OrderId));
         self.linked = self.linked.or(row.linked.map(OrderId));
@@ -684,6 +693,10 @@ impl Order {
         if row.updated != 0 && is_older(row.updated, self.seen.0) {
             return;
         }
+        if !is_read && self.is_replaced(row) {
+            return;
+        }
+        self.replaced = None;
         self.seen = self.seen.max(Nanos(row.updated));
         self.size = row.size.map_or(self.size, Lots);
         self.limit = row.limit.map(Ticks).or(self.limit);
@@ -696,6 +709,20 @@ impl Order {
         if self.change == Change::Modify && self.has_wanted_values() {
             self.clear_change();
         }
+    }
+
+    /// Whether a message tells of values that a modification has replaced since: the answer was here first.
+    fn is_replaced(&self, row: &SeenRow) -> bool {
+        let Some((before, at)) = self.replaced else {
+            return false;
+        };
+        let is_it = |before: Option<i64>, now: Option<i64>| before.is_none() || before == now;
+        before != Values::default()
+            && row.updated <= at.0
+            && is_it(before.size, row.size)
+            && is_it(before.limit, row.limit)
+            && is_it(before.stop, row.stop)
+            && is_it(before.trail, row.trail)
     }
 
     fn has_wanted_values(&self) -> bool {
@@ -780,6 +807,10 @@ mod tests {
     use super::*;
 
     fn seen(store: &mut Store, updated: i64, limit: i64) -> Option<Ticks> {
+        told(store, updated, limit, true)
+    }
+
+    fn told(store: &mut Store, updated: i64, limit: i64, read: bool) -> Option<Ticks> {
         let row = SeenRow {
             id: 9,
             account: 1,
@@ -800,7 +831,7 @@ mod tests {
             updated,
             is_own_close: false,
         };
-        store.apply(&Record::Seen { row, read: true });
+        store.apply(&Record::Seen { row, read });
         let index = store.order_by_id(OrderId(9)).expect("the order is known");
         store.orders[index].limit
     }
@@ -819,6 +850,61 @@ mod tests {
             is_active: true,
         }));
         store
+    }
+
+    /// An order at 100 whose change to 110 was answered at 2,000,000,000.
+    fn changed_store() -> Store {
+        let mut store = store();
+        seen(&mut store, 1_000_000_000, 100);
+        let values = Values {
+            limit: Some(110),
+            ..Values::default()
+        };
+        let key = "#9".to_owned();
+        store.apply(&Record::ChangeAsked {
+            key: key.clone(),
+            is_cancel: false,
+            values,
+            source: "test".into(),
+            at: 1_900_000_000,
+        });
+        store.apply(&Record::ChangeEnd {
+            key,
+            is_cancel: false,
+            end: End::Accepted,
+            text: String::new(),
+            at: 2_000_000_000,
+        });
+        store
+    }
+
+    #[test]
+    fn a_message_from_before_a_change_does_not_take_it_back() {
+        let mut store = changed_store();
+        assert_eq!(
+            told(&mut store, 1_500_000_000, 100, false),
+            Some(Ticks(110))
+        );
+        assert_eq!(
+            told(&mut store, 1_950_000_100, 110, false),
+            Some(Ticks(110))
+        );
+        // The broker's own row of the change was seen; what comes later counts again.
+        assert_eq!(
+            told(&mut store, 2_100_000_000, 100, false),
+            Some(Ticks(100))
+        );
+    }
+
+    #[test]
+    fn a_later_message_and_every_reading_count_although_they_show_the_old_price() {
+        let mut store = changed_store();
+        assert_eq!(
+            told(&mut store, 2_000_000_100, 100, false),
+            Some(Ticks(100))
+        );
+        let mut store = changed_store();
+        assert_eq!(told(&mut store, 1_500_000_000, 100, true), Some(Ticks(100)));
     }
 
     #[test]
