@@ -254,13 +254,20 @@ class Application:
             )
         except ProgramMissing as error:
             if self.desk is not None:
+                self.desk.show_guardian("absent")
                 self.desk.say("warning", "no_guardian", f"There is no kill switch beside this window. {error.text}")
+            return
+        if self.desk is not None:
+            self.desk.show_guardian("watching" if self._guardian.is_running() else "absent")
 
     def _on_guardian_news(self, news: guardian.News) -> None:
         if self.desk is None or self.services is None or self._ended.is_set():
             return
         self.desk.say(news.level, news.code, news.text)
-        if news.code == guardian.GONE and self._guardians_left:
+        if news.code != guardian.GONE:
+            return
+        self.desk.show_guardian("absent")
+        if self._guardians_left:
             self._guardians_left -= 1
             self.keeper.spawn(self._replace_guardian(self.services), "guardian")
 
@@ -434,8 +441,8 @@ class Application:
         self.keeper.spawn(asyncio.to_thread(config.write_option, file, "window.theme", name), "keep theme")
 
     def _on_reconcile(self) -> None:
-        if self.services is not None:
-            self.services.engine.reconcile()
+        if self.desk is not None:
+            self.desk.recheck()
 
     def _on_open_logs(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.directories.log)))

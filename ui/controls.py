@@ -171,7 +171,10 @@ class PanelHeader(QWidget):
         contract = self._context.contract
         symbol = contract.name if contract is not None else ""
         runs = [(symbol, theme.font("body_em"), theme.color("text.primary"))] if symbol else []
-        runs.append((f"  {self._title}" if symbol else self._title, theme.font("body"), theme.color("text.muted")))
+        if symbol:
+            runs.append((f"  {self._title}", theme.font("body"), theme.color("text.muted")))
+        else:
+            runs.append((self._title, theme.font("body_em"), theme.color("text.primary")))
         edge = frame_width(self._context) if self.is_detached else 0
         draw_runs(painter, 8 + edge, QRectF(0, edge, self.width(), self.height() - edge), runs)
         account = self._context.account
@@ -464,7 +467,8 @@ class SendButton(PaintedButton):
         if (mode, first, second) == (self.mode, self.first, self.second):
             return
         self.mode, self.first, self.second = mode, first, second
-        self.setEnabled(mode in ("armed", "disarmed"))
+        # Pressed while an answer is missing, it asks for the answer and sends nothing.
+        self.setEnabled(mode != "blocked")
         self.setAccessibleName(f"{first}, {second}, {mode}")
         self.update()
 

@@ -25,6 +25,7 @@ from ui.loop import TaskKeeper
 from ui.main_window import DayResult, MainWindow, TabbedPanel
 from ui.painting import AccountView, PanelContext
 from ui.panels.chart import ChartPanel
+from ui.panels.doubt import doubt_of
 from ui.panels.fills import FillsPanel
 from ui.panels.ladder import LadderPanel
 from ui.panels.messages import MessagesPanel
@@ -94,6 +95,7 @@ class Desk(QObject):
         self._is_state_dirty = True
         self._tables_at = 0.0
         self._noted_ns = 0
+        self._guardian = "connecting"
         self._build_panels()
         self._connect_panels()
         self._connect_bridge(bridge)
@@ -158,6 +160,8 @@ class Desk(QObject):
         self.ticket.template_remove_requested.connect(self._on_template_remove)
         for source_of_groups in (self.ticket, self.orders):
             source_of_groups.cancel_group_requested.connect(self._on_cancel_keys)
+        for asker in (self.ticket, self.orders):
+            asker.recheck_requested.connect(self.recheck)
         self.orders.cancel_requested.connect(self._on_cancel_requested)
         self.orders.modify_requested.connect(self._on_modify_requested)
         self.orders.contract_chosen.connect(self.choose_contract)
@@ -286,6 +290,10 @@ class Desk(QObject):
     def _on_cancel_keys(self, keys: list[str]) -> None:
         for key in keys:
             self._on_cancel_requested(key)
+
+    def recheck(self) -> None:
+        """Compare everything with the broker now."""
+        self._spawn(self._services.trading.recheck(), "comparing with the broker")
 
     def cancel_all(self) -> None:
         """Cancel every open order of the chosen account."""
@@ -571,9 +579,13 @@ class Desk(QObject):
         status = self._engine.status()
         links = self._engine.links()
         self._block_entries(status, links)
+        self._show_doubt()
         self._window.status.show_view(
             StatusView(
-                links=tuple(LinkView(_link_name(link.name), link.state, link.age_ms) for link in links),
+                links=(
+                    *(LinkView(_link_name(link.name), link.state, link.age_ms) for link in links),
+                    LinkView("Guardian", self._guardian, 0),
+                ),
                 paint_p50_us=self._clock.painted_us(0.5),
                 paint_p99_us=self._clock.painted_us(0.99),
                 frame_ms=round(self._clock.last_frame_ms, 1),
@@ -601,6 +613,20 @@ class Desk(QObject):
             reason = f"{bad.name} stream {_LINK_WORDS.get(bad.state, bad.state)}"
         for context in self.contexts.values():
             context.set_blocked(reason)
+
+    def _show_doubt(self) -> None:
+        """The age of what has no answer runs on while nothing else happens."""
+        here = [order for order in self._orders if self._is_here(order)]
+        contracts = {self.contract.index: self.contract} if self.contract is not None else {}
+        now_ns = self._now_ns()
+        self.ticket.show_doubt(doubt_of(here, contracts, now_ns))
+        if any(order.look == "unknown" for order in self._orders):
+            self._on_state_changed()
+
+    def show_guardian(self, state: str) -> None:
+        """connecting, watching or absent: whether a process beside this one could still cancel and flatten."""
+        self._guardian = state
+        self._on_status()
 
     def stop(self) -> None:
         """No more timers and frames; for shutdown."""

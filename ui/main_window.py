@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 LAYOUT_VERSION = 3
 _RISK_HEIGHT = 286
+# A lower window holds the ticket alone; account and risk is a tab behind it.
 _RISK_FITS_FROM = 1040
 _GAP = 4
 
@@ -106,11 +107,13 @@ class MainWindow(QMainWindow):
         self.splitDockWidget(docks["chart"], docks["positions"], Qt.Orientation.Vertical)
         self.splitDockWidget(docks["chart"], docks["ladder"], Qt.Orientation.Horizontal)
         self.splitDockWidget(docks["positions"], docks["orders"], Qt.Orientation.Horizontal)
-        self.splitDockWidget(docks["ticket"], docks["risk"], Qt.Orientation.Vertical)
+        if self.height() >= _RISK_FITS_FROM:
+            self.splitDockWidget(docks["ticket"], docks["risk"], Qt.Orientation.Vertical)
+        else:
+            self.tabifyDockWidget(docks["ticket"], docks["risk"])
         for dock in docks.values():
             dock.show()
-        # A low screen holds the ticket alone; the View menu shows the other one.
-        docks["risk"].setVisible(self.height() >= _RISK_FITS_FROM)
+        docks["ticket"].raise_()
         self._resize_standard()
 
     def fill_screen(self) -> None:

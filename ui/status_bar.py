@@ -21,12 +21,14 @@ _LIGHTS = {
     "connecting": ("connecting", "text.secondary", "connecting"),
     "dead": ("down", "status.danger", "lost"),
     "off": ("idle", "text.muted", "off"),
+    "watching": ("ok", "status.ok", "watching"),
+    "absent": ("late", "status.caution", "absent"),
 }
 
 
 @dataclass(frozen=True)
 class LinkView:
-    """One stream light. state: off connecting live late dead."""
+    """One light: a stream is off, connecting, live, late or dead; the guardian connecting, watching or absent."""
 
     name: str
     state: str

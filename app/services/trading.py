@@ -347,6 +347,10 @@ class TradingService:
     def stop_rules(self) -> list[StopRule]:
         return self._engine.stop_rules()
 
+    async def recheck(self) -> RequestDone:
+        """Compare every account with the broker now; done when each was read once since the request."""
+        return await self._settle(self._engine.reconcile(), self._options.flatten_deadline_s)
+
     def arm(self, source: str, account_id: int, *, is_armed: bool) -> None:
         self._engine.arm(source, account_id, is_armed)
 

@@ -451,6 +451,7 @@ class Risk:
         opening_balance_1e4: int,
         high_balance_1e4: int,
         floor_1e4: int | None,
+        target_1e4: int | None,
         equity_1e4: int,
         realised_1e4: int,
         open_1e4: int,
@@ -475,6 +476,7 @@ class Risk:
     opening_balance_1e4: int
     high_balance_1e4: int
     floor_1e4: int | None
+    target_1e4: int | None
     equity_1e4: int
     realised_1e4: int
     open_1e4: int

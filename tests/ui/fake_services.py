@@ -106,6 +106,9 @@ class FakeTrading:
     async def release_throttle(self, account_id: int, throttled: str, *, source: str) -> None:
         self.asked.append(("release", account_id, throttled, source))
 
+    async def recheck(self) -> None:
+        self.asked.append(("recheck",))
+
     async def cancel(self, key: str, *, source: str) -> None:
         self.asked.append(("cancel", key, source))
 

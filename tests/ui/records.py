@@ -129,6 +129,7 @@ class _Risk:
     opening_balance_1e4: int = 512_400_000
     high_balance_1e4: int = 512_400_000
     floor_1e4: int | None = 492_400_000
+    target_1e4: int | None = 530_000_000
     equity_1e4: int = 517_348_000
     realised_1e4: int = 3_198_000
     open_1e4: int = 1_750_000

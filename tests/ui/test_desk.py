@@ -177,6 +177,69 @@ def test_a_flatten_tells_its_steps_in_one_line_and_its_end(rig: Rig) -> None:
     assert "Flat, read back" in lines[1].text()
 
 
+def test_a_fill_between_two_steps_of_a_flatten_keeps_its_line(rig: Rig) -> None:
+    rig.choose()
+    rig.desk._on_exit_progress(progress("closing", 1, 3))
+    rig.desk.ticket.show_result(records.NOON_NS, "done", "Sell 2 filled")
+    rig.desk._on_exit_progress(progress("done", text="Flat, read back from the broker."))
+    assert [line.text()[13:] for line in rig.desk.ticket._result_lines] == [
+        "Flat, read back from the broker.",
+        "Sell 2 filled",
+        "",
+    ]
+
+
+def unknown(**changes: Any) -> Any:
+    doubted = records.NOON_NS - 2_400_000_000
+    return records.Order(look="unknown", life="sent", order_id=0, doubt_since_ns=doubted, **changes)
+
+
+def test_an_order_without_an_answer_holds_its_button_and_says_since_when(rig: Rig, qtbot: Any) -> None:
+    rig.choose()
+    qtbot.mouseClick(rig.desk.ticket.header.arm_switch, Qt.MouseButton.LeftButton)
+    rig.services.engine.order_list = [unknown()]
+    rig.services.engine.status_values["unknown_orders"] = 1
+    rig.desk._on_state_changed()
+    rig.settle()
+    rig.desk._on_status()
+    ticket = rig.desk.ticket
+    assert (ticket.buy_button.first, ticket.buy_button.second) == ("Unknown, held", "2.4 s, ask again")
+    assert ticket.sell_button.mode == "blocked"
+    assert "Buy 2 ESZ6 at 7860.00: no answer for 2.4 s" in ticket.preview.accessibleName()
+    assert "Buy 2 ESZ6 at 7860.00: no answer for 2.4 s" in rig.desk.orders.newest_reject.text()
+    qtbot.mouseClick(ticket.buy_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(rig.desk.orders.recheck_button, Qt.MouseButton.LeftButton)
+    rig.settle()
+    assert rig.services.trading.submitted == []
+    assert rig.services.trading.asked == [("recheck",), ("recheck",)]
+    rig.services.engine.order_list = [records.Order()]
+    rig.services.engine.status_values["unknown_orders"] = 0
+    rig.desk._on_state_changed()
+    rig.settle()
+    rig.desk._on_status()
+    assert ticket.buy_button.mode == "armed"
+    assert not rig.desk.orders.recheck_button.isVisible()
+
+
+def test_an_unknown_order_of_another_contract_is_told_under_the_orders_alone(rig: Rig) -> None:
+    rig.choose()
+    rig.services.engine.order_list = [unknown(contract=1, contract_id="CON.F.US.MNQ.Z26")]
+    rig.desk._on_state_changed()
+    rig.settle()
+    rig.desk._on_status()
+    assert rig.desk.ticket.buy_button.mode == "disarmed"
+    assert "MNQZ6" in rig.desk.orders.newest_reject.text()
+
+
+def test_the_status_bar_says_whether_a_guardian_watches(rig: Rig) -> None:
+    rig.desk._on_status()
+    told = [rig.window.status.accessibleDescription()]
+    for state in ("watching", "absent"):
+        rig.desk.show_guardian(state)
+        told.append(rig.window.status.accessibleDescription())
+    assert [text.split(", ")[-1] for text in told] == ["Guardian connecting", "Guardian watching", "Guardian absent"]
+
+
 def test_a_flatten_that_fails_is_an_alarm_and_stays_in_the_messages(rig: Rig) -> None:
     rig.choose()
     rig.desk._on_exit_progress(progress("failed", text="Still 2 lots after three rounds."))

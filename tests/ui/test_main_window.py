@@ -46,6 +46,18 @@ def test_a_layout_comes_back_as_it_was_left(qtbot: Any, tmp_path: Path) -> None:
     assert not second.dock("ladder").isHidden()
 
 
+@pytest.mark.parametrize(("height", "behind"), [(1080, []), (950, ["risk"])])
+def test_a_low_window_has_account_and_risk_as_a_tab_behind_the_ticket(
+    qtbot: Any, height: int, behind: list[str]
+) -> None:
+    window = make_window(qtbot)
+    window.resize(1600, height)
+    window.arrange()
+    assert [dock.objectName() for dock in window.tabifiedDockWidgets(window.dock("ticket"))] == behind
+    assert not window.dock("risk").isHidden()
+    qtbot.waitUntil(lambda: window.is_panel_visible("ticket"))
+
+
 def test_a_broken_layout_is_renamed_aside_and_not_fatal(qtbot: Any, tmp_path: Path) -> None:
     file = tmp_path / "state.ini"
     file.write_bytes(b"\x00\xff[[[ not an ini")

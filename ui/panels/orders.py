@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QMenu, QPushButton, QSt
 from ui import formatting
 from ui.controls import ElidedLabel, EmptyNotice, enable
 from ui.painting import AccountView, Marker
+from ui.panels.doubt import doubt_of
 from ui.tables import Cell, Column, Row, RowTable
 from ui.theme import Theme
 
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("state", "State", 98, "left"),
-    Column("order", "Order", 132, "left"),
-    Column("done", "Done", 40),
-    Column("price", "Price", 70),
-    Column("away", "Away", 48),
-    Column("queue", "Ahead in queue", 94),
-    Column("held", "Held by", 80, "left"),
-    Column("account", "Account", 56, "left"),
-    Column("age", "Age", 48),
+    Column("order", "Order", 144, "left"),
+    Column("done", "Done", 44),
+    Column("price", "Price", 74),
+    Column("away", "Away", 50),
+    Column("queue", "Ahead in queue", 104),
+    Column("held", "Held by", 104, "left"),
+    Column("account", "Account", 76, "left"),
+    Column("age", "Age", 50),
 )
+_ACCOUNT_COLUMN = next(place for place, column in enumerate(COLUMNS) if column.key == "account")
 _WORDS = {
     "sending": "Sending",
     "working": "Working",
@@ -54,6 +56,7 @@ class OrdersPanel(QWidget):
     cancel_group_requested = Signal(object)
     modify_requested = Signal(str, object)
     contract_chosen = Signal(str)
+    recheck_requested = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -74,7 +77,7 @@ class OrdersPanel(QWidget):
         self._dialog: QInputDialog | None = None
         self.empty = EmptyNotice(theme, *_EMPTY_WORDS["open"], self)
         self.actions_bar = self._make_actions()
-        self.newest_reject = ElidedLabel(theme, "status.danger", self)
+        self._theme = theme
         body = QWidget(self)
         self._stack = QStackedLayout(body)
         self._stack.addWidget(self.table)
@@ -83,10 +86,7 @@ class OrdersPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(body, 1)
-        foot = QHBoxLayout()
-        foot.setContentsMargins(8, 4, 8, 4)
-        foot.addWidget(self.newest_reject)
-        column.addLayout(foot)
+        column.addWidget(self._make_foot())
 
     def render(  # type: ignore[override] # the house's verb; Qt's own render is not virtual
         self,
@@ -109,8 +109,11 @@ class OrdersPanel(QWidget):
             for order in chosen
         ]
         self.table.rows.show(rows)
+        # One account needs no column of its own: the frames around say which.
+        is_alone = len({order.account_id for order in orders}) < 2
+        self.table.setColumnHidden(_ACCOUNT_COLUMN, is_alone)
         self._stack.setCurrentIndex(0 if rows else 1)
-        self._show_newest_reject()
+        self._show_foot()
         self._refresh_actions()
 
     def show_filter(self, name: str) -> None:
@@ -148,10 +151,35 @@ class OrdersPanel(QWidget):
             row.addWidget(button)
         return bar
 
+    def _make_foot(self) -> QWidget:
+        """One reserved line: what has no answer, with the way to ask again, or else the newest reject."""
+        foot = QWidget(self)
+        foot.setFixedHeight(26)
+        row = QHBoxLayout(foot)
+        row.setContentsMargins(8, 2, 6, 2)
+        row.setSpacing(8)
+        self.newest_reject = ElidedLabel(self._theme, "status.danger", foot)
+        self.recheck_button = QPushButton("Ask again", foot)
+        self.recheck_button.setProperty("size", "small")
+        self.recheck_button.setToolTip("Compare with the broker now, instead of at the next turn")
+        self.recheck_button.clicked.connect(self.recheck_requested)
+        row.addWidget(self.newest_reject, 1)
+        row.addWidget(self.recheck_button)
+        return foot
+
     def _refresh_actions(self) -> None:
         open_orders = [order for order in self._orders.values() if order.look != "done"]
         for name, button in self._group_buttons.items():
             enable(button, any(in_group(order, name) for order in open_orders))
+
+    def _show_foot(self) -> None:
+        _accounts, contracts, _marks, now_ns = self._last
+        doubt = doubt_of(list(self._orders.values()), contracts, now_ns)
+        self.recheck_button.setVisible(doubt is not None)
+        if doubt is None:
+            self._show_newest_reject()
+        else:
+            self.newest_reject.show_text(f"?  {doubt.sentence}. New orders wait.", "status.caution")
 
     def _show_newest_reject(self) -> None:
         bad = [order for order in self._orders.values() if order.life in _BAD_LIVES]
@@ -163,7 +191,7 @@ class OrdersPanel(QWidget):
         name = contract.name if contract else order.contract_id
         words = f"{order.side.capitalize()} {order.size_lots} {name}: {order.reason}"
         text = f"{formatting.clock_text(order.updated_ns)}  Rejected: {words}"
-        self.newest_reject.show_text(text)
+        self.newest_reject.show_text(text, "status.danger")
 
     def _on_group_clicked(self) -> None:
         button = self.sender()
@@ -193,6 +221,7 @@ class OrdersPanel(QWidget):
         for text, slot, is_possible in (
             ("Cancel", self._on_cancel_chosen, is_open),
             ("Change price\u2026", self._on_change_price, is_open and _price_field(order) != ""),
+            ("Ask again", self._on_recheck, order.look == "unknown"),
             ("Show in ladder and chart", self._on_open_chosen, True),
         ):
             action = QAction(text, self._menu)
@@ -200,6 +229,9 @@ class OrdersPanel(QWidget):
             action.triggered.connect(slot)
             self._menu.addAction(action)
         self._menu.popup(place)
+
+    def _on_recheck(self) -> None:
+        self.recheck_requested.emit()
 
     def _on_cancel_chosen(self) -> None:
         self._on_delete(self.table.selected_key())

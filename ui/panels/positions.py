@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from app.domain import Contract, Order, Position
 
 COLUMNS = (
-    Column("account", "Account", 90, "left"),
-    Column("symbol", "Symbol", 56, "left"),
+    Column("account", "Account", 84, "left"),
+    Column("symbol", "Symbol", 66, "left"),
     Column("position", "Position", 76, "left"),
     Column("average", "Average", 72),
     Column("last", "Last", 72),
-    Column("open", "Open", 96),
+    Column("open", "Open", 92),
     Column("ticks", "Ticks", 46),
     Column("net", "Day net", 86),
     Column("fees", "Fees", 50),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QPolygonF
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPolygonF
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from ui import formatting
@@ -101,13 +101,12 @@ def _loss_gauge(risk: Risk, uses: dict[str, RuleUse]) -> Gauge | None:
     use = uses.get("max_loss")
     if use is None or risk.floor_1e4 is None:
         return None
-    target = uses.get("profit_target")
     top = max(risk.equity_1e4, risk.high_balance_1e4)
-    marks = [(risk.floor_1e4, f"floor {_dollars(risk.floor_1e4)}"), (risk.high_balance_1e4, "high")]
-    if target is not None:
-        goal = risk.equity_1e4 + target.limit - target.used
-        top = max(top, goal)
-        marks.append((goal, f"target {_dollars(goal)}"))
+    high = f"high {_dollars(risk.high_balance_1e4)}"
+    marks = [(risk.floor_1e4, f"floor {_dollars(risk.floor_1e4)}"), (risk.high_balance_1e4, high)]
+    if risk.target_1e4 is not None:
+        top = max(top, risk.target_1e4)
+        marks.append((risk.target_1e4, f"target {_dollars(risk.target_1e4)}"))
     left = max(0, use.limit - use.used)
     return Gauge("To max loss", risk.floor_1e4, top, risk.equity_1e4, left, use.percent, tuple(marks))
 
@@ -276,7 +275,7 @@ class RiskFace(QWidget):
             return bar.left() + share * bar.width()
 
         painter.fillRect(bar, theme.color("surface.input"))
-        fill = theme.color("text.muted")
+        fill = QColor(theme.color("text.muted"))
         fill.setAlphaF(0.55)
         now = x_of(gauge.now_1e4)
         painter.fillRect(QRectF(bar.left(), bar.top(), now - bar.left(), bar.height()), fill)
@@ -355,7 +354,7 @@ class RiskPanel(PanelFrame):
         self.release_button = QPushButton("Release", body)
         self.release_button.clicked.connect(self._on_release)
         for button in (self.reduce_button, self.lock_button, self.release_button):
-            button.setFixedHeight(24)
+            button.setFixedHeight(26)
             row.addWidget(button, 1)
         column.addLayout(row)
         self.foot = ElidedLabel(theme, parent=body)

@@ -31,6 +31,19 @@ def test_the_gauges_say_what_is_left() -> None:
     assert (day.title, day.floor_1e4, day.left_1e4) == ("To own daily limit", -6_000_000, 10_948_000)
 
 
+def test_the_target_is_the_accounts_own_and_does_not_move_with_the_open_result() -> None:
+    loss = view_of(records.Risk(equity_1e4=499_123_456)).gauges[0]
+    assert (loss.marks[-1], loss.top_1e4) == ((530_000_000, "target 53,000"), 530_000_000)
+
+
+def test_painting_leaves_the_colours_of_the_theme_alone(panel: Any) -> None:
+    theme = panel.context.theme
+    before = {token: theme.color(token).rgba() for token in ("text.muted", "status.danger", "text.primary")}
+    panel.show_risk(records.Risk())
+    panel.grab()
+    assert {token: theme.color(token).rgba() for token in before} == before
+
+
 def test_an_own_limit_that_trails_counts_from_the_peak_of_the_day() -> None:
     day = view_of(records.Risk(), OwnLimit(is_trailing=True)).gauges[1]
     assert (day.floor_1e4, day.left_1e4) == (5_080_000 - 6_000_000, 4_948_000 - (5_080_000 - 6_000_000))

@@ -341,3 +341,21 @@ def test_a_stop_on_the_wrong_side_is_named() -> None:
     form = plan.Form(kind="stop", price_ticks=99)
     assert plan.refusal(form, "buy", market, 0, plan.Limits(5, 10)) == "wrong side of market"
     assert plan.refusal(form, "sell", market, 0, plan.Limits(5, 10)) == ""
+
+
+def test_legs_that_cannot_be_read_hold_both_buttons_until_they_can(ticket: Any, qtbot: Any) -> None:
+    block = edited(ticket, qtbot, stop="8", target1="16")
+    assert ticket.buy_button.mode == "armed"
+    type_into(qtbot, block.legs.field("target2"), "24")
+    assert "100" in block.problem
+    assert (ticket.buy_button.mode, ticket.buy_button.second) == ("blocked", "exits: see the legs")
+    with qtbot.assertNotEmitted(ticket.order_requested, wait=20):
+        press(qtbot, ticket.buy_button)
+    type_into(qtbot, block.legs.field("target1.size"), "50%")
+    type_into(qtbot, block.legs.field("target2.size"), "50%")
+    assert ticket.buy_button.mode == "armed"
+
+
+def test_a_low_ticket_scrolls_and_asks_for_no_more_height(ticket: Any) -> None:
+    ticket.exits.edit(True)
+    assert ticket.minimumSizeHint().height() < 500

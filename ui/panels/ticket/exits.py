@@ -25,9 +25,10 @@ _ROW_HEIGHT = 22
 
 
 class LegRows(QWidget):
-    """Fields of a template. `edited` carries what they spell; a field that spells nothing says why."""
+    """Fields of a template. `edited` carries what they spell; `spoiled`: they spell nothing, and `problem` says why."""
 
     edited = Signal(object)
+    spoiled = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -114,6 +115,7 @@ class LegRows(QWidget):
             template = self._spelled()
         except InvalidOrder as error:
             self.problem.show_text(error.text, "status.danger")
+            self.spoiled.emit()
             return
         self.problem.show_text("")
         self._show_used(template)
@@ -323,6 +325,7 @@ class ExitsBlock(QWidget):
         self.template = NO_TEMPLATE
         self.saved: NamedTemplate | None = None
         self._templates: dict[str, NamedTemplate] = {}
+        self._was_spoiled = False
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -340,8 +343,14 @@ class ExitsBlock(QWidget):
         self.row.remove_requested.connect(self._on_remove)
         self.row.own_legs_chosen.connect(self._on_own_legs)
         self.legs.edited.connect(self._on_edited)
+        self.legs.spoiled.connect(self._on_spoiled)
         self.row.show_templates(())
         self._refresh()
+
+    @property
+    def problem(self) -> str:
+        """Why the typed legs are none; what is sent would not be what stands there."""
+        return self.legs.problem.text()
 
     @property
     def is_changed(self) -> bool:
@@ -377,12 +386,18 @@ class ExitsBlock(QWidget):
         is_other = template != self.template
         self.template = template
         self._refresh()
-        if is_other:
+        if is_other or self._was_spoiled:
+            self._was_spoiled = False
             self.changed.emit()
+
+    def _on_spoiled(self) -> None:
+        self._was_spoiled = True
+        self._refresh()
+        self.changed.emit()
 
     def _refresh(self) -> None:
         name = self.saved.name if self.saved is not None else ""
-        has_legs = self.template.stop is not None or bool(self.template.targets)
+        has_legs = (self.template.stop is not None or bool(self.template.targets)) and not self.problem
         is_own = self.template.held_by == "computer"
         self.row.show_choice(name, is_changed=self.is_changed, has_legs=has_legs, is_own=is_own)
 

@@ -14,7 +14,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.services.exits import NO_EXITS, ExitPlan
 from app.services.sizing import Sizing
@@ -23,6 +32,7 @@ from ui import formatting
 from ui.bridge import OrderDraft
 from ui.controls import ElidedLabel, PanelFrame, Segmented, SendButton, WordSwitch, caption
 from ui.painting import PanelContext, icon
+from ui.panels.doubt import Doubt
 from ui.panels.ticket import plan
 from ui.panels.ticket.exits import ExitsBlock
 from ui.panels.ticket.manage import ManagementBlock
@@ -35,6 +45,7 @@ if TYPE_CHECKING:
 PRESETS = (1, 2, 3, 5, 10)
 RISK_PRESETS = (50, 100, 200, 300, 500)
 _DOLLAR = 10_000
+_LOWEST = 420
 _KINDS = [
     [("market", "Market"), ("limit", "Limit"), ("stop", "Stop")],
     [("join_bid", "Join bid"), ("join_ask", "Join ask"), ("trailing_stop", "Trail")],
@@ -42,6 +53,16 @@ _KINDS = [
 _RESULT_TOKENS = {"refused": "status.danger", "unknown": "status.caution"}
 _RESULT_GLYPHS = {"done": "\u2713", "cancelled": "\u00d7", "refused": "!", "unknown": "?", "progress": "\u2026"}
 _STEP_OUTCOMES = {"done": "done", "failed": "refused", "halfway": "refused", "unknown": "unknown", "flip": "refused"}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Result:
+    """One of the last results; `exit` is the number of the sequence it tells of, 0 for none."""
+
+    time_ns: int
+    outcome: str
+    text: str
+    exit: int = 0
 
 
 class TicketPanel(PanelFrame):
@@ -57,6 +78,7 @@ class TicketPanel(PanelFrame):
     trail_requested = Signal(object, object)
     template_save_requested = Signal(str, object)
     template_remove_requested = Signal(str)
+    recheck_requested = Signal()
     arm_requested = Signal(bool)
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
@@ -66,15 +88,15 @@ class TicketPanel(PanelFrame):
         self._orders: list[Order] = []
         self._position: Position | None = None
         self._micro: Contract | None = None
-        self._progress = 0
         self._hovered = ""
         self._mixed: Sizing | None = None
         self._headroom: tuple[tuple[str, int, int], ...] = ()
+        self._doubt: Doubt | None = None
         self._last_side = "buy"
-        self._results: deque[tuple[int, str, str]] = deque(maxlen=3)
+        self._results: deque[_Result] = deque(maxlen=3)
         self.header.arm_requested.connect(self.arm_requested)
         self.setMinimumWidth(280)
-        self.set_body(self._make_body())
+        self.set_body(self._scrolled(self._make_body()))
         context.changed.connect(self._refresh)
         context.theme.changed.connect(self._on_theme)
         self._on_theme()
@@ -95,7 +117,7 @@ class TicketPanel(PanelFrame):
 
     def show_result(self, time_ns: int, outcome: str, text: str) -> None:
         """Add a line to the last three results. outcome: done, cancelled, refused, unknown."""
-        self._results.appendleft((time_ns, outcome, text))
+        self._results.appendleft(_Result(time_ns, outcome, text))
         self._show_results()
 
     def show_progress(self, progress: ExitProgress) -> None:
@@ -105,16 +127,16 @@ class TicketPanel(PanelFrame):
         text = f"{progress.goal.capitalize()}: {progress.step}{count}"
         if progress.step in ("done", "failed", "halfway"):
             text = progress.text or text
-        if self._results and self._progress == progress.exit:
-            self._results.popleft()
-        self._progress = 0 if progress.step in ("done", "failed") else progress.exit
-        self._results.appendleft((progress.time_ns, outcome, text))
+        others = [line for line in self._results if line.exit != progress.exit]
+        self._results.clear()
+        self._results.extend([_Result(progress.time_ns, outcome, text, progress.exit), *others[:2]])
         self._show_results()
 
     def _show_results(self) -> None:
-        for line, (stamp, what, words) in zip(self._result_lines, self._results, strict=False):
-            token = _RESULT_TOKENS.get(what, "text.secondary")
-            line.show_text(f"{formatting.clock_text(stamp)}  {_RESULT_GLYPHS.get(what, '')}  {words}", token)
+        for line, result in zip(self._result_lines, self._results, strict=False):
+            token = _RESULT_TOKENS.get(result.outcome, "text.secondary")
+            glyph = _RESULT_GLYPHS.get(result.outcome, "")
+            line.show_text(f"{formatting.clock_text(result.time_ns)}  {glyph}  {result.text}", token)
 
     def set_size(self, lots: int) -> None:
         """Put a quantity into the box; sizing by risk ends."""
@@ -131,12 +153,29 @@ class TicketPanel(PanelFrame):
             self._headroom = headroom
             self._refresh()
 
+    def show_doubt(self, doubt: Doubt | None) -> None:
+        """Hold the side of an order without an answer, and say what is being asked; None when everything is proved."""
+        if doubt != self._doubt:
+            self._doubt = doubt
+            self._refresh()
+
     def show_micro(self, micro: Contract | None) -> None:
         """The contract that a risk too small for this one could be taken in."""
         self._micro = micro
         self._refresh()
 
     # building
+
+    def _scrolled(self, body: QWidget) -> QScrollArea:
+        """Below its height the ticket scrolls: opening the exits never makes the window grow."""
+        area = QScrollArea(self)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setMinimumHeight(_LOWEST)
+        area.setWidget(body)
+        return area
 
     def _make_body(self) -> QWidget:
         body = QWidget(self)
@@ -279,8 +318,9 @@ class TicketPanel(PanelFrame):
 
     def _refresh_position(self) -> None:
         position, contract = self._position, self.context.contract
+        is_held = self._doubt is not None
         if position is None or contract is None:
-            self.strip.show_state(net_lots=0, average="", pnl_1e4=0, shield="", is_doubtful=False)
+            self.strip.show_state(net_lots=0, average="", pnl_1e4=0, shield="", is_doubtful=is_held)
             return
         need = abs(position.net_lots)
         covered = position.stop_lots
@@ -290,7 +330,7 @@ class TicketPanel(PanelFrame):
             average=formatting.average_text(position.average_ticks_1e4, contract),
             pnl_1e4=position.open_pnl_1e4,
             shield=shield,
-            is_doubtful=position.is_disputed,
+            is_doubtful=position.is_disputed or is_held,
         )
 
     def _refresh_quantity(self) -> None:
@@ -333,6 +373,8 @@ class TicketPanel(PanelFrame):
 
     def _refusal(self, side: str) -> str:
         reason = plan.refusal(self.form, side, self._market, self._net(), self._limits())
+        if self.exits.problem:
+            return reason or "exits: see the legs"
         return reason or ("exits: see the sketch" if self._plan(side)[1] else "")
 
     def _refresh_price(self) -> None:
@@ -363,6 +405,8 @@ class TicketPanel(PanelFrame):
             reason = self._refusal(side)
             if contract is None or context.account is None:
                 button.show_state("blocked", first, "no account" if context.account is None else "no contract")
+            elif self._doubt is not None and side in self._doubt.sides:
+                button.show_state("unknown", "Unknown, held", f"{self._doubt.age_text}, ask again")
             elif context.is_locked:
                 button.show_state("blocked", first, "locked by you")
             elif reason or (context.blocked_reason and not self._reduces(side)):
@@ -375,6 +419,15 @@ class TicketPanel(PanelFrame):
             self.preview.show_pieces([("Choose a contract.", False)], "line.strong")
             return
         self._refresh_preview(contract)
+        if self._doubt is not None:
+            self.preview.show_pieces(
+                [
+                    (f"? {self._doubt.sentence}.", True),
+                    (f" Asking the broker for orders and fills with tag {self._doubt.tag}.", False),
+                    (" New orders wait until it is settled; nothing is sent twice.", False),
+                ],
+                "status.caution",
+            )
 
     def _refresh_preview(self, contract: Contract) -> None:
         side = self._side()
@@ -423,6 +476,9 @@ class TicketPanel(PanelFrame):
     def _on_send(self) -> None:
         button = self.sender()
         account, contract = self.context.account, self.context.contract
+        if isinstance(button, SendButton) and button.mode == "unknown":
+            self.recheck_requested.emit()
+            return
         if not isinstance(button, SendButton) or account is None or contract is None or self.context.is_locked:
             return
         side, form = button.side, self.form

@@ -212,11 +212,15 @@ class PreviewBlock(QWidget):
             color = theme.color("text.primary" if is_bold else "text.secondary")
             for word in _words(text):
                 width = metrics.horizontalAdvance(word)
-                if x + metrics.horizontalAdvance(word.rstrip()) > right and x > 11.0:
+                # A mark that closes the words before it never begins a line.
+                if x + metrics.horizontalAdvance(word.rstrip()) > right and x > 11.0 and word.strip() not in _CLOSING:
                     x, y = 11.0, y + 16
                     word, width = word.lstrip(), metrics.horizontalAdvance(word.lstrip())  # noqa: PLW2901
                 draw_text(painter, QRectF(x, y, right, 16), word, font, color)
                 x += width
+
+
+_CLOSING = (".", ",", ":")
 
 
 def _words(text: str) -> list[str]:

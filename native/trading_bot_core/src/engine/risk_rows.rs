@@ -35,6 +35,7 @@ pub fn risk_row(trading: &Trading, account: AccountId) -> Option<RiskRow> {
         opening_balance_1e4: book.opening,
         high_balance_1e4: book.high,
         floor_1e4: rules.max_loss.map(floor),
+        target_1e4: rules.profit_target.map(|won| rules.start_balance + won),
         equity_1e4: book.opening + marks.realised + marks.open,
         realised_1e4: marks.realised,
         open_1e4: marks.open,

@@ -169,6 +169,8 @@ pub struct RiskRow {
     pub opening_balance_1e4: i64,
     pub high_balance_1e4: i64,
     pub floor_1e4: Option<i64>,
+    /// Balance at which the profit target is reached.
+    pub target_1e4: Option<i64>,
     pub equity_1e4: i64,
     pub realised_1e4: i64,
     pub open_1e4: i64,
