@@ -319,6 +319,8 @@ class TradingService:
     set_mode = _settled(NativeEngine.set_mode, _soon)
     # Lets a source go on that the repeated-execution throttle stopped.
     release_throttle = _settled(NativeEngine.release_throttle, _soon)
+    # Compares every account with the broker now; done when each was read once since the request.
+    recheck = _settled(NativeEngine.reconcile, _verified)
 
     async def modify(
         self,
@@ -346,10 +348,6 @@ class TradingService:
 
     def stop_rules(self) -> list[StopRule]:
         return self._engine.stop_rules()
-
-    async def recheck(self) -> RequestDone:
-        """Compare every account with the broker now; done when each was read once since the request."""
-        return await self._settle(self._engine.reconcile(), self._options.flatten_deadline_s)
 
     def arm(self, source: str, account_id: int, *, is_armed: bool) -> None:
         self._engine.arm(source, account_id, is_armed)

@@ -125,7 +125,7 @@ class Person:
             self.mouse(QEvent.Type.MouseMove, end, none, LEFT)
         self.mouse(QEvent.Type.MouseButtonRelease, end, LEFT, none)
 
-    async def tells_the_market(self, what: str, body: dict[str, Any]) -> None:
+    async def tells_the_market(self, what: str, body: Any) -> None:
         await asyncio.to_thread(_ask, await self._hello(), what, body)
 
     async def asks_the_market(self, what: str) -> Any:
@@ -158,7 +158,7 @@ def new_run(base: Path, *words: str) -> Application:
     return Application(arguments, options, directories, CrashFolder(directories.crash))
 
 
-def _ask(hello: Hello, what: str, body: dict[str, Any] | None) -> Any:
+def _ask(hello: Hello, what: str, body: Any) -> Any:
     request = urllib.request.Request(
         f"{hello.control}/control/{what}",
         json.dumps(body).encode() if body is not None else None,
