@@ -260,8 +260,9 @@ mod tests {
     }
 
     /// The same sentence in decimals, written without integers or shortcuts.
-    fn model(tick_value: i64, fills: &[Fill]) -> (i64, Decimal) {
+    fn model(tick_value: i64, fills: &[Fill]) -> (i64, Decimal, i64) {
         let (mut net, mut cost, mut realised) = (0_i64, Decimal::ZERO, Decimal::ZERO);
+        let mut fees = 0;
         for fill in fills.iter().filter(|fill| !fill.voided) {
             let price = Decimal::from(fill.price) * Decimal::from(tick_value);
             let mut left = fill.size;
@@ -276,8 +277,9 @@ mod tests {
             }
             cost += price * Decimal::from(left);
             net += fill.side().sign() * left;
+            fees += fill.fees;
         }
-        (net, realised)
+        (net, realised, fees)
     }
 
     fn some_fills() -> impl Strategy<Value = Vec<Fill>> {
@@ -286,14 +288,16 @@ mod tests {
             -300_i64..30_000,
             1_i64..9,
             prop::bool::weighted(0.1),
+            0_i64..20_000,
         );
         prop::collection::vec(one, 1..40).prop_map(|rows| {
-            let number = |(n, (side, price, size, voided)): (usize, (i32, i64, i64, bool))| {
-                let mut made = fill(n as i64 + 1, side, price, size);
-                made.voided = voided;
-                made
-            };
-            rows.into_iter().enumerate().map(number).collect()
+            let rows = rows.into_iter().zip(1..);
+            rows.map(|((side, price, size, voided, fees), id)| Fill {
+                voided,
+                fees,
+                ..fill(id, side, price, size)
+            })
+            .collect()
         })
     }
 
@@ -347,14 +351,17 @@ mod tests {
         #[test]
         fn integers_agree_with_the_decimal_model(fills in some_fills(), tick_value in prop::sample::select(vec![5_000_i64, 12_500, 78_125, 100_000])) {
             let ledger = ledger_of(tick_value, &fills);
-            let (net, realised) = model(tick_value, &fills);
-            prop_assert_eq!(ledger.net(), net);
+            let (net, realised, fees) = model(tick_value, &fills);
+            prop_assert_eq!((ledger.net(), ledger.totals().fees), (net, fees));
             prop_assert_eq!(Decimal::from(ledger.totals().realised), realised);
         }
 
+        /// Every other one twice, and of those that were taken back also the word from before that.
         #[test]
         fn arrival_order_and_repetition_change_nothing(fills in some_fills(), seed in any::<u64>()) {
-            let mut shuffled: Vec<&Fill> = fills.iter().chain(fills.iter().step_by(2)).collect();
+            let voided = fills.iter().filter(|fill| fill.voided);
+            let before: Vec<Fill> = voided.map(|fill| Fill { voided: false, ..fill.clone() }).collect();
+            let mut shuffled: Vec<&Fill> = fills.iter().chain(fills.iter().step_by(2)).chain(&before).collect();
             let length = shuffled.len();
             for n in 0..length {
                 shuffled.swap(n, (seed.rotate_left(n as u32 % 64) % length as u64) as usize);
