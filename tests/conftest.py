@@ -22,15 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="also run the scenarios that take wall time")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--full"):
-        return
-    for item in items:
-        if item.get_closest_marker("full"):
-            item.add_marker(pytest.mark.skip(reason="takes wall time; run ./dev test --full"))
+    parser.addoption("--full", action="store_true", help="scenarios at wall time, and new lives in tests/stateful")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -104,6 +104,43 @@ def test_a_killed_window_is_announced_with_what_it_left_and_pitdesk_kill_flatten
         assert_no_secret_has_left_the_pipe(where)
 
 
+def test_s16_a_killed_window_that_is_started_again_shows_the_same_and_its_trail_goes_on(folder: Path) -> None:
+    async def views(where: Scene) -> dict[str, Any]:
+        client = await ControlClient.connect(where.base)
+        if client is None:
+            return {}
+        try:
+            told = {name: await client.call(name) for name in ("orders", "positions", "stop_rules")}
+        finally:
+            await client.close()
+        return {
+            "orders": {
+                row["key"]: (row["order_id"], row["role"]) for row in told["orders"] if row["life"] == "working"
+            },
+            "positions": [row["net_lots"] for row in told["positions"] if row["net_lots"]],
+            "trails": [(row["key"], row["trail_stages"]) for row in told["stop_rules"]],
+            "states": {row["state"] for row in told["stop_rules"]},
+        }
+
+    def seen(where: Scene) -> dict[str, Any]:
+        return asyncio.run(views(where))
+
+    with scene(folder) as where:
+        where.place(ORDERS)
+        where.protect()
+        before = seen(where)
+        assert (len(before["orders"]), before["positions"], len(before["trails"])) == (ORDERS + 1, [1], 1)
+        where.window.kill()
+        where.window.wait()
+        assert (where.row()["working"], len(where.row()["positions"])) == (ORDERS + 1, 1), "the broker holds on"
+        where.window = where.open_window()
+        same = {name: before[name] for name in ("orders", "positions", "trails")}
+        wait_for(lambda: same.items() <= seen(where).items(), "the same orders, position and trail")
+        wait_for(lambda: seen(where)["states"] <= {"waiting", "trailing"}, "the trail compared and gone on with")
+        assert killed(where)["flat_verified"]
+        assert where.is_flat()
+
+
 def test_a_guardian_told_to_flattens_what_a_dead_window_left(folder: Path) -> None:
     with scene(folder, "guardian.on_death=flatten") as where:
         where.place(ORDERS)

@@ -25,7 +25,9 @@ def follow_the_firm(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(("date", "clocks"), DAYS)
-def test_entries_end_and_the_own_flatten_comes_before_the_firms(tmp_path: Path, date: str, clocks: list[str]) -> None:
+def test_entries_end_and_the_own_flatten_comes_before_the_firms(
+    tmp_path: Path, date: str, clocks: list[str], pace: float
+) -> None:
     before, refused, almost, flatten, firm = (date.format(clock) for clock in clocks)
     with day(tmp_path, before) as scene:
         scene.begin("MNQ")
@@ -36,7 +38,7 @@ def test_entries_end_and_the_own_flatten_comes_before_the_firms(tmp_path: Path, 
         assert [code for code, _ in scene.denial(scene.order("buy", 1))] == ["flat_by"]
         scene.filled(scene.order("sell", 1))
         scene.at(almost)
-        scene.gateway.set_clock(rate=5)
+        scene.gateway.set_clock(rate=1 if pace == 1 else 5)
         scene.until(lambda: scene.lots("MNQ") == 0, "flat")
         closed = max(fill.time_ns for fill in scene.engine.fills())
         assert ns_of(flatten) <= closed < ns_of(firm)

@@ -285,9 +285,10 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     assert engine_threads() == []
 
 
+@pytest.mark.timeout(900)
 def test_whatever_a_trader_and_the_world_do_all_agree_after_healing(desk: Desk, request: pytest.FixtureRequest) -> None:
     """The same lives on every run; under --full, or with PITDESK_LIVES=N, new ones, whose failure prints its steps."""
-    lives = int(os.environ.get("PITDESK_LIVES", "200" if request.config.getoption("--full") else "0"))
+    lives = int(os.environ.get("PITDESK_LIVES", "60" if request.config.getoption("--full") else "0"))
     chosen = settings(
         max_examples=lives or 20,
         stateful_step_count=25,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use jiff::ToSpan;
-use jiff::civil::Weekday;
+use jiff::civil::{Date, Weekday};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::json;
@@ -127,7 +127,8 @@ fn model_start(options: &Options) -> i64 {
     }
 }
 
-/// 08:25 Chicago on the trading day of `at`; on the next one if `after` and that moment has passed.
+/// 08:25 Chicago on the trading day of `at`; on the next one if `after` and that moment has passed. No Good Friday: the
+/// exchange closes it before that hour, and the firm's flat-by times would refuse every entry.
 fn morning(at: i64, after: bool) -> i64 {
     let mut date = chicago_date(at);
     for _ in 0..10 {
@@ -135,13 +136,26 @@ fn morning(at: i64, after: bool) -> i64 {
             .to_timestamp(date.at(8, 25, 0, 0))
             .map_or(at, |time| time.as_nanosecond() as i64);
         let weekend = matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday);
-        if !weekend && (!after || start >= at) {
+        if !weekend && !is_good_friday(date) && (!after || start >= at) {
             return start;
         }
         let step = if after { 1.day() } else { (-1).day() };
         date = date.saturating_add(step);
     }
     at
+}
+
+/// Two days before Easter Sunday, by the Gregorian computus (Meeus, Jones, Butcher).
+fn is_good_friday(date: Date) -> bool {
+    let year = i32::from(date.year());
+    let (golden, century, rest) = (year % 19, year / 100, year % 100);
+    let lunar = (century - (century + 8) / 25 + 1) / 3;
+    let epact = (19 * golden + century - century / 4 - lunar + 15) % 30;
+    let sunday = (32 + 2 * (century % 4) + 2 * (rest / 4) - epact - rest % 4) % 7;
+    let shift = (golden + 11 * epact + 22 * sunday) / 451;
+    let easter = epact + sunday - 7 * shift + 114;
+    let ahead = date.saturating_add(2.days());
+    (i32::from(ahead.month()), i32::from(ahead.day())) == (easter / 31, easter % 31 + 1)
 }
 
 fn build(
@@ -292,5 +306,38 @@ impl Running {
             )?;
         }
         out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> i64 {
+        body::parse_time(text).expect("a time")
+    }
+
+    #[test]
+    fn the_practice_market_opens_on_a_morning_that_trades_whatever_day_it_is() {
+        for (now, opens) in [
+            ("2026-11-24T16:00:00Z", "2026-11-24T14:25:00Z"),
+            // In the halt, in summer, at the weekend, after the clocks changed on a Sunday, on the evening of a Sunday.
+            ("2026-11-24T22:30:00Z", "2026-11-24T14:25:00Z"),
+            ("2026-07-01T03:00:00Z", "2026-06-30T13:25:00Z"),
+            ("2026-11-28T12:00:00Z", "2026-11-27T14:25:00Z"),
+            ("2026-11-01T12:00:00Z", "2026-10-30T13:25:00Z"),
+            ("2026-11-29T23:30:00Z", "2026-11-27T14:25:00Z"),
+            // Good Fridays.
+            ("2026-04-03T16:00:00Z", "2026-04-02T13:25:00Z"),
+            ("2027-03-27T16:00:00Z", "2027-03-25T13:25:00Z"),
+            ("2030-04-19T16:00:00Z", "2030-04-18T13:25:00Z"),
+        ] {
+            assert_eq!(morning(at(now), false), at(opens), "{now}");
+        }
+        assert_eq!(
+            morning(at("2026-04-02T20:00:00Z"), true),
+            at("2026-04-06T13:25:00Z"),
+            "after Thursday comes Monday"
+        );
     }
 }
