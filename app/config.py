@@ -57,6 +57,14 @@ class JournalOptions(_Section):
     )
 
 
+class EngineOptions(_Section):
+    spin: Literal["off", "on"] = _option(
+        "off",
+        "While connected the engine looks for news without ever sleeping: orders leave and answers are read sooner, at "
+        "the price of a whole processor core. On a machine with one core it sleeps all the same.",
+    )
+
+
 class ConnectionOptions(_Section):
     rest_url: str = _option(
         "https://api.topstepx.com",
@@ -189,6 +197,7 @@ class Options(BaseSettings):
     log: LogOptions = LogOptions()
     storage: StorageOptions = StorageOptions()
     journal: JournalOptions = JournalOptions()
+    engine: EngineOptions = EngineOptions()
     connection: ConnectionOptions = ConnectionOptions()
     practice: PracticeOptions = PracticeOptions()
     risk: RiskOptions = RiskOptions()

@@ -163,8 +163,10 @@ class NativeEngine:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
-    def open(cls, base: Path, *, is_headless: bool = False, journal_sync: str = "group") -> NativeEngine:
-        """Take the base directory's lock and start the engine. `journal_sync` as the option `journal.sync`.
+    def open(
+        cls, base: Path, *, is_headless: bool = False, journal_sync: str = "group", is_spinning: bool = False
+    ) -> NativeEngine:
+        """Take the base directory's lock and start the engine. Options: `journal.sync` and `engine.spin`.
 
         Raises EngineBusy when another process holds it, BuildMismatch for an extension of another build.
         """
@@ -173,7 +175,13 @@ class NativeEngine:
         for end in (reader, writer):
             end.settimeout(0)
         try:
-            engine = core.Engine(str(base), writer.fileno(), is_headless=is_headless, journal_sync=journal_sync)
+            engine = core.Engine(
+                str(base),
+                writer.fileno(),
+                is_headless=is_headless,
+                journal_sync=journal_sync,
+                is_spinning=is_spinning,
+            )
         except BaseException as error:
             reader.close()
             writer.close()
@@ -341,6 +349,7 @@ class NativeEngine:
     accounts = _through(core.Engine.accounts)
     contracts = _through(core.Engine.contracts)
     orders = _through(core.Engine.orders)
+    orders_since = _through(core.Engine.orders_since)
     positions = _through(core.Engine.positions)
     fills = _through(core.Engine.fills)
     stop_rules = _through(core.Engine.stop_rules)

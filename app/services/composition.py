@@ -47,7 +47,12 @@ class Services:
         directories.create()
         executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="py-io")
         try:
-            engine = NativeEngine.open(directories.base, is_headless=is_headless, journal_sync=options.journal.sync)
+            engine = NativeEngine.open(
+                directories.base,
+                is_headless=is_headless,
+                journal_sync=options.journal.sync,
+                is_spinning=options.engine.spin == "on",
+            )
         except BaseException:
             executor.shutdown()
             raise

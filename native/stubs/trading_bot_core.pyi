@@ -790,7 +790,13 @@ class Engine:
     """The engine of one base directory. Creating it takes the lock and starts the threads; `shutdown()` joins them."""
 
     def __new__(
-        cls, base_directory: str, wake_fd: int, *, is_headless: bool = False, journal_sync: str = "group"
+        cls,
+        base_directory: str,
+        wake_fd: int,
+        *,
+        is_headless: bool = False,
+        journal_sync: str = "group",
+        is_spinning: bool = False,
     ) -> Self:
         """Raise Busy when another process holds the base directory. `wake_fd`: a non-blocking socket, one byte per wake."""
 
@@ -965,6 +971,9 @@ class Engine:
     def accounts(self) -> list[Account]: ...
     def contracts(self) -> list[Contract]: ...
     def orders(self) -> list[Order]: ...
+    def orders_since(self, revision: int) -> tuple[int, int, list[Order]]:
+        """The revision to ask with next time, how many rows there are, and those that changed after `revision`; 0 for
+        all. Rows also vanish: then there are fewer than the reader holds, and it reads all of them again."""
     def positions(self) -> list[Position]: ...
     def fills(self) -> list[Fill]: ...
     def stop_rules(self) -> list[StopRule]: ...

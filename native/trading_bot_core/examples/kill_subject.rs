@@ -17,7 +17,7 @@ use trading_bot_core::engine::contract::{Command, DoneOutcome, Draft, Environmen
 use trading_bot_core::engine::handle::{Handle, Start};
 use trading_bot_core::engine::news::Done;
 use trading_bot_core::engine::session::Connect;
-use trading_bot_core::engine::views::OrderRow;
+use trading_bot_core::engine::views::{OrderRow, OrderTable};
 use trading_bot_core::order_execution::boundary::{Boundary, Watch};
 use trading_bot_core::order_execution::gate::Limits;
 use trading_bot_core::types::{AccountId, Lots, Mono, OrderKind, RequestId, Side, Ticks};
@@ -184,7 +184,7 @@ impl Subject {
         view.best_bid_ticks
     }
 
-    fn rows(&self) -> Arc<Vec<Arc<OrderRow>>> {
+    fn rows(&self) -> Arc<OrderTable> {
         self.handle.board().orders.load_full()
     }
 
@@ -249,7 +249,7 @@ impl Subject {
     /// Every order once nothing is unknown, or what is left when the time is up.
     fn settle(&self) -> Value {
         let limit = Instant::now() + SETTLED_WITHIN;
-        let is_settled = |rows: &[Arc<OrderRow>]| {
+        let is_settled = |rows: &OrderTable| {
             rows.iter()
                 .all(|row| row.doubt_since_ns == 0 && !matches!(row.life, "intent" | "sent"))
         };

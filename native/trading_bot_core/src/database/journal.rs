@@ -75,26 +75,48 @@ pub struct Opened {
 pub struct JournalWriter {
     file: File,
     framer: Framer,
+    /// Bytes of the records that wait for `write`, and how many they are.
+    staged: Vec<u8>,
+    staged_count: u64,
     written: u64,
     is_poisoned: bool,
 }
 
 impl JournalWriter {
-    /// Writes one record; returns its index, counted from 1. It is *written*, not *durable*, on return.
+    /// Adds one record to those that wait for `write`; returns its index, counted from 1.
     ///
     /// # Errors
-    /// Any failure poisons the writer: what the disk holds after a failed write is not known (G4).
-    pub fn append(&mut self, payload: &[u8]) -> Result<u64, JournalError> {
+    /// When the record cannot be framed, or the writer is poisoned.
+    pub fn stage(&mut self, payload: &[u8]) -> Result<u64, JournalError> {
         if self.is_poisoned {
             return Err(JournalError::Poisoned);
         }
         let frame = self.framer.frame(payload)?;
-        if let Err(error) = self.file.write_all(frame) {
+        self.staged.extend_from_slice(frame);
+        self.staged_count += 1;
+        Ok(self.written + self.staged_count)
+    }
+
+    /// Writes what is staged, in one call of the system. It is *written*, not *durable*, on return.
+    ///
+    /// # Errors
+    /// Any failure poisons the writer: what the disk holds after a failed write is not known (G4).
+    pub fn write(&mut self) -> Result<(), JournalError> {
+        if self.is_poisoned {
+            return Err(JournalError::Poisoned);
+        }
+        if let Err(error) = self.file.write_all(&self.staged) {
             self.is_poisoned = true;
             return Err(error.into());
         }
-        self.written += 1;
-        Ok(self.written)
+        self.staged.clear();
+        self.written += std::mem::take(&mut self.staged_count);
+        Ok(())
+    }
+
+    /// Whether records wait for `write`.
+    pub fn has_staged(&self) -> bool {
+        self.staged_count > 0
     }
 
     /// Makes everything written durable.
@@ -157,6 +179,8 @@ pub fn open(path: &Path, identity: &Identity, epoch: u64) -> Result<Opened, Jour
     let writer = JournalWriter {
         file,
         framer: scan.framer,
+        staged: Vec::new(),
+        staged_count: 0,
         written,
         is_poisoned: false,
     };
@@ -188,6 +212,8 @@ fn create(
     let writer = JournalWriter {
         file,
         framer,
+        staged: Vec::new(),
+        staged_count: 0,
         written: 0,
         is_poisoned: false,
     };
@@ -258,8 +284,9 @@ mod tests {
     fn write(folder: &Folder, payloads: &[&[u8]]) {
         let mut opened = open(&folder.file(), &identity(), 7).expect("opens");
         for payload in payloads {
-            opened.writer.append(payload).expect("appends");
+            opened.writer.stage(payload).expect("stages");
         }
+        opened.writer.write().expect("writes");
         opened.writer.sync().expect("syncs");
     }
 
@@ -275,6 +302,26 @@ mod tests {
         );
         assert_eq!((opened.created_epoch, opened.damage), (7, None));
         assert_eq!(opened.writer.written(), 3);
+    }
+
+    #[test]
+    fn staged_records_reach_the_file_together_and_only_when_written() {
+        let folder = Folder::new("staged");
+        let mut opened = open(&folder.file(), &identity(), 7).expect("opens");
+        assert_eq!(opened.writer.stage(b"one").expect("stages"), 1);
+        assert_eq!(opened.writer.stage(b"two").expect("stages"), 2);
+        assert_eq!(
+            (opened.writer.written(), opened.writer.has_staged()),
+            (0, true)
+        );
+        let held = |folder: &Folder| open(&folder.file(), &identity(), 8).expect("opens").records;
+        assert!(held(&folder).is_empty());
+        opened.writer.write().expect("writes");
+        assert_eq!(
+            (opened.writer.written(), opened.writer.has_staged()),
+            (2, false)
+        );
+        assert_eq!(held(&folder), [b"one".to_vec(), b"two".to_vec()]);
     }
 
     #[test]

@@ -91,11 +91,20 @@ impl Log {
         ))
     }
 
-    /// Writes one record; `ask_sync` makes it durable.
-    pub fn append(&mut self, record: &[u8]) -> Result<u64, JournalError> {
-        let index = self.writer.append(record)?;
+    /// Adds one record to those that `write` writes.
+    pub fn stage(&mut self, record: &[u8]) -> Result<u64, JournalError> {
+        self.writer.stage(record)
+    }
+
+    pub fn has_staged(&self) -> bool {
+        self.writer.has_staged()
+    }
+
+    /// Writes what is staged, all in one; `ask_sync` makes it durable.
+    pub fn write(&mut self) -> Result<(), JournalError> {
+        self.writer.write()?;
         self.has_unasked = true;
-        Ok(index)
+        Ok(())
     }
 
     /// Asks for the sync of what was written since the last call. Waking another thread costs more than writing a record,
@@ -197,7 +206,8 @@ mod tests {
             };
             let (mut log, _) =
                 Log::open(&path, &identity, 1, durability, on_sync).expect("a fresh file");
-            let index = log.append(b"one").expect("written");
+            let index = log.stage(b"one").expect("staged");
+            log.write().expect("written");
             log.ask_sync().expect("asked");
             assert_eq!(heard.recv(), Ok(Ok(index)));
         }

@@ -37,48 +37,27 @@ impl Doorbell {
     }
 
     /// Sleeps until rung, until one of `sockets` (descriptor, waits to write) is ready, or for `most`; not at all when
-    /// `has_work` is true once the flag is set. True when a socket has news. For the engine's thread alone.
-    pub fn wait(
-        &self,
-        sockets: &mut Sockets,
-        most: Duration,
-        has_work: impl FnOnce() -> bool,
-    ) -> bool {
+    /// `has_work` is true once the flag is set. `sockets` then tells which have news. For the engine's thread alone.
+    pub fn wait(&self, sockets: &mut Sockets, most: Duration, has_work: impl FnOnce() -> bool) {
         self.0.is_asleep.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let most = if has_work() { Duration::ZERO } else { most };
-        let has_news = (!most.is_zero() || !sockets.is_empty()) && self.0.bell.wait(sockets, most);
+        if !most.is_zero() || !sockets.is_empty() {
+            self.0.bell.wait(sockets, most);
+        }
         self.0.is_asleep.store(false, Ordering::Release);
-        has_news
     }
 }
 
 pub use imp::Sockets;
 
-/// Asks for short turns on the processor, for which the scheduler of Linux 6.12 and newer picks this thread first once it
-/// is woken. It gets no larger share, and where the system knows no such wish nothing changes.
-pub fn prefer_this_thread() {
-    #[cfg(target_os = "linux")]
-    // SAFETY: both calls get a structure of the stated size that outlives them; zero names the calling thread.
-    unsafe {
-        // Longer than an order's whole way through this thread, which must not be cut in two.
-        const TURN_NS: u64 = 500_000;
-        let mut wish: libc::sched_attr = std::mem::zeroed();
-        let size = size_of::<libc::sched_attr>() as u32;
-        if libc::syscall(libc::SYS_sched_getattr, 0, &raw mut wish, size, 0) == 0 {
-            wish.size = size;
-            wish.sched_runtime = TURN_NS;
-            // Refused by older systems, which then go on as before.
-            libc::syscall(libc::SYS_sched_setattr, 0, &raw const wish, 0);
-        }
-    }
-}
-
 #[cfg(unix)]
 mod imp {
+    use std::fs::File;
     use std::io::{Read, Write};
+    #[cfg(target_os = "linux")]
+    use std::os::fd::FromRawFd;
     use std::os::fd::{AsRawFd, RawFd};
-    use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
     /// The order sockets of one nap; the bell is added by `wait`.
@@ -103,27 +82,31 @@ mod imp {
         pub fn is_empty(&self) -> bool {
             self.0.is_empty()
         }
+
+        /// The places, in the order of `fill`, of those that have news.
+        pub fn named(&self) -> impl Iterator<Item = usize> + '_ {
+            let sockets = self.0.iter().enumerate();
+            sockets.filter_map(|(at, socket)| (socket.revents != 0).then_some(at))
+        }
     }
 
     pub struct Bell {
-        ringer: UnixStream,
-        sleeper: UnixStream,
+        ringer: File,
+        sleeper: File,
     }
 
     impl Bell {
         pub fn new() -> std::io::Result<Self> {
-            let (ringer, sleeper) = UnixStream::pair()?;
-            ringer.set_nonblocking(true)?;
-            sleeper.set_nonblocking(true)?;
+            let (ringer, sleeper) = pair()?;
             Ok(Self { ringer, sleeper })
         }
 
         pub fn ring(&self) {
-            // A full socket is no error: then a byte is already waiting.
-            let _ = (&self.ringer).write(&[1]);
+            // A full bell is no error: then a ring is already waiting.
+            let _ = (&self.ringer).write(&1_u64.to_ne_bytes());
         }
 
-        pub fn wait(&self, sockets: &mut Sockets, most: Duration) -> bool {
+        pub fn wait(&self, sockets: &mut Sockets, most: Duration) {
             sockets.0.push(libc::pollfd {
                 fd: self.sleeper.as_raw_fd(),
                 events: libc::POLLIN,
@@ -132,12 +115,37 @@ mod imp {
             poll(&mut sockets.0, most);
             let bell = sockets.0.pop();
             if bell.is_some_and(|bell| bell.revents != 0) {
-                let mut bytes = [0; 16];
-                // One byte a sleep at the most; what is left wakes the next sleep for nothing.
+                let mut bytes = [0; 8];
+                // One ring a sleep at the most; what is left wakes the next sleep for nothing.
                 let _ = (&self.sleeper).read(&mut bytes);
             }
-            sockets.0.iter().any(|socket| socket.revents != 0)
         }
+    }
+
+    /// One counter for both ends. A socket would say "I am about to sleep" for the ringer, and the scheduler would put
+    /// the engine on the ringer's core, before whatever the ringer still has to do.
+    #[cfg(target_os = "linux")]
+    fn pair() -> std::io::Result<(File, File)> {
+        // SAFETY: a call without pointers; the descriptor it returns belongs to nobody else.
+        let sleeper = unsafe {
+            let descriptor = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
+            if descriptor < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            File::from_raw_fd(descriptor)
+        };
+        Ok((sleeper.try_clone()?, sleeper))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn pair() -> std::io::Result<(File, File)> {
+        let (ringer, sleeper) = std::os::unix::net::UnixStream::pair()?;
+        ringer.set_nonblocking(true)?;
+        sleeper.set_nonblocking(true)?;
+        Ok((
+            File::from(std::os::fd::OwnedFd::from(ringer)),
+            File::from(std::os::fd::OwnedFd::from(sleeper)),
+        ))
     }
 
     #[cfg(target_os = "linux")]
@@ -182,6 +190,10 @@ mod imp {
         pub fn is_empty(&self) -> bool {
             true
         }
+
+        pub fn named(&self) -> impl Iterator<Item = usize> {
+            std::iter::empty()
+        }
     }
 
     pub struct Bell {
@@ -202,13 +214,12 @@ mod imp {
             self.condition.notify_one();
         }
 
-        pub fn wait(&self, _sockets: &mut Sockets, most: Duration) -> bool {
+        pub fn wait(&self, _sockets: &mut Sockets, most: Duration) {
             let mut is_rung = self.is_rung.lock();
             if !*is_rung {
                 self.condition.wait_for(&mut is_rung, most);
             }
             *is_rung = false;
-            false
         }
     }
 }

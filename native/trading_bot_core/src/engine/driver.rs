@@ -32,6 +32,7 @@ use crate::database::home::Home;
 use crate::database::journal::Identity;
 use crate::database::log::{Durability, Log, Segment};
 use crate::order_execution::boundary::{Boundary, Watch};
+use crate::order_execution::order_lines::Look;
 use crate::order_execution::rest::LoginFailure;
 use crate::order_execution::tag::TagMint;
 use crate::order_execution::trading::Settings;
@@ -99,6 +100,8 @@ pub struct Shared {
     pub settings: Settings,
     pub bell: Doorbell,
     pub durability: Durability,
+    /// As in [`Start`](super::handle::Start), where there is a core to spare.
+    pub is_spinning: bool,
     /// Only a rig that kills its own process has one.
     pub watch: Option<Watch>,
 }
@@ -142,8 +145,29 @@ pub struct Driver {
 #[derive(Default)]
 struct Nap {
     sockets: Sockets,
-    /// The last one ended with something on an order socket.
-    has_news: bool,
+    /// The order lines that the last poll named.
+    named: Vec<usize>,
+    /// Turns since then.
+    turns: u32,
+}
+
+impl Nap {
+    fn end(&mut self) {
+        self.named.clear();
+        self.named.extend(self.sockets.named());
+        self.turns = 0;
+    }
+
+    /// Which order lines this turn reads. The turn after the one that followed a nap reads none, since it mostly ends in
+    /// the next nap; a thread that stays awake reads for itself.
+    fn look(&mut self) -> Option<Look<'_>> {
+        self.turns = self.turns.saturating_add(1);
+        match self.turns {
+            1 => Some(Look::Named(&self.named)),
+            2 => None,
+            _ => Some(Look::Busy),
+        }
+    }
 }
 
 /// The ways of requests that change orders, from the queue to the views that show the answer.
@@ -232,12 +256,18 @@ impl Driver {
                 .beat(&self.shared.heart, &self.shared.board, &self.identity);
             match catch_unwind(AssertUnwindSafe(|| self.turn())) {
                 Ok(true) => {}
+                Ok(false) if self.is_spinning() => std::hint::spin_loop(),
                 Ok(false) => self.nap(),
                 Err(panic) => self.fail(&panic_text(panic.as_ref())),
             }
         }
         self.pulse
             .end(&self.shared.heart, &self.shared.board, &self.identity);
+    }
+
+    /// The bell finds a thread that looks by itself, so that neither side pays for a wake-up.
+    fn is_spinning(&self) -> bool {
+        self.shared.is_spinning && self.session.as_ref().is_some_and(|it| it.is_logged_in)
     }
 
     /// Sleeps until something arrives, an order socket has news, or the timer is due.
@@ -263,21 +293,21 @@ impl Driver {
         });
         let most = until_timer.min(until_shown).min(until_over).min(NAP);
         let (arrivals, commands, session) = (&self.arrivals, &self.commands, &self.session);
-        self.nap.has_news = self.shared.bell.wait(&mut self.nap.sockets, most, || {
+        self.shared.bell.wait(&mut self.nap.sockets, most, || {
             !arrivals.is_empty()
                 || !commands.is_empty()
                 || session.as_ref().is_some_and(|it| !it.batches.is_empty())
                 || self.shared.is_stopping.load(Ordering::Acquire)
         });
+        self.nap.end();
     }
 
     /// Takes the answers that came over the order lines.
     fn answers(&mut self) -> bool {
-        let has_news = std::mem::take(&mut self.nap.has_news);
-        let Some(session) = &mut self.session else {
+        let (Some(look), Some(session)) = (self.nap.look(), &mut self.session) else {
             return false;
         };
-        let answers = session.collect(has_news);
+        let answers = session.collect(look);
         let (number, has_any) = (session.number, !answers.is_empty());
         for (reply, server_time) in answers {
             self.answered(number, reply, server_time);
@@ -403,17 +433,8 @@ impl Driver {
         while !self.outbox.effects.is_empty() || !self.returned.is_empty() {
             self.is_dirty = true;
             let mut effects = std::mem::take(&mut self.outbox.effects);
-            let mut written = None;
-            for effect in effects.drain(..) {
-                match effect {
-                    Effect::Journal { index, record } => {
-                        if self.write(index, &record) {
-                            written = Some(index);
-                        }
-                    }
-                    other => self.act(other),
-                }
-            }
+            effects.drain(..).for_each(|effect| self.act(effect));
+            let written = self.write();
             // The vector goes back for its capacity; nothing was pushed meanwhile, since only steps push.
             self.outbox.effects = effects;
             let Some(engine) = &mut self.engine else {
@@ -434,11 +455,15 @@ impl Driver {
 
     fn act(&mut self, effect: Effect) {
         match effect {
-            Effect::Journal { .. } => {}
+            Effect::Journal { index, record } => self.stage(index, &record),
+            Effect::Send(outgoing) => {
+                // Written before sent; all that the step has recorded so far goes in one call.
+                self.write();
+                self.send(outgoing);
+            }
             Effect::Event(event) => self.news.push(event),
             Effect::Wake => self.wants_wake = true,
             Effect::SetTimer(at) => self.timer = Some(at),
-            Effect::Send(outgoing) => self.send(outgoing),
             Effect::Subscribe { contract_id } => {
                 self.session
                     .iter_mut()
@@ -462,24 +487,40 @@ impl Driver {
         }
     }
 
-    /// Writes one record; a failure closes the journal and reaches the engine as an arrival, once.
-    fn write(&mut self, index: u64, record: &[u8]) -> bool {
-        let Some(log) = &mut self.log else {
-            return false;
+    /// Takes one record for the next `write`.
+    fn stage(&mut self, index: u64, record: &[u8]) {
+        let failure = match self.log.as_mut().map(|log| log.stage(record)) {
+            Some(Ok(at)) if at != index => format!("record {index} was staged as {at}"),
+            Some(Err(error)) => error.to_string(),
+            Some(Ok(_)) | None => return,
         };
+        // What came before it is sound, and a request may rely on it.
+        self.write();
+        self.close_log(failure);
+    }
+
+    /// Writes the staged records; the index of the last one. A failure closes the journal.
+    fn write(&mut self) -> Option<u64> {
+        let log = self.log.as_mut().filter(|log| log.has_staged())?;
         let began = mono();
-        let appended = log.append(record);
+        let result = log.write();
+        let written = log.written();
         self.shared
             .gauges
             .record(Latency::JournalWrite, mono().0.saturating_sub(began.0));
-        let failure = match appended {
-            Ok(at) if at == index => return true,
-            Ok(at) => format!("record {index} was written as {at}"),
-            Err(error) => error.to_string(),
-        };
+        match result {
+            Ok(()) => Some(written),
+            Err(error) => {
+                self.close_log(error.to_string());
+                None
+            }
+        }
+    }
+
+    /// A failure of the journal reaches the engine as an arrival, once.
+    fn close_log(&mut self, failure: String) {
         self.log = None;
         self.postbox.post(Arrival::SyncFailed(failure));
-        false
     }
 
     /// Sends a request, or holds it until its record is as safe as the options want it.
@@ -495,8 +536,7 @@ impl Driver {
 
     fn ask_sync(&mut self) {
         if let Some(Err(error)) = self.log.as_mut().map(Log::ask_sync) {
-            self.log = None;
-            self.postbox.post(Arrival::SyncFailed(error.to_string()));
+            self.close_log(error.to_string());
         }
     }
 

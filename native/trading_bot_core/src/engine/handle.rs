@@ -13,9 +13,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::contract::{BarUnit, BarView, Command, ContractDef, Draft, Environment, MarketView};
 use super::control;
-use super::doorbell::{self, Doorbell};
+use super::doorbell::Doorbell;
 use super::driver::{Driver, Shared};
 use super::news::{Gauges, News};
+use super::priority::prefer_this_thread;
 use super::pulse::Heart;
 use super::session::{Arrival, Connect};
 use super::views::{Board, Event, NoticeLevel, NoticeRow};
@@ -64,6 +65,8 @@ pub struct Start {
     /// As in `News::new`.
     pub wake_fd: i32,
     pub durability: Durability,
+    /// While a session lives the engine's thread does not sleep, at the price of a core.
+    pub is_spinning: bool,
     /// For a rig that wants to know at which moment it can die.
     pub watch: Option<Watch>,
 }
@@ -73,9 +76,15 @@ impl Default for Start {
         Self {
             wake_fd: -1,
             durability: Durability::default(),
+            is_spinning: false,
             watch: None,
         }
     }
+}
+
+/// A thread that never sleeps on the only core would leave nothing to those it waits for.
+fn has_cores_to_spare() -> bool {
+    std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
 }
 
 /// One engine of one base directory.
@@ -124,6 +133,7 @@ impl Handle {
             settings: settings_of(&|name| std::env::var(name).ok()),
             bell: Doorbell::new().map_err(failed)?,
             durability: start.durability,
+            is_spinning: start.is_spinning && has_cores_to_spare(),
             watch: start.watch,
         };
         let (commands, wanted) = bounded(COMMANDS_MAX);
@@ -133,7 +143,7 @@ impl Handle {
         let engine = std::thread::Builder::new()
             .name("engine".into())
             .spawn(move || {
-                doorbell::prefer_this_thread();
+                prefer_this_thread();
                 Driver::new(driver_shared, net, wanted, arrivals).run();
             })
             .map_err(failed)?;

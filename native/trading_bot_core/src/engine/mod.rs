@@ -19,6 +19,7 @@ pub mod feed;
 pub mod handle;
 mod market;
 pub mod news;
+mod priority;
 pub mod pulse;
 mod risk_rows;
 pub(crate) mod rows;

@@ -152,7 +152,7 @@ pub enum Latency {
     OrderPlace,
     OrderModify,
     OrderCancel,
-    /// One record into the order journal, the checksum included.
+    /// All records of a step into the order journal, in one write.
     JournalWrite,
 }
 

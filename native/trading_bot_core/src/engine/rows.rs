@@ -55,6 +55,7 @@ pub fn order_row(trading: &Trading, index: usize, queue: (i64, i64)) -> OrderRow
         updated_ns: order.updated.0,
         source: order.source.as_str().into(),
         reason: order.reason.as_str().into(),
+        revision: trading.now().0 as i64,
     }
 }
 
@@ -120,6 +121,9 @@ pub fn position_row(trading: &Trading, place: Place) -> PositionRow {
 /// Lots of living orders that would make the position smaller: by a stop, and by a limit.
 fn exit_lots(trading: &Trading, place: Place, net: i64) -> (i64, i64) {
     let (mut stops, mut targets) = (0, 0);
+    if net == 0 {
+        return (stops, targets);
+    }
     for (_, order) in trading.store.rows() {
         if (order.account, order.contract) != place || order.side.sign() * net >= 0 {
             continue;

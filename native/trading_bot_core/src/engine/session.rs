@@ -21,7 +21,7 @@ use super::views::Board;
 use super::watch_line::WatchLine;
 use crate::clock::mono;
 use crate::order_execution::boundary::Watch;
-use crate::order_execution::order_lines::{Ended, Line, OrderLines, WANTED};
+use crate::order_execution::order_lines::{Ended, Line, Look, OrderLines, WANTED};
 use crate::order_execution::rest::{self, Client, LoginFailure, Pool};
 use crate::types::{AccountId, Mono, Nanos, RequestId};
 use crate::websocket::parse::{self, RestError, UserEvent};
@@ -358,11 +358,11 @@ impl Session {
         &self.lines
     }
 
-    /// The answers that came over the order lines, with the broker's time where it is news. `has_news`: a poll saw
-    /// something on a socket.
-    pub fn collect(&mut self, has_news: bool) -> Vec<(Reply, Option<Nanos>)> {
+    /// The answers that came over the order lines, with the broker's time where it is news.
+    pub fn collect(&mut self, look: Look<'_>) -> Vec<(Reply, Option<Nanos>)> {
         let mut ended = Vec::new();
-        self.lines.collect(has_news, &mut ended);
+        self.lines.collect(look, &mut ended);
+        let has_news = matches!(look, Look::Named(lines) if !lines.is_empty());
         if self.is_logged_in && (has_news || !ended.is_empty()) {
             drop(self.open_lines());
         }
@@ -451,7 +451,7 @@ impl Session {
             let mut ended = Vec::new();
             while !left.is_empty() {
                 tokio::time::sleep(LEFT_EVERY).await;
-                left.collect(false, &mut ended);
+                left.collect(Look::Busy, &mut ended);
                 for Ended {
                     outgoing,
                     allowed,

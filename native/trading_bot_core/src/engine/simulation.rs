@@ -637,8 +637,10 @@ fn a_resting_order_shows_how_many_lots_are_ahead_of_it() {
     let board = Arc::new(Board::default());
     world.engine.publish(&board);
     let rows = board.orders.load();
-    assert_eq!(rows.len(), 1);
-    assert_eq!((rows[0].queue_ahead_min, rows[0].queue_ahead_max), (33, 40));
+    let places = rows
+        .iter()
+        .map(|row| (row.queue_ahead_min, row.queue_ahead_max));
+    assert_eq!(places.collect::<Vec<_>>(), [(33, 40)]);
 }
 
 /// Levels of the book: (type, price, size).

@@ -8,7 +8,9 @@ use crate::engine::contract::{
     Command, Effect, Environment, Input, LinkChange, LinkName, LinkState, Outbox, Stamp,
 };
 use crate::engine::market::Market;
-use crate::engine::views::{Board, Event, LinkRow, NoticeLevel, OrderRow, PositionRow, StatusView};
+use crate::engine::views::{
+    Board, Event, LinkRow, NoticeLevel, OrderRow, OrderTable, PositionRow, StatusView,
+};
 use crate::engine::{risk_rows, rows};
 use crate::order_execution::store::Place;
 use crate::order_execution::trading::{Settings, Trading};
@@ -53,6 +55,9 @@ pub struct Engine {
     unpublished: Unpublished,
     /// Rows as published, so that one changed order costs one new row.
     order_rows: Vec<Option<Arc<OrderRow>>>,
+    /// Places of rows that the table does not show yet.
+    stale_rows: BTreeSet<usize>,
+    order_table: OrderTable,
     /// Positions as last told, without what every tick moves.
     told_positions: BTreeMap<Place, PositionRow>,
 }
@@ -98,6 +103,8 @@ impl Engine {
                 contracts: usize::MAX,
             },
             order_rows: Vec::new(),
+            stale_rows: BTreeSet::new(),
+            order_table: OrderTable::default(),
             told_positions: BTreeMap::new(),
         }
     }
@@ -330,6 +337,8 @@ impl Engine {
                 let contract = self.trading.store.orders[index].contract;
                 let row = Arc::make_mut(row);
                 (row.queue_ahead_min, row.queue_ahead_max) = self.market.queue_of(index, contract);
+                row.revision = self.trading.now().0 as i64;
+                self.stale_rows.insert(index);
                 self.unpublished.orders = true;
             }
         }
@@ -366,6 +375,7 @@ impl Engine {
         self.unpublished.rules |= self.trading.rules_at_work.take_dirty();
         self.order_rows
             .resize(self.trading.store.orders.len(), None);
+        self.stale_rows.extend(&orders);
         for index in orders {
             if self.trading.store.is_merged(index) {
                 self.order_rows[index] = None;
@@ -378,7 +388,9 @@ impl Engine {
             out.event(Event::OrderChanged(row));
         }
         for index in self.trading.store.merged() {
-            self.order_rows[index] = None;
+            if self.order_rows[index].take().is_some() {
+                self.stale_rows.insert(index);
+            }
         }
         for (place, trade_id) in fills {
             if let Some(row) = rows::fill_row(&self.trading, place, trade_id) {
@@ -428,8 +440,9 @@ impl Engine {
                 .store(Arc::new(trading.store.contracts.clone()));
         }
         if changed.orders {
-            let rows = self.order_rows.iter().flatten().cloned();
-            board.orders.store(Arc::new(rows.collect()));
+            let stale = std::mem::take(&mut self.stale_rows);
+            self.order_table.update(&self.order_rows, stale);
+            board.orders.store(Arc::new(self.order_table.clone()));
         }
         if changed.fills {
             let ledgers = trading.store.ledgers.iter();

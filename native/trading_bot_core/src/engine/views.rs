@@ -3,7 +3,7 @@
 //! The engine replaces whole tables behind an `ArcSwap`; a reader holds the version it loaded for as long as it likes.
 //! Integers as on the seam: prices in ticks, sizes in lots, money in 1/10,000 dollar, times in UTC nanoseconds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
@@ -71,6 +71,57 @@ pub struct OrderRow {
     pub updated_ns: i64,
     pub source: Text,
     pub reason: Text,
+    /// The local clock of the step that changed the row last: it grows from one published change to the next, also when
+    /// another login brings other rows.
+    pub revision: i64,
+}
+
+/// All orders, oldest first, in chunks: a publication copies those that changed and shares the others, so that it costs
+/// the same after a thousand orders as after ten.
+#[derive(Clone, Debug, Default)]
+pub struct OrderTable {
+    chunks: Vec<Arc<Vec<Arc<OrderRow>>>>,
+    count: usize,
+}
+
+impl OrderTable {
+    /// Places of the engine's list that share a chunk.
+    const CHUNK: usize = 32;
+
+    /// Takes over the changed places of a list of which some stay empty; the list never gets shorter.
+    pub fn update(
+        &mut self,
+        rows: &[Option<Arc<OrderRow>>],
+        changed: impl IntoIterator<Item = usize>,
+    ) {
+        let known = self.chunks.len();
+        self.chunks
+            .resize_with(rows.len().div_ceil(Self::CHUNK), Arc::default);
+        let grown = known.saturating_sub(1)..self.chunks.len();
+        let changed = changed.into_iter().map(|place| place / Self::CHUNK);
+        let stale: BTreeSet<usize> = changed.chain(grown).collect();
+        for chunk in stale {
+            let start = chunk * Self::CHUNK;
+            let Some(places) = rows.get(start..rows.len().min(start + Self::CHUNK)) else {
+                continue;
+            };
+            let fresh: Vec<_> = places.iter().flatten().cloned().collect();
+            self.count = self.count + fresh.len() - self.chunks[chunk].len();
+            self.chunks[chunk] = Arc::new(fresh);
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<OrderRow>> + Clone {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
 }
 
 /// One net position. `source` is push (hub), poll (REST) or fills.
@@ -426,7 +477,7 @@ pub struct StatusView {
 #[derive(Default)]
 pub struct Board {
     pub accounts: ArcSwap<Vec<AccountRow>>,
-    pub orders: ArcSwap<Vec<Arc<OrderRow>>>,
+    pub orders: ArcSwap<OrderTable>,
     pub positions: ArcSwap<Vec<PositionRow>>,
     pub fills: ArcSwap<Vec<FillRow>>,
     pub links: ArcSwap<Vec<LinkRow>>,
@@ -444,4 +495,84 @@ pub struct Board {
     /// Mono stamp of the newest published view.
     pub published_mono_ns: AtomicI64,
     pub publications: AtomicU64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(revision: i64) -> Arc<OrderRow> {
+        let text: Text = "".into();
+        Arc::new(OrderRow {
+            key: Text::clone(&text),
+            tag: Text::clone(&text),
+            order_id: 0,
+            account_id: 0,
+            contract: 0,
+            contract_id: Text::clone(&text),
+            side: "buy",
+            kind: "limit",
+            size_lots: 1,
+            filled_lots: 0,
+            limit_ticks: None,
+            stop_ticks: None,
+            trail_ticks: None,
+            wanted_size_lots: None,
+            wanted_limit_ticks: None,
+            wanted_stop_ticks: None,
+            average_fill_ticks_1e4: None,
+            life: "working",
+            change: "none",
+            doubt_since_ns: 0,
+            look: "working",
+            role: "entry",
+            holder: "broker",
+            is_foreign: false,
+            parent_id: 0,
+            linked_id: 0,
+            parent_key: Text::clone(&text),
+            oco_group: Text::clone(&text),
+            queue_ahead_min: -1,
+            queue_ahead_max: -1,
+            created_ns: 0,
+            updated_ns: 0,
+            source: Text::clone(&text),
+            reason: text,
+            revision,
+        })
+    }
+
+    #[test]
+    fn a_table_updated_by_places_equals_the_whole_list() {
+        let (mut rows, mut table) = (Vec::new(), OrderTable::default());
+        for number in 0..200_usize {
+            let mut changed = vec![number];
+            rows.push(Some(row(number as i64)));
+            if number % 3 == 0 {
+                let place = number * 7 % rows.len();
+                rows[place] = Some(row(-(number as i64)));
+                changed.push(place);
+            }
+            if number % 11 == 0 {
+                rows[number / 2] = None;
+                changed.push(number / 2);
+            }
+            table.update(&rows, changed);
+            let shown: Vec<i64> = table.iter().map(|row| row.revision).collect();
+            let held: Vec<i64> = rows.iter().flatten().map(|row| row.revision).collect();
+            assert_eq!((shown, table.len()), (held.clone(), held.len()));
+        }
+    }
+
+    #[test]
+    fn a_change_copies_one_chunk_and_shares_the_rest() {
+        let mut rows: Vec<_> = (0..100).map(|number| Some(row(number))).collect();
+        let mut table = OrderTable::default();
+        table.update(&rows, 0..100);
+        let before = table.clone();
+        rows[40] = Some(row(1_000));
+        table.update(&rows, [40]);
+        let is_shared = |at: usize| Arc::ptr_eq(&before.chunks[at], &table.chunks[at]);
+        assert_eq!([0, 1, 2].map(is_shared), [true, false, true]);
+    }
 }

@@ -67,13 +67,14 @@ impl Engine {
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (base_directory, wake_fd, *, is_headless = false, journal_sync = "group"))]
+    #[pyo3(signature = (base_directory, wake_fd, *, is_headless = false, journal_sync = "group", is_spinning = false))]
     fn new(
         py: Python<'_>,
         base_directory: &str,
         wake_fd: i32,
         is_headless: bool,
         journal_sync: &str,
+        is_spinning: bool,
     ) -> PyResult<Self> {
         let durability = Durability::from_word(journal_sync).ok_or_else(|| {
             invalid(format!(
@@ -83,6 +84,7 @@ impl Engine {
         let start = Start {
             wake_fd,
             durability,
+            is_spinning,
             ..Start::default()
         };
         let directory = PathBuf::from(base_directory);
@@ -674,6 +676,14 @@ impl Engine {
             .iter()
             .map(|row| convert::order(row))
             .collect()
+    }
+
+    fn orders_since(&self, revision: i64) -> (i64, usize, Vec<records::Order>) {
+        let orders = self.handle.board().orders.load();
+        let newest = orders.iter().map(|row| row.revision).max();
+        let changed = orders.iter().filter(|row| row.revision > revision);
+        let rows = changed.map(|row| convert::order(row)).collect();
+        (newest.unwrap_or(0), orders.len(), rows)
     }
 
     fn positions(&self) -> Vec<records::Position> {

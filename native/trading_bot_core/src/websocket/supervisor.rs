@@ -57,6 +57,14 @@ impl Hub {
             Self::User => "user",
         }
     }
+
+    /// Bytes of a read. All of them are cleared before every look at the socket, and orders wait for the user hub's.
+    const fn read_buffer(self) -> usize {
+        match self {
+            Self::Market => 128 << 10,
+            Self::User => 8 << 10,
+        }
+    }
 }
 
 /// State of a hub's connection, as the window shows it.
@@ -282,6 +290,7 @@ impl<S: FrameSink> Supervisor<S> {
             url.push_str(token.expose_secret());
         }
         let config = WebSocketConfig::default()
+            .read_buffer_size(self.hub.read_buffer())
             .max_message_size(Some(64 << 20))
             .max_frame_size(Some(64 << 20));
         let connecting = connect_async_with_config(url, Some(config), true);
