@@ -51,6 +51,9 @@ DEFAULT_ROOT = "ES"
 _LAYOUT_FILE = "state.ini"
 _PAINT_DEADLINE_S = 1.0
 _BEAT_EVERY_MS = 250
+# Another thread that computes, such as the one that writes history, gives the interpreter's lock back after this long
+# and not after the default 5 ms: the window asks for it several times a frame.
+_SWITCH_S = 0.000_5
 
 _log = logging.getLogger(__name__)
 
@@ -599,6 +602,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InvalidOption as error:
         sys.stderr.write(f"{error.text}\n")
         return EXIT_USAGE
+    sys.setswitchinterval(_SWITCH_S)
     directories.create()
     writer = logs.start(
         directories.log, level=options.log.level, file_kib=options.log.file_kib, files_kept=options.log.files_kept

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QSplitter, QWidget
 
 from app.errors import PitdeskError
 from app.services import sizing
+from app.services.day_orders import DayOrders
 from ui import formatting
 from ui.bridge import Bridge, OrderDraft
 from ui.frame_clock import FrameClock
@@ -86,13 +87,17 @@ class Desk(QObject):
         self._frame: MarketFrame | None = None
         self._bars: BarFrame | None = None
         self._interval = ("minute", 1)
+        self._day = DayOrders(services.engine)
         self._orders: list[Order] = []
         self._positions: list[Position] = []
         self._fills: list[Fill] = []
         self._risk: Risk | None = None
+        self._has_new_fills = True
         self._seen_lives: dict[str, str] = {}
         self._link_states: dict[str, str] = {}
         self._is_state_dirty = True
+        self._are_tables_dirty = True
+        self._is_order_list_due = False
         self._tables_at = 0.0
         self._noted_ns = 0
         self._guardian = "connecting"
@@ -106,6 +111,10 @@ class Desk(QObject):
         self._status_timer.setInterval(_STATUS_EVERY_MS)
         self._status_timer.timeout.connect(self._on_status)
         self._status_timer.start()
+        self._tables_timer = QTimer(self)
+        self._tables_timer.setObjectName("tables")
+        self._tables_timer.setSingleShot(True)
+        self._tables_timer.timeout.connect(self._on_tables_due)
 
     # building
 
@@ -167,6 +176,8 @@ class Desk(QObject):
         self.orders.contract_chosen.connect(self.choose_contract)
         self.positions.contract_chosen.connect(self.choose_contract)
         self.order_tabs.page_shown.connect(self.orders.show_filter)
+        # The page of the whole day needs orders that the others do without.
+        self.order_tabs.page_shown.connect(self._on_state_changed)
         self.book.page_shown.connect(self._on_book_page)
         self.chart.interval_changed.connect(self._on_interval)
 
@@ -175,6 +186,8 @@ class Desk(QObject):
         for signal in (bridge.order_changed, bridge.fill_added, bridge.position_changed, bridge.account_changed):
             signal.connect(self._on_state_changed)
         bridge.order_changed.connect(self._on_order_changed)
+        for signal in (bridge.fill_added, bridge.account_changed, bridge.link_changed, bridge.resync):
+            signal.connect(self._on_fills_changed)
         bridge.fill_added.connect(self._on_fill)
         bridge.link_changed.connect(self._on_link)
         bridge.denied.connect(self._on_denied)
@@ -234,7 +247,7 @@ class Desk(QObject):
         self._window.top_bar.show_account(self.account, self.accounts())
         listed = [contract for contract in self._engine.contracts() if contract.is_active]
         self._window.top_bar.show_contract(self.contract, listed)
-        self._is_state_dirty = True
+        self._is_state_dirty = self._has_new_fills = True
         self._clock.mark_dirty()
 
     # arming
@@ -412,6 +425,10 @@ class Desk(QObject):
         self._is_state_dirty = True
         self._clock.mark_dirty()
 
+    def _on_fills_changed(self, *_news: object) -> None:
+        self._has_new_fills = True
+        self._on_state_changed()
+
     def _on_order_changed(self, order: Order) -> None:
         before = self._seen_lives.get(order.key)
         self._seen_lives[order.key] = order.life
@@ -495,15 +512,35 @@ class Desk(QObject):
 
     def _on_frame(self) -> None:
         has_market = self._pull_market()
-        now = time.monotonic()
-        is_table_time = self._is_state_dirty or (has_market and now - self._tables_at > _TABLES_EVERY_MS / 1000)
-        if is_table_time:
-            self._orders, self._positions = self._engine.orders(), self._engine.positions()
-            self._fills = self._engine.fills()
-            self._tables_at = now
+        if self._is_state_dirty:
             self._is_state_dirty = False
-            self._render_tables()
+            self._are_tables_dirty = True
+            self._day.refresh()
+            self._orders, self._positions = self._day.shown(), self._engine.positions()
+            if self._has_new_fills:
+                self._fills = self._engine.fills()
         self._render_surfaces()
+        if (has_market or self._are_tables_dirty) and not self._tables_timer.isActive():
+            since_ms = round((time.monotonic() - self._tables_at) * 1000)
+            self._tables_timer.start(max(0, _TABLES_EVERY_MS - since_ms))
+
+    def _on_tables_due(self) -> None:
+        """Ladder, chart and ticket show news in the frame it comes with; tables follow, each in a turn of its own.
+
+        So no turn of the loop is longer than a frame of a quiet market, and a key waits for no table.
+        """
+        if self._is_order_list_due:
+            self._is_order_list_due = False
+            self._render_order_list()
+            return
+        self._tables_at = time.monotonic()
+        self._are_tables_dirty = False
+        # Marks and places in queues are no news.
+        self._day.refresh()
+        self._positions = self._engine.positions()
+        self._render_holdings()
+        self._is_order_list_due = True
+        self._tables_timer.start(0)
 
     def _pull_market(self) -> bool:
         if self.contract is None:
@@ -533,19 +570,26 @@ class Desk(QObject):
         self._bars = bars if bars is not None else self._bars
         return bars
 
-    def _render_tables(self) -> None:
-        accounts = {account.account_id: account for account in self.accounts()}
+    def _render_order_list(self) -> None:
         contracts = {contract.index: contract for contract in self._engine.contracts()}
         marks = {position.contract: position.mark_ticks for position in self._positions}
         if self._frame is not None:
             marks[self._frame.contract] = self._frame.last_ticks
-        now_ns = self._now_ns()
-        self.positions.render(self._positions, self._orders, accounts, contracts)
-        self.fills.render(self._fills, self._orders, accounts, contracts)
-        self.orders.render(self._orders, accounts, contracts, marks, now_ns)
+        day = self._day
+        listed = day.all() if self.orders.is_whole_day else [*day.rejected(), *day.live()]
+        accounts = {account.account_id: account for account in self.accounts()}
+        self.orders.render(listed, accounts, contracts, marks, self._now_ns())
         counts = self.orders.counts()
         self.order_tabs.show_count("open", counts["open"])
         self.order_tabs.show_count("rejected", counts["rejected"])
+
+    def _render_holdings(self) -> None:
+        accounts = {account.account_id: account for account in self.accounts()}
+        contracts = {contract.index: contract for contract in self._engine.contracts()}
+        self.positions.render(self._positions, self._day.live(), accounts, contracts)
+        if self._has_new_fills:
+            self._has_new_fills = False
+            self.fills.render(self._fills, self._day.all(), accounts, contracts)
         self.book.show_count("positions", self.positions.open_count())
         net = sum(
             position.realised_1e4 - position.fees_1e4 + position.open_pnl_1e4
@@ -631,6 +675,7 @@ class Desk(QObject):
     def stop(self) -> None:
         """No more timers and frames; for shutdown."""
         self._status_timer.stop()
+        self._tables_timer.stop()
         self._clock.stop()
 
 

@@ -2,13 +2,16 @@
 
     pump ──► listeners note the news ──► one task at a time writes the batch in `py-io` ──► app store
 
-Only the newest state of an order waits to be written; fills and notices wait in order. A failed write is retried with
+Only the newest state of an order waits to be written; fills and notices wait in order. The first news is written at
+once, what follows it half a second later: each write is a transaction, and its thread takes the interpreter's lock from
+the window. A failed write is retried with
 the next news and reported once as a log line: losing history must never stop trading.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _MOST_NOTICES_WAITING = 10_000
+_PAUSE_S = 0.5
 
 _T = TypeVar("_T")
 _Batch = tuple[dict[tuple[int, str], Order], dict[tuple[int, int], Fill], dict[int, Account], list[Notice]]
@@ -48,6 +52,7 @@ class Recorder:
         self._accounts: dict[int, Account] = {}
         self._notices: list[Notice] = []
         self._writing: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
         self._stops: list[Callable[[], None]] = [
             engine.listen(domain.OrderChanged, self._on_order),
             engine.listen(domain.FillAdded, self._on_fill),
@@ -78,10 +83,14 @@ class Recorder:
 
     async def flush(self) -> None:
         """Write what waits, and wait for it."""
-        if self._writing is not None:
-            await self._writing
-        if self._has_news():
-            await self._write()
+        self._hurry.set()
+        try:
+            if self._writing is not None:
+                await self._writing
+            if self._has_news():
+                await self._write()
+        finally:
+            self._hurry.clear()
 
     async def close(self) -> None:
         """Write what waits and close the store. What the engine says later is not kept."""
@@ -132,7 +141,8 @@ class Recorder:
     async def _write_until_quiet(self) -> None:
         try:
             while self._has_news() and await self._write():
-                pass
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._hurry.wait(), _PAUSE_S)
         finally:
             self._writing = None
 

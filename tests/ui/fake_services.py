@@ -51,6 +51,9 @@ class FakeEngine:
     def orders(self) -> list[Any]:
         return self.order_list
 
+    def orders_since(self, _revision: int) -> tuple[int, int, list[Any]]:
+        return 1, len(self.order_list), self.order_list
+
     def positions(self) -> list[Any]:
         return self.position_list
 

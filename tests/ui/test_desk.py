@@ -55,7 +55,7 @@ class Rig:
 
         async def quiet() -> None:
             # The keeper and the clock tell nobody when they rest; only a test wants to know.
-            while self.keeper._tasks or not self.clock.is_idle:  # noqa: ASYNC110
+            while self.keeper._tasks or not self.clock.is_idle or self.desk._tables_timer.isActive():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.03)
 

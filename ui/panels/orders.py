@@ -122,6 +122,11 @@ class OrdersPanel(QWidget):
         self.empty.say(*_EMPTY_WORDS[name])
         self.render(list(self._orders.values()), *self._last)
 
+    @property
+    def is_whole_day(self) -> bool:
+        """Whether orders that ended are listed; otherwise live and rejected ones are enough."""
+        return self._filter == "all"
+
     def counts(self) -> dict[str, int]:
         """How many are open and rejected, for the tabs."""
         return {

@@ -154,6 +154,7 @@ class LadderGrid(QWidget):
         self._held_since_ms = 0
         self._arrived_ms = 0
         self._phase = 0
+        self._rebuilt_ms = 0
         self.painted_rows = 0
         self._set_up_widget()
         self._set_up_timers()
@@ -314,7 +315,7 @@ class LadderGrid(QWidget):
         self._say()
 
     def _rebuild(self) -> None:
-        now = _now_ms()
+        self._rebuilt_ms = now = _now_ms()
         done = self._watch.done(self._orders, now)
         self._marks = build_marks(self._orders, self._watch.waited_ms(now), done)
         rows: list[Row] = []
@@ -763,7 +764,9 @@ class LadderGrid(QWidget):
     def _on_motion(self) -> None:
         if not self._context.is_motion_reduced:
             self._phase = (self._phase + 1) % int(self._context.theme.measure("motion.hatch_period_px"))
-        self._rebuild()
+        # A market that moves rebuilds more often than the motion steps, and shows the step with its next frame.
+        if _now_ms() - self._rebuilt_ms >= self._motion_timer.interval() // 2:
+            self._rebuild()
 
     def _run_motion(self, is_moving: bool) -> None:
         if is_moving != self._motion_timer.isActive():
