@@ -75,16 +75,27 @@ def steps(done: core.RequestDone) -> list[str]:
     return [line["step"] for line in json.loads(done.payload_json)["steps"]]
 
 
-def test_a_part_keeps_the_rest_and_its_exits_are_made_to_fit(desk: Rig) -> None:
+def test_a_part_keeps_the_rest_and_its_exit_is_made_to_fit(desk: Rig) -> None:
     enter(desk, 3)
-    (stop,), (target,) = exits(desk, 3)
+    stop = desk.submit("sell", "stop", 3, stop_ticks=BID - 20, reduce_only=True)
+    desk.life(stop, "working")
     done = desk.done(desk.engine.close_position(desk.account, CONTRACT, percent=50, source="test"))
     assert (done.outcome, done.text) == ("done", "1 lots closed, 2 left, read back.")
     desk.until(lambda: desk.net() == 2, "the rest")
-    desk.until(lambda: {sized(desk, key) for key in (stop, target)} == {(2, "working", "none")}, "fitting exits")
+    desk.until(lambda: sized(desk, stop) == (2, "working", "none"), "a fitting exit")
     assert steps(done) == ["closing", "fitting", "verified", "done"]
     assert desk.gateway.counters()["requests"]["Position/partialCloseContract"] == 1
     assert "Position/closeContract" not in desk.gateway.counters()["requests"]
+
+
+def test_a_part_leaves_an_order_that_the_trader_rests_as_an_entry_alone(desk: Rig) -> None:
+    enter(desk, 2)
+    entry = desk.submit("sell", "limit", 2, limit_ticks=ASK + 10)
+    desk.life(entry, "working")
+    done = desk.done(desk.engine.close_position(desk.account, CONTRACT, size_lots=1, source="test"))
+    assert done.outcome == "done"
+    assert "fitting" not in steps(done)
+    assert sized(desk, entry) == (2, "working", "none")
 
 
 def test_half_of_one_lot_closes_nothing_and_says_so(desk: Rig) -> None:

@@ -34,6 +34,9 @@ struct Arguments {
     /// Hunts every planted fault instead; with names, only those.
     #[arg(long, num_args = 0.., value_name = "NAME")]
     planted: Option<Vec<String>>,
+    /// One line when all is well; what went wrong is told all the same.
+    #[arg(long)]
+    brief: bool,
     /// With --replay: makes the plan as small as it can be first.
     #[arg(long, requires = "replay")]
     shrink: bool,
@@ -61,7 +64,7 @@ fn hunt(arguments: &Arguments, names: &[String]) -> ExitCode {
     let bugs: Vec<Bug> = rows.map(|row| row.0).collect();
     let hunts = rig::hunt(&bugs, HUNT_LIVES, arguments.threads);
     let is_written = write(arguments, &report::hunt_json(&hunts));
-    report::print_hunts(&hunts, started.elapsed());
+    report::print_hunts(&hunts, started.elapsed(), arguments.brief);
     exit(is_written && hunts.iter().all(|hunt| hunt.law.is_some()))
 }
 
@@ -114,6 +117,6 @@ fn campaign(arguments: &Arguments) -> ExitCode {
         .collect();
     let totals = rig::run(&seeds, arguments.threads);
     let is_written = write(arguments, &report::json(&totals));
-    report::print(&totals, started.elapsed());
+    report::print(&totals, started.elapsed(), arguments.brief);
     exit(is_written && report::is_good(&totals))
 }

@@ -47,8 +47,8 @@ pub fn is_good(totals: &Totals) -> bool {
     totals.bad.is_empty() && (totals.lives < WHOLE_CAMPAIGN || silent(totals).is_empty())
 }
 
-/// Counts, and each bad life with its smallest plan.
-pub fn print(totals: &Totals, time: Duration) {
+/// Counts, and each bad life with its smallest plan; `is_brief` leaves out the counts of each law and fault.
+pub fn print(totals: &Totals, time: Duration, is_brief: bool) {
     let per_second = totals.lives as f64 / time.as_secs_f64().max(0.001);
     println!(
         "sim: {} lives, {} steps, {} events in {:.1} s ({per_second:.0} lives/s), event hash {:016x}",
@@ -58,6 +58,16 @@ pub fn print(totals: &Totals, time: Duration) {
         time.as_secs_f64(),
         totals.tally.hash
     );
+    if !is_brief {
+        print_counts(totals);
+    }
+    if totals.lives >= WHOLE_CAMPAIGN && !silent(totals).is_empty() {
+        println!("sim: never happened: {}", silent(totals).join(", "));
+    }
+    print_bad(totals);
+}
+
+fn print_counts(totals: &Totals) {
     let laws = Law::NAMES.iter().enumerate();
     let laws: Vec<String> = laws
         .map(|(at, name)| {
@@ -72,9 +82,9 @@ pub fn print(totals: &Totals, time: Duration) {
         .map(|fault| format!("{} {}", fault.name(), totals.tally.faults[fault as usize]))
         .collect();
     println!("sim: faults: {}", faults.join(", "));
-    if totals.lives >= WHOLE_CAMPAIGN && !silent(totals).is_empty() {
-        println!("sim: never happened: {}", silent(totals).join(", "));
-    }
+}
+
+fn print_bad(totals: &Totals) {
     if !totals.bad.is_empty() {
         let seeds: Vec<String> = totals.bad.iter().map(|bad| bad.seed.to_string()).collect();
         println!("sim: bad seeds: {}", seeds.join(" "));
@@ -113,9 +123,11 @@ pub fn hunt_json(hunts: &[Hunt]) -> String {
     format!("{:#}\n", rows.collect::<serde_json::Value>())
 }
 
-pub fn print_hunts(hunts: &[Hunt], time: Duration) {
+/// Each fault and what found it; `is_brief` leaves only the survivors.
+pub fn print_hunts(hunts: &[Hunt], time: Duration, is_brief: bool) {
     for hunt in hunts {
         match hunt.law {
+            Some(_) if is_brief => {}
             Some(law) => println!(
                 "sim: {} found by {} with seed {}",
                 hunt.bug.name(),

@@ -13,7 +13,9 @@ use crate::order_execution::legs::book::LegRecord;
 use crate::order_execution::legs::{BracketPlan, Holder};
 use crate::order_execution::order::{Life, Order, Role};
 use crate::order_execution::record::Record;
-use crate::rig::{self, ACCOUNTS, CONTRACTS, Death, Fate, Happening, MILLI, Plan, SECOND, World};
+use crate::rig::{
+    self, ACCOUNTS, CONTRACTS, Death, Errand, Fate, Happening, MILLI, Plan, SECOND, World,
+};
 use crate::types::{
     AccountId, BrokerOrder, BrokerPosition, ContractIndex, Lots, OrderId, OrderKind, OrderStatus,
     RequestId, Side, Ticks,
@@ -538,10 +540,9 @@ fn a_fill_that_was_taken_back_while_the_hub_was_down_is_found_again() {
     );
 }
 
-/// One lot in the market and its stop, held by this computer.
-fn with_an_own_stop(limit: Option<i64>) -> (World, String) {
-    let mut world = connected();
-    let draft = world.draft(ACCOUNT, 0, Side::Buy, Lots(1));
+/// Buys, with a stop held by this computer; `limit` ticks off the last price, or at the market.
+fn submit_own_stop(world: &mut World, size: i64, limit: Option<i64>) -> String {
+    let draft = world.draft(ACCOUNT, 0, Side::Buy, Lots(size));
     let draft = Draft {
         kind: limit.map_or(OrderKind::Market, |_| OrderKind::Limit),
         limit: limit.map(|away| Ticks(world.broker.lasts[0] + away)),
@@ -555,9 +556,16 @@ fn with_an_own_stop(limit: Option<i64>) -> (World, String) {
         ..BracketPlan::default()
     };
     world.note_bracket(&draft);
-    world.broker.is_still = true;
     world.step(Input::Command(Command::SubmitBracket { draft, plan }));
     world.run_for(SECOND);
+    entry
+}
+
+/// One lot and its stop.
+fn with_an_own_stop(limit: Option<i64>) -> (World, String) {
+    let mut world = connected();
+    world.broker.is_still = true;
+    let entry = submit_own_stop(&mut world, 1, limit);
     (world, entry)
 }
 
@@ -596,6 +604,47 @@ fn a_leg_whose_record_was_lost_is_taken_back_and_not_placed_again() {
         working_stops(&world).is_empty(),
         "it goes with its position"
     );
+    assert_whole(&world);
+}
+
+#[test]
+fn a_bracket_lives_on_while_a_fill_may_still_be_on_its_way() {
+    let mut world = connected();
+    world.broker.is_still = true;
+    place(&mut world, Side::Sell, None, 3);
+    let price = world.broker.lasts[0] - 5;
+    place(&mut world, Side::Buy, Some(price), 2);
+    world.run_for(SECOND);
+    let now = world.broker_now();
+    world.broker.fill(1, 1, now);
+    world.broker.news.clear();
+    submit_own_stop(&mut world, 3, None);
+    world.run_for(20 * SECOND);
+    let stops = working_stops(&world);
+    let sizes: Vec<_> = stops.iter().filter_map(|row| row.size).collect();
+    assert_eq!(world.broker.net(), 1);
+    assert_eq!(sizes, [Lots(1)], "the fill that was lost makes a position");
+    assert_whole(&world);
+}
+
+#[test]
+fn a_fill_without_its_stop_is_told_also_on_an_account_that_is_not_chosen_any_more() {
+    let (mut world, _) = with_an_own_stop(Some(-5));
+    let only = Some(ACCOUNTS[1]);
+    world.run_errand(Errand::Choose { only });
+    world.run_for(5 * SECOND);
+    let now = world.broker_now();
+    world.broker.fill(0, 1, now);
+    command(&mut world, |request| Command::CancelGroup {
+        request,
+        account: ACCOUNT,
+        group: Group::default(),
+        source: "cli".into(),
+    });
+    world.run_for(10 * SECOND);
+    let is_told = |text: &String| text.starts_with("unprotected");
+    assert!(world.alarms.iter().any(is_told), "{:?}", world.alarms);
+    assert!(working_stops(&world).is_empty(), "nothing is sent for it");
     assert_whole(&world);
 }
 

@@ -300,7 +300,8 @@ impl Store {
             End::Unknown => Fact::ReplyUnknown,
         };
         let mut applied = self.apply_fact(tag, fact, text, at);
-        if end == End::Accepted && self.orders[index].doubt.is_some() {
+        // It is there. An end that an older row contradicts stays in doubt until it is read.
+        if end == End::Accepted && !self.orders[index].life.is_end() {
             self.orders[index].doubt = None;
         }
         applied.is_changed |= before != self.orders[index];
@@ -916,5 +917,74 @@ mod tests {
         assert_eq!(seen(&mut store, 1_234_567_700, 102), Some(Ticks(101)));
         assert_eq!(seen(&mut store, 1_234_566_000, 103), Some(Ticks(101)));
         assert_eq!(seen(&mut store, 1_234_568_000, 104), Some(Ticks(104)));
+    }
+
+    #[test]
+    fn an_end_that_a_row_contradicts_stays_in_doubt_whatever_the_answer_to_the_place_says() {
+        let mut store = store();
+        let tag = "pabcdef-1-1".to_owned();
+        let intent = IntentRow {
+            tag: tag.clone(),
+            account: 1,
+            contract: "CON.F.US.MNQ.Z26".into(),
+            side: 1,
+            kind: 4,
+            size: 3,
+            limit: None,
+            stop: Some(100),
+            trail: None,
+            stop_bracket: None,
+            target_bracket: None,
+            is_reduce_only: false,
+            source: "ladder".into(),
+            at: 1,
+        };
+        store.apply(&Record::Intent(intent));
+        let row = |status| SeenRow {
+            id: 9,
+            account: 1,
+            contract: "CON.F.US.MNQ.Z26".into(),
+            tag: Some(tag.clone()),
+            status,
+            kind: Some(4),
+            side: Some(1),
+            size: Some(3),
+            filled: None,
+            limit: None,
+            stop: Some(100),
+            average_1e4: None,
+            trail: None,
+            parent: None,
+            linked: None,
+            created: 1,
+            updated: 2,
+            is_own_close: false,
+        };
+        for status in [5, 1] {
+            let row = row(status);
+            store.apply(&Record::Seen { row, read: false });
+        }
+        store.apply(&Record::ChangeAsked {
+            key: tag.clone(),
+            is_cancel: true,
+            values: Values::default(),
+            source: "close".into(),
+            at: 3,
+        });
+        store.apply(&Record::PlaceEnd {
+            tag: tag.clone(),
+            end: End::Accepted,
+            order_id: Some(9),
+            text: String::new(),
+            at: 4,
+        });
+        let order = &store.orders[0];
+        assert_eq!((order.life, order.doubt.is_some()), (Life::Refused, true));
+        store.apply(&Record::Settled { key: tag, at: 5 });
+        assert_eq!(
+            store.orders[0].change,
+            Change::None,
+            "nothing is left of its cancel"
+        );
     }
 }

@@ -34,6 +34,7 @@ pub(crate) use {
     broker::{ACCOUNTS, CONTRACTS},
     disk::{Death, Disk},
     network::Fate,
+    operator::Errand,
     plan::{MILLI, SECOND},
     world::{Happening, World},
 };

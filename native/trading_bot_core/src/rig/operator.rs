@@ -36,7 +36,7 @@ impl World {
         self.schedule(40 * MILLI, Happening::Link(LinkName::User, LinkState::Live));
     }
 
-    pub(super) fn run_errand(&mut self, errand: Errand) {
+    pub(crate) fn run_errand(&mut self, errand: Errand) {
         if errand == Errand::SetLimits {
             self.set_limits(self.plan.max_position_lots);
             return;

@@ -1,6 +1,7 @@
 //! What people do, act by act, and what fate does at its moments.
 
 use super::broker::{ACCOUNTS, Broker, CONTRACTS};
+use super::desk::Body;
 use super::dice::Dice;
 use super::disk::Death;
 use super::faults::Fault;
@@ -8,7 +9,9 @@ use super::invariants::Law;
 use super::operator::Errand;
 use super::plan::{Deed, MILLI, SECOND};
 use super::world::{Happening, World};
-use crate::engine::contract::{Command, Draft, Group, Input, LinkName, LinkState, Part, Wanted};
+use crate::engine::contract::{
+    Command, Draft, Endpoint, Group, Input, LinkName, LinkState, Part, Wanted,
+};
 use crate::order_execution::legs::{BracketMode, BracketPlan, Holder, Target, WhenBare};
 use crate::order_execution::order::{Change, Life};
 use crate::order_execution::tag::{TagKind, TagMint};
@@ -284,7 +287,19 @@ impl World {
         });
     }
 
-    /// A cancel goes out at once, whatever else holds the engine up (I-18).
+    fn is_cancel_under_way(&self, id: i64) -> bool {
+        let left = self
+            .flights
+            .values()
+            .map(|flight| (flight.endpoint, &flight.body));
+        let held = self.held.iter().map(|send| (send.endpoint, &send.body));
+        let mut cancels = left
+            .chain(held)
+            .filter(|(endpoint, _)| *endpoint == Endpoint::Cancel);
+        cancels.any(|(_, body)| Body::read(body).order() == Some(id))
+    }
+
+    /// A cancel goes out at once, whatever else holds the engine up, unless one is on its way (I-18).
     fn cancel(&mut self, dice: &mut Dice) {
         let Some(key) = self.some_key(dice) else {
             return;
@@ -292,7 +307,11 @@ impl World {
         let store = &self.engine.trading.store;
         let order = store.order(&key).map(|index| &store.orders[index]);
         let must_go = order.is_some_and(|order| {
-            order.life == Life::Working && order.order_id.is_some() && order.change == Change::None
+            order.life == Life::Working
+                && order.change == Change::None
+                && order
+                    .order_id
+                    .is_some_and(|id| !self.is_cancel_under_way(id.0))
         });
         self.command(|request| Command::Cancel {
             request,

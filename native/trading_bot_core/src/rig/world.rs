@@ -12,8 +12,8 @@ use super::network::{BrokerClock, Fate, Flight};
 use super::operator::Errand;
 use super::plan::{MILLI, Plan, SECOND};
 use crate::engine::contract::{
-    Effect, Endpoint, Envelope, Input, LinkChange, LinkName, LinkState, Outbox, Outgoing, Reply,
-    Rows, SendId, Stamp,
+    Effect, Endpoint, Envelope, Event, Input, LinkChange, LinkName, LinkState, Outbox, Outgoing,
+    Reply, Rows, SendId, Stamp,
 };
 use crate::engine::{Engine, Setup, next_epoch};
 use crate::order_execution::store::Store;
@@ -267,6 +267,7 @@ impl World {
                 }
                 *left -= 1;
             }
+            self.trace_effect(&effect);
             match effect {
                 Effect::Journal { index, record } => self.take_record(index, record),
                 Effect::Send(send) => {
@@ -287,6 +288,29 @@ impl World {
                 | Effect::Resubscribe { .. } => {}
             }
         }
+    }
+
+    /// What a reader of a trace wants to see of what the engine does.
+    fn trace_effect(&mut self, effect: &Effect) {
+        let Some(trace) = &mut self.trace else {
+            return;
+        };
+        let line = match effect {
+            Effect::Send(send) if send.endpoint.is_mutating() => {
+                format!("sends {:?} {}", send.endpoint, send.body)
+            }
+            Effect::Event(Event::Notice(row)) => format!("says {}: {}", row.code, row.text),
+            Effect::Event(Event::RequestDone {
+                request_id,
+                outcome,
+                text,
+                ..
+            }) => {
+                format!("ends {request_id} {}: {text}", outcome.word())
+            }
+            _ => return,
+        };
+        trace.push(format!("{:>12.6}   {line}", self.now as f64 / 1e9));
     }
 
     fn take_record(&mut self, index: u64, record: Vec<u8>) {

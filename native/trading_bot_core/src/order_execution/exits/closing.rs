@@ -339,12 +339,13 @@ impl Trading {
         count > 0
     }
 
-    /// Shrinks the exits of one kind from the newest on, until together they do not exceed the position.
+    /// Shrinks the exits of one kind from the newest on, until together they do not exceed the position. Exits by their
+    /// intent only: what rests on that side as an entry is the trader's own, and nobody asked to change it.
     fn fit_part(&mut self, place: Place, net: i64, role: Role) -> usize {
         let is_exit = |order: &Order| {
             (order.account, order.contract) == place
                 && order.side.sign() * net < 0
-                && self.part_of(order) == role
+                && order.role == role
         };
         let mut exits = self.living(is_exit);
         // Of a change under way the wanted size counts: somebody else is fitting it already.

@@ -69,7 +69,7 @@ impl Trading {
     }
 
     /// What an order does for the position: an own exit by its intent, any other by the position that it would reduce.
-    pub(in crate::order_execution) fn part_of(&self, order: &Order) -> Role {
+    fn part_of(&self, order: &Order) -> Role {
         let net = self.net_of((order.account, order.contract));
         if order.role != Role::Entry || order.side.sign() * net >= 0 {
             return order.role;

@@ -41,6 +41,7 @@ struct Bare {
     due: Mono,
     lots: i64,
     is_told: bool,
+    is_flattened: bool,
     place: Place,
 }
 
@@ -54,6 +55,8 @@ pub(in crate::order_execution) struct Keeping {
     /// Native legs that do not fit, and when the engine fits them.
     misfits: BTreeMap<usize, Mono>,
     bare: BTreeMap<String, Bare>,
+    /// Entries whose brackets look over, and since when.
+    ending: BTreeMap<String, Mono>,
     retry: Option<Mono>,
 }
 
@@ -211,6 +214,10 @@ impl Trading {
         let order = &self.store.orders[index];
         let (place, sign) = ((order.account, order.contract), order.side.sign());
         if !self.may_keep(place) {
+            // Nothing is sent for an account that is not chosen or not compared; a bare position is told all the same.
+            if self.accounts.contains_key(&place.0) {
+                self.watch_cover(entry, place, false);
+            }
             return;
         }
         let claimed = claims.entry((place, sign)).or_default();
@@ -409,14 +416,30 @@ impl Trading {
                 }
                 false
             }
+            Action::End if !self.is_end_certain(entry, entry_index) => false,
             Action::End => {
                 let (entry, at) = (entry.to_owned(), self.now_ns().0);
                 self.note_overfill(&entry, view);
                 self.keeping.bare.remove(&entry);
+                self.keeping.ending.remove(&entry);
                 self.record(&Record::Legs(LegRecord::End { entry, at }));
                 false
             }
         }
+    }
+
+    /// Whether a position that looks closed is closed: fills come in any order, and one that is still on its way may leave
+    /// lots to protect. A whole read that began later tells, when the broker's position agrees with it.
+    fn is_end_certain(&mut self, entry: &str, index: usize) -> bool {
+        let order = &self.store.orders[index];
+        let place = (order.account, order.contract);
+        let now = self.now();
+        let since = *self.keeping.ending.entry(entry.to_owned()).or_insert(now);
+        let read = self.loops.get(&place.0);
+        let read = read.and_then(|state| state.last_full_started);
+        let net = self.broker_net.get(&place);
+        read.is_some_and(|started| started >= since)
+            && net.is_none_or(|net| net.differs_since.is_none())
     }
 
     /// Stop and target may both fill in a fast market; the sum of the fills is the truth, and only the trader acts (C10).
@@ -447,7 +470,11 @@ impl Trading {
 
     /// Legs that fit have no time running.
     fn forget_fitting(&mut self, entry: usize, view: &View) {
-        let wanted: BTreeSet<usize> = decide(view)
+        let actions = decide(view);
+        if !actions.contains(&Action::End) {
+            self.keeping.ending.remove(&self.store.orders[entry].key);
+        }
+        let wanted: BTreeSet<usize> = actions
             .into_iter()
             .filter_map(|action| match action {
                 Action::Resize { index, .. } | Action::Cancel { index } => Some(index),
@@ -701,20 +728,36 @@ impl Trading {
             self.end_bare(entry);
             return;
         }
-        let now = self.now();
+        let (now, may_keep) = (self.now(), self.may_keep(place));
         let due = Mono(now.0 + if is_lost { 0 } else { PROTECTED_WITHIN_NS });
         let bare = self.keeping.bare.entry(entry.to_owned()).or_insert(Bare {
             due,
             lots,
             is_told: false,
+            is_flattened: false,
             place,
         });
         bare.due = bare.due.min(due);
         bare.lots = lots.max(0);
-        if lots <= 0 || bare.is_told || bare.due > now {
+        if lots <= 0 || bare.due > now {
             return;
         }
-        bare.is_told = true;
+        let is_news = !std::mem::replace(&mut bare.is_told, true);
+        // Whoever took the stop away by hand knows; only what happened to him is answered by flattening.
+        let is_answered = when_bare == WhenBare::Flatten
+            && stop_released != Some(Dropped::Released)
+            && may_keep
+            && !bare.is_flattened;
+        bare.is_flattened |= is_answered;
+        if is_news {
+            self.tell_bare(entry, place, lots);
+        }
+        if is_answered {
+            self.flatten_unasked(place, LEGS_SOURCE);
+        }
+    }
+
+    fn tell_bare(&mut self, entry: &str, place: Place, lots: i64) {
         self.dirty_positions.insert(place);
         let name = self.contract_of(place.1).name.clone();
         let text = format!(
@@ -722,10 +765,6 @@ impl Trading {
         );
         if !planted(Bug::StopNotMissed) {
             self.notice(NoticeLevel::Alarm, "unprotected", text);
-        }
-        // Whoever took the stop away by hand knows; only what happened to him is answered by flattening.
-        if when_bare == WhenBare::Flatten && stop_released != Some(Dropped::Released) {
-            self.flatten_unasked(place, LEGS_SOURCE);
         }
     }
 

@@ -170,19 +170,13 @@ impl Memory {
                 self.intents.insert(index, row.tag.clone());
                 self.intent_tags.insert(row.tag.clone());
             }
-            // The engine fits legs to the position by itself, and a partial close fits the exits that are left; each time
-            // the record says so first.
+            // Linked orders share their lots because the trader linked them; each time the record says so first.
             Record::ChangeAsked {
                 key,
                 is_cancel: false,
                 source,
-                values,
                 ..
-            } if source == LEGS_SOURCE
-                || (self.partial_commands > 0
-                    && values.limit.is_none()
-                    && values.stop.is_none()) =>
-            {
+            } if source == LEGS_SOURCE => {
                 *self.modify_commands.entry(key.clone()).or_default() += 1;
             }
             Record::Legs(LegRecord::Leg { entry, tag, .. }) => {

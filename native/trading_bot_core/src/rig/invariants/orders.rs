@@ -12,7 +12,7 @@ use crate::rig::broker::{Broker, CONTRACTS};
 use crate::rig::desk::Body;
 use crate::rig::network::Flight;
 use crate::rig::plan::{MILLI, SECOND};
-use crate::types::{ClientTag, OrderId, OrderKind, OrderStatus};
+use crate::types::{BrokerTrade, ClientTag, OrderId, OrderKind, OrderStatus};
 
 /// The least time between the end of a request and the record of its proof of absence: 30 s and two reads 10 s apart.
 const PROOF_NS: u64 = 40 * SECOND;
@@ -37,10 +37,7 @@ impl World {
         match flight.endpoint {
             Endpoint::Place => self.check_place(&body, after),
             // Legs are resized and moved by the engine itself; what a person placed changes only when asked.
-            // After the close of a part the engine also shrinks what would turn the position.
-            Endpoint::Modify
-                if self.is_entry(body.order()) && self.memory.partial_commands == 0 =>
-            {
+            Endpoint::Modify if self.is_entry(body.order()) => {
                 self.memory.modifies_sent += 1;
                 let asked: u64 = self.memory.modify_commands.values().sum();
                 let sent = self.memory.modifies_sent;
@@ -371,13 +368,35 @@ impl World {
         net.copied().unwrap_or(0)
     }
 
+    /// Lots by which an entry opened the position that is there, by the broker's trades in their order: a fill may close
+    /// an opposite position instead, and what was flat or turned since holds none of them.
+    fn lots_of_entry(&self, order: &Order) -> i64 {
+        let contract = &self.engine.trading.store.contracts[order.contract.slot()].id;
+        let sign = order.side.sign();
+        let (mut net, mut lots) = (0, 0);
+        let trades = self.broker.trades.iter();
+        let here = |trade: &&BrokerTrade| {
+            trade.account_id == order.account && trade.contract_id == *contract && !trade.is_voided
+        };
+        for trade in trades.filter(here) {
+            let before = net;
+            net += trade.side.sign() * sign * trade.size.0;
+            if trade.order_id == order.order_id {
+                lots += net.max(0) - before.max(0);
+            }
+            lots = lots.min(net.max(0));
+        }
+        lots
+    }
+
     fn is_protected_or_told(&self, tag: &str, due: u64) -> bool {
         let store = &self.engine.trading.store;
         let Some(order) = store.order(tag).map(|index| &store.orders[index]) else {
             return true;
         };
-        // Only a position on the entry's side is the entry's to protect.
-        let is_flat = self.broker_net_of(order) * order.side.sign() <= 0
+        // Only a position on the entry's side is the entry's to protect, and only as long as its own lots are in it.
+        let is_flat = self.lots_of_entry(order) == 0
+            || self.broker_net_of(order) * order.side.sign() <= 0
             || store
                 .ledgers
                 .get(&(order.account, order.contract))
