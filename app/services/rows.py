@@ -143,6 +143,7 @@ def risk_row(account: Account, risk: Risk) -> Row:
         "mode": risk.mode,
         "equity": domain.money_text(risk.equity_1e4),
         "floor": None if risk.floor_1e4 is None else domain.money_text(risk.floor_1e4),
+        "floor_uncertain": risk.is_floor_uncertain,
         "realised": domain.money_text(risk.realised_1e4),
         "open": domain.money_text(risk.open_1e4),
         "trades": risk.trades,

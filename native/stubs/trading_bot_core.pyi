@@ -435,6 +435,7 @@ class Risk:
     """One account's rules and where it stands. Times are zero where there is no such rule.
 
     mode is normal, reducing or locked. is_measured: the balance is known; before that nothing new is admitted.
+    is_floor_uncertain: a higher end of day may have been missed, so the floor may be higher than it says.
     tenths_*: tenths of a mini. entries_end_ns, flatten_ns, deadline_ns: of what is open, the soonest.
     """
 
@@ -450,6 +451,7 @@ class Risk:
         day_ends_ns: int,
         opening_balance_1e4: int,
         high_balance_1e4: int,
+        is_floor_uncertain: bool,
         floor_1e4: int | None,
         target_1e4: int | None,
         equity_1e4: int,
@@ -475,6 +477,7 @@ class Risk:
     day_ends_ns: int
     opening_balance_1e4: int
     high_balance_1e4: int
+    is_floor_uncertain: bool
     floor_1e4: int | None
     target_1e4: int | None
     equity_1e4: int

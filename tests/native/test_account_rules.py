@@ -118,6 +118,20 @@ def test_a_restart_keeps_the_highest_end_of_day_balance_and_the_latch(tmp_path: 
         rig.life(rig.submit("sell", "market", 1), "filled")
 
 
+def test_a_high_that_nobody_saw_is_said_until_the_trader_states_it(rig: Rig) -> None:
+    rig.gateway.set_account(7001, balance=151_234)
+    chosen(rig, 7001)
+    rules = {"start_balance_1e4": 150_000 * USD, "max_loss_1e4": 4_500 * USD}
+    state(rig, **rules)
+    held = rig.until(lambda: ((r := risk(rig)) and r.is_measured and r) or None, "the first day")
+    assert (held.is_floor_uncertain, held.floor_1e4) == (True, 146_734 * USD)
+    notices = [event for event in rig.events if isinstance(event, core.Notice) and event.code == "high_unknown"]
+    assert ["risk.stated_high" in notice.text for notice in notices] == [True]
+    state(rig, stated_high_1e4=152_000 * USD, **rules)
+    rig.until(lambda: (r := risk(rig)) is not None and not r.is_floor_uncertain, "a floor that is known")
+    assert risk(rig).floor_1e4 == 147_500 * USD  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("points", [POINTS_DOWN])
 def test_floor_result_and_size_agree_with_the_firms_own_figures(rig: Rig, points: int) -> None:
     """The gateway keeps the firm's rules by itself; both sides come to the same floor, equity and largest size."""

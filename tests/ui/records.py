@@ -128,6 +128,7 @@ class _Risk:
     day_ends_ns: int = NOON_NS + 20_000_000_000_000
     opening_balance_1e4: int = 512_400_000
     high_balance_1e4: int = 512_400_000
+    is_floor_uncertain: bool = False
     floor_1e4: int | None = 492_400_000
     target_1e4: int | None = 530_000_000
     equity_1e4: int = 517_348_000

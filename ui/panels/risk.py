@@ -86,6 +86,8 @@ def view_of(risk: Risk | None, own: OwnLimit = FROM_THE_START) -> RiskView:
         return RiskView()
     uses = {use.rule: use for use in risk.uses}
     foot = ", ".join(part for part in (risk.rules_name, risk.rules_date, risk.rules_source) if part)
+    if risk.is_floor_uncertain:
+        foot += " (days were not seen here: the high and the floor may be higher, state risk.stated_high)"
     return RiskView(
         result_1e4=risk.realised_1e4 + risk.open_1e4,
         closed_1e4=risk.realised_1e4,
@@ -102,8 +104,10 @@ def _loss_gauge(risk: Risk, uses: dict[str, RuleUse]) -> Gauge | None:
     if use is None or risk.floor_1e4 is None:
         return None
     top = max(risk.equity_1e4, risk.high_balance_1e4)
-    high = f"high {_dollars(risk.high_balance_1e4)}"
-    marks = [(risk.floor_1e4, f"floor {_dollars(risk.floor_1e4)}"), (risk.high_balance_1e4, high)]
+    doubt = "?" if risk.is_floor_uncertain else ""
+    floor = f"floor {_dollars(risk.floor_1e4)}{doubt}"
+    high = f"high {_dollars(risk.high_balance_1e4)}{doubt}"
+    marks = [(risk.floor_1e4, floor), (risk.high_balance_1e4, high)]
     if risk.target_1e4 is not None:
         top = max(top, risk.target_1e4)
         marks.append((risk.target_1e4, f"target {_dollars(risk.target_1e4)}"))

@@ -90,6 +90,13 @@ def test_the_strip_names_what_stands_above_everything_else(changes: dict[str, An
     assert strip_of(records.Risk(**changes))[1] == lead
 
 
+def test_a_floor_that_may_be_higher_says_so_and_what_to_state() -> None:
+    seen = view_of(records.Risk(is_floor_uncertain=True))
+    assert [label for _, label in seen.gauges[0].marks[:2]] == ["floor 49,240?", "high 51,240?"]
+    assert "state risk.stated_high" in seen.foot
+    assert "stated_high" not in view_of(records.Risk()).foot
+
+
 def test_an_account_without_rules_or_balance_says_so() -> None:
     assert view_of(None).notice == "No rules for this account."
     assert "not known yet" in view_of(records.Risk(is_measured=False)).notice

@@ -34,6 +34,7 @@ pub fn risk_row(trading: &Trading, account: AccountId) -> Option<RiskRow> {
         day_ends_ns: end.0,
         opening_balance_1e4: book.opening,
         high_balance_1e4: book.high,
+        is_floor_uncertain: book.is_floor_uncertain(),
         floor_1e4: rules.max_loss.map(floor),
         target_1e4: rules.profit_target.map(|won| rules.start_balance + won),
         equity_1e4: book.opening + marks.realised + marks.open,

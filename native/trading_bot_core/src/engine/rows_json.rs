@@ -96,6 +96,7 @@ pub fn risk(row: &RiskRow) -> Value {
         "rules_date": &*row.rules_date, "has_pending": row.has_pending, "mode": row.mode,
         "is_measured": row.is_measured, "day_ends_ns": row.day_ends_ns,
         "opening_balance_1e4": row.opening_balance_1e4, "high_balance_1e4": row.high_balance_1e4,
+        "is_floor_uncertain": row.is_floor_uncertain,
         "floor_1e4": row.floor_1e4, "target_1e4": row.target_1e4, "equity_1e4": row.equity_1e4, "realised_1e4": row.realised_1e4,
         "open_1e4": row.open_1e4, "peak_1e4": row.peak_1e4, "trades": row.trades, "tenths_held": row.tenths_held,
         "tenths_max": row.tenths_max, "entries_end_ns": row.entries_end_ns, "flatten_ns": row.flatten_ns,

@@ -219,6 +219,8 @@ pub struct RiskRow {
     pub day_ends_ns: i64,
     pub opening_balance_1e4: i64,
     pub high_balance_1e4: i64,
+    /// A higher end of day may have been missed, so the floor may be higher than it says.
+    pub is_floor_uncertain: bool,
     pub floor_1e4: Option<i64>,
     /// Balance at which the profit target is reached.
     pub target_1e4: Option<i64>,

@@ -91,6 +91,14 @@ pub fn flat_times(rules: &Rules, product: Product, now: Nanos) -> Option<FlatTim
     })
 }
 
+/// Whether a session lies between two trade dates.
+fn is_gap(last: TradeDate, date: TradeDate) -> bool {
+    let calendar = Product::Equity.calendar();
+    let session = calendar.session_on(date);
+    let before = session.and_then(|session| calendar.last_opened(Nanos(session.open.0 - 1)));
+    before.is_none_or(|(before, _)| before.trade_date > last)
+}
+
 fn dollars(money: i64) -> String {
     format!("${}", Money(money))
 }
@@ -258,6 +266,13 @@ impl Trading {
                 "mode",
                 format!("{name}: mode {}.", mode.word()),
             ),
+            RiskEvent::Day { .. } if self.store.books.get(&account)?.is_floor_uncertain() => {
+                let text = format!(
+                    "{name}: the highest end-of-day balance is not known for days that were not seen here; the maximum \
+                     loss may be nearer than shown. State the firm's number as risk.stated_high."
+                );
+                (NoticeLevel::Warning, "high_unknown", text)
+            }
             RiskEvent::Pending { rules: None, .. }
             | RiskEvent::Day { .. }
             | RiskEvent::Rebased { .. }
@@ -375,7 +390,10 @@ impl Trading {
     fn begin_day(&mut self, account: AccountId, date: TradeDate, balance: Money) {
         let realised = self.realised(account);
         let book = &self.store.books[&account];
-        let event = judge::begin_day(book, date.0, balance.0, realised, self.now_ns.0);
+        let mut event = judge::begin_day(book, date.0, balance.0, realised, self.now_ns.0);
+        if let RiskEvent::Day { has_gap, .. } = &mut event {
+            *has_gap = book.day.is_some_and(|day| is_gap(TradeDate(day), date));
+        }
         self.risk_event(account, event);
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::judge;
 use super::rules::{Action, RuleName, Rules};
 
 /// What the account may do apart from its rules. Stated by a person, kept until a person states another.
@@ -64,6 +65,9 @@ pub enum RiskEvent {
         day: i32,
         balance: i64,
         high: i64,
+        /// Days lie between this one and the last that was seen here.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        has_gap: bool,
         at: i64,
     },
     /// The broker's balance is another than ours for reasons that are no fill.
@@ -118,6 +122,8 @@ pub struct Book {
     pub size_balance: i64,
     /// Highest end-of-day balance.
     pub high: i64,
+    /// There were days whose end was not seen here, and nobody stated what the high is.
+    pub is_high_partial: bool,
     /// Highest result of the day as journaled.
     pub peak: i64,
     pub warned: BTreeMap<RuleName, i64>,
@@ -133,14 +139,20 @@ impl Book {
         let before = self.clone();
         match event {
             RiskEvent::Rules { rules, .. } => {
+                let known = self.rules.as_ref().and_then(|rules| rules.stated_high);
+                self.is_high_partial &= rules.stated_high <= known;
                 self.high = self.high.max(rules.stated_high.unwrap_or(i64::MIN));
                 self.rules = Some((**rules).clone());
                 self.pending = None;
             }
             RiskEvent::Pending { rules, .. } => self.pending = rules.as_deref().cloned(),
             RiskEvent::Day {
-                day, balance, high, ..
-            } => self.begin_day(*day, *balance, *high),
+                day,
+                balance,
+                high,
+                has_gap,
+                ..
+            } => self.begin_day(*day, *balance, *high, *has_gap),
             RiskEvent::Rebased { balance, .. } => {
                 self.opening = *balance;
                 self.size_balance = self.size_balance.min(*balance);
@@ -165,10 +177,17 @@ impl Book {
         *self != before
     }
 
-    fn begin_day(&mut self, day: i32, balance: i64, high: i64) {
+    fn begin_day(&mut self, day: i32, balance: i64, high: i64, has_gap: bool) {
         if let Some(rules) = self.pending.take() {
             self.rules = Some(rules);
         }
+        let stated = self.rules.as_ref().and_then(|rules| rules.stated_high);
+        // Who states a high at least as high as ours follows the firm's own number.
+        let is_stated = stated.is_some_and(|stated| stated >= self.high.max(high));
+        // An account at exactly its start balance is a new one.
+        let start = self.rules.as_ref().map(|rules| rules.start_balance);
+        let is_unseen = has_gap || (self.day.is_none() && start != Some(balance));
+        self.is_high_partial |= is_unseen && !is_stated;
         self.day = Some(day);
         self.opening = balance;
         self.size_balance = balance;
@@ -180,6 +199,15 @@ impl Book {
         if self.mode == Mode::Locked {
             self.mode = Mode::Normal;
         }
+    }
+
+    /// Whether the floor of the maximum loss may be higher than shown, because a higher end of day was not seen here. Not
+    /// once the floor stands at the start balance: it rises no further.
+    pub fn is_floor_uncertain(&self) -> bool {
+        let rules = self.rules.as_ref();
+        let limit = rules.and_then(|rules| Some((rules.start_balance, rules.max_loss?)));
+        self.is_high_partial
+            && limit.is_some_and(|(start, limit)| judge::floor(start, limit, self.high) < start)
     }
 
     /// What stating `wanted` does now: stricter numbers hold at once, looser ones wait for the next day.

@@ -169,6 +169,7 @@ pub fn begin_day(book: &Book, day: i32, balance: i64, realised: i64, at: i64) ->
         day,
         balance,
         high,
+        has_gap: false,
         at,
     }
 }

@@ -557,3 +557,60 @@ proptest! {
         }
     }
 }
+
+/// Rules with a loss of 2,000 below the highest end of day, and what the firm states as that.
+fn trailing(stated_high: Option<i64>) -> Rules {
+    Rules {
+        start_balance: usd(50_000),
+        max_loss: Some(usd(2_000)),
+        stated_high,
+        ..Rules::default()
+    }
+}
+
+fn day_after(book: &mut Book, balance: i64, has_gap: bool) {
+    let day = book.day.map_or(20_000, |day| day + 1);
+    let mut event = judge::begin_day(book, day, balance, 0, 1);
+    if let RiskEvent::Day { has_gap: gap, .. } = &mut event {
+        *gap = has_gap;
+    }
+    book.apply(&event);
+}
+
+#[test]
+fn a_first_day_with_a_past_leaves_the_floor_uncertain_until_the_high_is_stated() {
+    let mut seen = begun(&trailing(None), usd(50_640));
+    assert!(seen.is_floor_uncertain());
+    day_after(&mut seen, usd(50_700), false);
+    assert!(
+        seen.is_floor_uncertain(),
+        "one day more tells nothing of those before"
+    );
+    for event in seen.state(&trailing(Some(usd(51_000))), 3) {
+        seen.apply(&event);
+    }
+    assert!(!seen.is_floor_uncertain());
+    assert_eq!(seen.high, usd(51_000));
+    assert!(
+        !begun(&trailing(None), usd(50_000)).is_floor_uncertain(),
+        "a new account"
+    );
+    assert!(!begun(&trailing(Some(usd(51_000))), usd(50_640)).is_floor_uncertain());
+}
+
+#[test]
+fn days_that_were_not_seen_leave_the_floor_uncertain_unless_it_cannot_rise() {
+    let mut seen = begun(&trailing(None), usd(50_000));
+    day_after(&mut seen, usd(50_300), false);
+    assert!(!seen.is_floor_uncertain());
+    day_after(&mut seen, usd(50_100), true);
+    assert!(seen.is_floor_uncertain());
+    day_after(&mut seen, usd(52_100), false);
+    assert!(!seen.is_floor_uncertain(), "it stands at the start balance");
+    let mut followed = begun(&trailing(Some(usd(50_500))), usd(50_000));
+    day_after(&mut followed, usd(50_100), true);
+    assert!(
+        !followed.is_floor_uncertain(),
+        "the firm's own number is followed"
+    );
+}
