@@ -30,6 +30,11 @@ def exits_of(person: Person) -> dict[str, Any]:
     return {order.role: order for order in person.orders if order.look == "working"}
 
 
+def leg_prices(person: Person) -> tuple[int | None, int | None]:
+    legs = exits_of(person)
+    return legs["stop"].stop_ticks, legs["target"].limit_ticks
+
+
 async def buys_one_with_swing(person: Person) -> None:
     """Type the legs, save them as Swing, buy one at the market."""
     await person.is_ready()
@@ -50,15 +55,15 @@ async def buys_one_with_swing(person: Person) -> None:
 def test_a_template_protects_an_order_and_this_computer_follows_its_stop(play: Play, hello: Path) -> None:
     async def scene(person: Person) -> None:
         await buys_one_with_swing(person)
-        legs = exits_of(person)
-        assert (legs["stop"].stop_ticks, legs["target"].limit_ticks) == (ASK - 40, ASK + 80)
+        await person.sees(lambda: leg_prices(person) == (ASK - 40, ASK + 80), "both at their prices")
+        stop = exits_of(person)["stop"].key
         engine = person.run.services.engine  # type: ignore[union-attr]
-        await person.sees(lambda: [rule.key for rule in engine.stop_rules()] == [legs["stop"].key], "a rule on it")
+        await person.sees(lambda: [rule.key for rule in engine.stop_rules()] == [stop], "a rule on it")
         (rule,) = engine.stop_rules()
         assert (rule.break_even_trigger_ticks, rule.break_even_plus_ticks) == (24, 2)
         await person.flattens_by_holding_the_button()
         assert (await person.broker_orders())[1] == []
-        assert exits_of(person) == {}
+        await person.sees(lambda: exits_of(person) == {}, "no exit left")
         await person.closes_the_window()
 
     assert play(scene, "--attach", str(hello)) == 0
@@ -73,8 +78,9 @@ def test_a_saved_template_is_there_at_the_next_start(play: Play, hello: Path) ->
     async def second(person: Person) -> None:
         await person.is_ready()
         ticket = person.desk.ticket
+        await person.sees(lambda: len(ticket.exits.row.menu.actions()) > 1, "the saved templates")
         ticket.exits.row.menu.actions()[1].trigger()
-        assert ticket.exits.row.button.text() == "Exits Swing"
+        await person.sees(lambda: ticket.exits.row.button.text() == "Exits Swing", "the template chosen")
         assert ticket.form.exits.text == "stop 40t, targets 100% at 20p, break-even after 24t +2"
         await person.closes_the_window()
 
