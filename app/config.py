@@ -170,6 +170,21 @@ class WindowOptions(_Section):
     frames_per_second: int = _option(60, "Most repaints a second.", unit="Hz", ge=5, le=120)
 
 
+_Policy = Literal["never", "hold", "ask"]
+
+
+class ConfirmOptions(_Section):
+    """How each button of the ticket is confirmed: at once, held for 400 ms, or by a question that defaults to no."""
+
+    break_even: _Policy = _option("never", "Break-even: act at once, after a hold, or ask.")
+    trail: _Policy = _option("never", "Trail now: act at once, after a hold, or ask.")
+    halve: _Policy = _option("never", "Halve: act at once, after a hold, or ask.")
+    close: _Policy = _option("never", "Close: act at once, after a hold, or ask.")
+    reverse: _Policy = _option("hold", "Reverse: act at once, after a hold, or ask.")
+    flatten: _Policy = _option("hold", "Flatten: act at once, after a hold, or ask.")
+    cancel: Literal["never", "ask"] = _option("never", "Cancels of a group in the ticket: act at once, or ask.")
+
+
 class GuardianOptions(_Section):
     on_death: Literal["announce", "flatten"] = _option(
         "announce",
@@ -203,6 +218,7 @@ class Options(BaseSettings):
     risk: RiskOptions = RiskOptions()
     trading: TradingOptions = TradingOptions()
     window: WindowOptions = WindowOptions()
+    confirm: ConfirmOptions = ConfirmOptions()
     guardian: GuardianOptions = GuardianOptions()
 
     @classmethod

@@ -382,6 +382,8 @@ class HoldButton(PaintedButton):
         self.setText(text)
         self.setAccessibleName(f"{text}, hold to confirm")
         self.setToolTip("Hold to confirm")
+        # The quiet word behind the text.
+        self.hint = "hold"
         self._role = role
         self._icon = icon
         self._held_ms = 0
@@ -396,13 +398,14 @@ class HoldButton(PaintedButton):
 
     def sizeHint(self) -> QSize:
         width = self._theme.metrics("button").horizontalAdvance(self.text())
-        width += self._theme.metrics("micro").horizontalAdvance("hold") + 5 + 20 + (20 if self._icon else 0)
+        width += self._theme.metrics("micro").horizontalAdvance(self.hint) + (5 if self.hint else 0)
+        width += 20 + (20 if self._icon else 0)
         return QSize(round(width), 26)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         is_danger = self._role == "danger"
-        border = "status.danger" if is_danger else "line.strong"
+        border = "status.danger" if is_danger else "line.strong" if self.hint else "line.border"
         ground = None if is_danger else "surface.raised"
         if self._held_ms:
             ground = "status.danger_tint"
@@ -428,7 +431,7 @@ class HoldButton(PaintedButton):
             )
             left += 20
         end = draw_runs(painter, left, rect, [(self.text(), self._theme.font("button", weight=500), color)])
-        draw_runs(painter, end + 5, rect, [("hold", self._theme.font("micro"), quiet)])
+        draw_runs(painter, end + 5, rect, [(self.hint, self._theme.font("micro"), quiet)])
 
     def _on_pressed(self) -> None:
         self._held_ms = 1

@@ -122,7 +122,7 @@ class Desk(QObject):
         theme, window = self._window.theme, self._window
         self.chart = ChartPanel(self.contexts["chart"])
         self.ladder = LadderPanel(self.contexts["ladder"])
-        self.ticket = TicketPanel(self.contexts["ticket"])
+        self.ticket = TicketPanel(self.contexts["ticket"], self._services.options.confirm)
         self.positions = PositionsPanel(theme)
         self.fills = FillsPanel(theme)
         self.messages = MessagesPanel(theme)

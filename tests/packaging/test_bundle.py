@@ -1,10 +1,11 @@
-"""The bundle starts its window and its practice gateway on a machine where no Python can be found.
+"""The bundle starts its window, its practice gateway and its guardian on a machine where no Python can be found.
 
 `./dev bundle` makes it in about a minute; without it these tests skip and say so. `./dev test --full` makes it first.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -53,6 +54,17 @@ def wait_for(condition: Callable[[], T], window: subprocess.Popen[bytes]) -> T:
     return value
 
 
+def guardians_of(base: Path) -> list[Path]:
+    """Programs of the guardians that watch this base directory, as the system has them."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if str(base).encode() in words and b"guardian" in Path(os.fsdecode(words[0])).name.encode():
+                found.append((process / "exe").readlink())
+    return found
+
+
 def test_the_bundled_command_line_finds_everything_it_needs(program: Path, tmp_path: Path) -> None:
     command = [str(program), "--basedir", str(tmp_path / "base"), "--json", "doctor"]
     done = run(command, tmp_path)
@@ -69,7 +81,9 @@ def test_the_bundle_holds_no_development_tool_and_no_link_into_nothing(program: 
     assert [file.name for file in inside if file.is_symlink() and not file.exists()] == []
 
 
-def test_the_bundled_window_trades_on_its_own_practice_gateway(program: Path, tmp_path: Path) -> None:
+def test_the_bundled_window_trades_on_its_own_practice_gateway_with_its_guardian_beside_it(
+    program: Path, tmp_path: Path
+) -> None:
     base = tmp_path / "base"
     window = subprocess.Popen([program, "run", "--basedir", base], env=bare_environment(tmp_path))
     try:
@@ -81,8 +95,13 @@ def test_the_bundled_window_trades_on_its_own_practice_gateway(program: Path, tm
             return asked.stdout if asked.returncode == 0 else ""
 
         assert "ES" in wait_for(told, window)
+        wait_for((base / "guardian.sock").exists, window)
+        assert guardians_of(base) == [program.parent / "_internal" / "resources" / "bin" / "pitdesk-guardian"]
+        killed = run([str(program), "--basedir", str(base), "--json", "kill", "--yes"], tmp_path)
+        assert killed.returncode == 0, killed.stdout
         os.kill(window.pid, signal.SIGTERM)
         assert window.wait(20) == 0
+        assert guardians_of(base) == [], "it ends with the window that has said goodbye"
     finally:
         window.kill()
         window.wait()

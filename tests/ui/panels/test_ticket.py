@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel
 
+from app.config import ConfirmOptions
 from app.services.exits import ExitPlan, ExitTemplate, TargetPlan, parse_distance
 from app.services.templates import NamedTemplate
 from tests.ui import records
@@ -16,7 +18,7 @@ from ui.panels.ticket.sketch import pushed_apart
 
 @pytest.fixture
 def ticket(qtbot: Any) -> Any:
-    panel = TicketPanel(records.context())
+    panel = TicketPanel(records.context(), ConfirmOptions())
     qtbot.addWidget(panel)
     panel.render(records.frame(), [], None)
     panel.resize(304, 760)
@@ -359,3 +361,59 @@ def test_legs_that_cannot_be_read_hold_both_buttons_until_they_can(ticket: Any, 
 def test_a_low_ticket_scrolls_and_asks_for_no_more_height(ticket: Any) -> None:
     ticket.exits.edit(True)
     assert ticket.minimumSizeHint().height() < 500
+
+
+def asking(qtbot: Any, **policies: str) -> Any:
+    """A ticket with a position of two, whose buttons are confirmed in other ways."""
+    panel = TicketPanel(records.context(), ConfirmOptions.model_validate(policies))
+    qtbot.addWidget(panel)
+    panel.show()
+    panel.render(records.frame(), [records.Order(), records.Order(key="o2")], records.Position())
+    return panel
+
+
+def test_a_button_that_asks_acts_on_yes_alone_and_says_what_it_would_touch(qtbot: Any) -> None:
+    panel = asking(qtbot, close="ask")
+    manage = panel.manage
+    for answer, asked in (("no", []), ("cancel", []), ("yes", [[7, "CON.F.US.EP.Z26", None]])):
+        told: list[Any] = []
+        manage.close_requested.connect(lambda *words, told=told: told.append(list(words)))
+        press(qtbot, manage.close_button)
+        dialog = manage.close_button.question.dialog
+        assert told == []
+        assert "Close Long 2 ESZ6" in [label.text() for label in dialog.findChildren(QLabel)]
+        dialog.answer(answer)
+        assert told == asked
+        assert manage.close_button.question.dialog is None
+
+
+def test_a_question_is_withdrawn_when_the_position_changes_under_it(qtbot: Any) -> None:
+    panel = asking(qtbot, close="ask", cancel="ask")
+    press(qtbot, panel.manage.close_button)
+    panel.render(records.frame(), [records.Order()], records.Position(open_pnl_1e4=0))
+    assert panel.manage.close_button.question.dialog is not None
+    panel.render(records.frame(), [records.Order()], records.Position(net_lots=1))
+    assert panel.manage.close_button.question.dialog is None
+
+
+def test_a_group_cancel_that_asks_names_how_many(qtbot: Any) -> None:
+    panel = asking(qtbot, cancel="ask")
+    manage = panel.manage
+    press(qtbot, manage.cancel_buttons["Buys"])
+    dialog = manage.cancel_question.dialog
+    assert "Cancel 2 orders" in [label.text() for label in dialog.findChildren(QLabel)]
+    with qtbot.waitSignal(manage.cancel_group_requested) as cancelled:
+        dialog.answer("yes")
+    assert cancelled.args == [["p1-1-1", "o2"]]
+
+
+def test_a_button_that_wants_a_hold_does_nothing_on_a_click(qtbot: Any) -> None:
+    panel = asking(qtbot, halve="hold", reverse="never")
+    manage = panel.manage
+    with qtbot.assertNotEmitted(manage.close_requested, wait=20):
+        press(qtbot, manage.halve_button)
+    qtbot.mousePress(manage.halve_button, Qt.MouseButton.LeftButton)
+    with qtbot.waitSignal(manage.close_requested):
+        pass
+    with qtbot.waitSignal(manage.reverse_requested):
+        press(qtbot, manage.reverse_button)

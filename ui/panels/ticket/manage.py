@@ -9,17 +9,21 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.services import management
-from ui.controls import HoldButton, enable
+from ui import formatting
+from ui.controls import enable
+from ui.dialogs.question import PolicyButton, Question
+from ui.painting import AccountView
 from ui.theme import Theme
 
 if TYPE_CHECKING:
-    from app.domain import Order, Position
+    from app.config import ConfirmOptions
+    from app.domain import Contract, Order, Position
 
 _GROUPS = (("Buys", "Buys"), ("Sells", "Sells"), ("Stops", "Stops"), ("Targets", "Tgts"), ("All", "All"))
 
 
 class ManagementBlock(QWidget):
-    """Two rows of actions and one of cancels. What reduces asks nothing; reverse and flatten want a hold."""
+    """Two rows of actions and one of cancels, each confirmed as the options say."""
 
     modify_requested = Signal(str, object)
     trail_requested = Signal(object)
@@ -28,25 +32,32 @@ class ManagementBlock(QWidget):
     flatten_requested = Signal()
     cancel_group_requested = Signal(object)
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: Theme, policies: ConfirmOptions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._theme = theme
+        self._policies = policies
         self._position: Position | None = None
         self._orders: list[Order] = []
+        self._account: AccountView | None = None
+        self._group = ""
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        self.breakeven_button = self._button("BE +1", "Move the stops one tick beyond the average", self._on_breakeven)
-        self.trail_button = self._button("Trail now", "", self._on_trail)
-        self.halve_button = self._button("Halve", "Close half of the position", self._on_halve)
-        self.close_button = self._button("Close", "Close the position; its exits go with it", self._on_close)
-        self.reverse_button = HoldButton(theme, "Reverse", parent=self)
-        self.reverse_button.setToolTip("Cancel the exits, wait for proof, turn the position with one order")
+        self.breakeven_button = self._button("BE +1", "Move the stops one tick beyond the average", "break_even")
+        self.breakeven_button.confirmed.connect(self._on_breakeven)
+        self.trail_button = self._button("Trail now", "", "trail")
+        self.trail_button.confirmed.connect(self._on_trail)
+        self.halve_button = self._button("Halve", "Close half of the position", "halve")
+        self.halve_button.confirmed.connect(self._on_halve)
+        self.close_button = self._button("Close", "Close the position; its exits go with it", "close")
+        self.close_button.confirmed.connect(self._on_close)
+        turning = "Cancel the exits, wait for proof, turn the position with one order"
+        self.reverse_button = self._button("Reverse", turning, "reverse")
         self.reverse_button.confirmed.connect(self.reverse_requested)
-        self.flatten_button = HoldButton(theme, "Flatten", parent=self)
+        leaving = "Cancel the orders, close the position, read it back"
+        self.flatten_button = self._button("Flatten", leaving, "flatten")
         self.flatten_button.confirmed.connect(self.flatten_requested)
-        grid = QGridLayout()
-        grid.setSpacing(4)
-        buttons = (
+        self._buttons = (
             self.breakeven_button,
             self.trail_button,
             self.halve_button,
@@ -54,22 +65,34 @@ class ManagementBlock(QWidget):
             self.reverse_button,
             self.flatten_button,
         )
-        for place, button in enumerate(buttons):
-            button.setFixedHeight(26)
+        grid = QGridLayout()
+        grid.setSpacing(4)
+        for place, button in enumerate(self._buttons):
             grid.addWidget(button, place // 3, place % 3)
             grid.setColumnStretch(place % 3, 1)
         column.addLayout(grid)
         column.addLayout(self._cancel_row())
+        self.cancel_question = Question(theme, self)
+        self.cancel_question.confirmed.connect(self._on_cancel_confirmed)
 
     def show_state(
-        self, orders: Sequence[Order], position: Position | None, *, has_context: bool, trail_ticks: int | None
+        self,
+        orders: Sequence[Order],
+        position: Position | None,
+        *,
+        account: AccountView | None,
+        contract: Contract | None,
+        trail_ticks: int | None,
     ) -> None:
         """Enable what can be done. trail_ticks: the distance that "trail now" would follow at, None for none."""
-        self._orders, self._position = list(orders), position
-        lots = abs(position.net_lots) if position is not None else 0
-        enable(self.close_button, lots > 0)
-        enable(self.halve_button, lots > 1)
-        enable(self.reverse_button, lots > 0)
+        self._orders, self._position, self._account = list(orders), position, account
+        net = position.net_lots if position is not None else 0
+        subject = f"{formatting.side_word(net)} {contract.name}" if contract is not None else ""
+        for button in self._buttons:
+            button.show_subject(subject, account)
+        enable(self.close_button, net != 0)
+        enable(self.halve_button, abs(net) > 1)
+        enable(self.reverse_button, net != 0)
         enable(self.breakeven_button, bool(self._breakeven()))
         enable(self.trail_button, bool(self._stops()) and trail_ticks is not None)
         self.trail_button.setToolTip(
@@ -77,15 +100,15 @@ class ManagementBlock(QWidget):
             if trail_ticks is None
             else f"From now on this computer moves the stop, {trail_ticks} ticks behind the market"
         )
-        enable(self.flatten_button, has_context)
-        for name, button in self.cancel_buttons.items():
-            enable(button, any(_in_group(order, name) for order in self._orders))
+        enable(self.flatten_button, account is not None and contract is not None)
+        for name, cancel in self.cancel_buttons.items():
+            enable(cancel, any(_in_group(order, name) for order in self._orders))
+        self.cancel_question.keep_only(self._cancel_figure())
 
-    def _button(self, word: str, tip: str, slot: object) -> QPushButton:
-        button = QPushButton(word, self)
-        button.setStyleSheet("padding: 0 4px;")
-        button.setToolTip(tip)
-        button.clicked.connect(slot)
+    def _button(self, word: str, tip: str, name: str) -> PolicyButton:
+        button = PolicyButton(self._theme, word, tip, getattr(self._policies, name), self)
+        button.setFixedHeight(26)
+        button.setMinimumWidth(40)
         return button
 
     def _cancel_row(self) -> QHBoxLayout:
@@ -131,9 +154,24 @@ class ManagementBlock(QWidget):
 
     def _on_cancel_group(self) -> None:
         button = self.sender()
-        if button is not None:
-            name = button.objectName()
-            self.cancel_group_requested.emit([order.key for order in self._orders if _in_group(order, name)])
+        if button is None:
+            return
+        self._group = button.objectName()
+        if self._policies.cancel == "never":
+            self._on_cancel_confirmed()
+            return
+        title, detail = f"Cancel {self._group.lower()}", "What has filled meanwhile stays filled."
+        self.cancel_question.ask(title, self._cancel_figure(), detail, self._account)
+
+    def _cancel_figure(self) -> str:
+        keys = self._keys()
+        return f"Cancel {len(keys)} order{'s' if len(keys) != 1 else ''}"
+
+    def _keys(self) -> list[str]:
+        return [order.key for order in self._orders if self._group and _in_group(order, self._group)]
+
+    def _on_cancel_confirmed(self) -> None:
+        self.cancel_group_requested.emit(self._keys())
 
 
 def _in_group(order: Order, name: str) -> bool:

@@ -40,6 +40,7 @@ from ui.panels.ticket.parts import PositionStrip, PreviewBlock, Stepper
 from ui.panels.ticket.sketch import SketchView, legs_of
 
 if TYPE_CHECKING:
+    from app.config import ConfirmOptions
     from app.domain import Contract, ExitProgress, MarketFrame, Order, Position
 
 PRESETS = (1, 2, 3, 5, 10)
@@ -81,8 +82,9 @@ class TicketPanel(PanelFrame):
     recheck_requested = Signal()
     arm_requested = Signal(bool)
 
-    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+    def __init__(self, context: PanelContext, policies: ConfirmOptions, parent: QWidget | None = None) -> None:
         super().__init__(context, "Ticket", parent)
+        self._policies = policies
         self.form = plan.Form()
         self._market = plan.Market()
         self._orders: list[Order] = []
@@ -288,7 +290,7 @@ class TicketPanel(PanelFrame):
         form.addLayout(row)
 
     def _make_management(self) -> ManagementBlock:
-        self.manage = ManagementBlock(self.context.theme, self)
+        self.manage = ManagementBlock(self.context.theme, self._policies, self)
         self.manage.modify_requested.connect(self.modify_requested)
         self.manage.close_requested.connect(self.close_requested)
         self.manage.cancel_group_requested.connect(self.cancel_group_requested)
@@ -458,7 +460,8 @@ class TicketPanel(PanelFrame):
         self.manage.show_state(
             self._orders,
             self._position,
-            has_context=self.context.account is not None and self.context.contract is not None,
+            account=self.context.account,
+            contract=self.context.contract,
             trail_ticks=stages[0].distance_ticks if stages else None,
         )
 
