@@ -89,8 +89,10 @@ def test_a_user_hub_that_drops_in_mid_order_is_healed_and_disarms(play: Play, he
     async def scene(person: Person) -> None:
         await person.is_ready()
         await person.arms(person.desk.ladder)
-        await person.tells_the_market("fault", {"fault": "delay_reply", "endpoint": PLACE, "ms": 400})
+        await person.tells_the_market("fault", {"fault": "delay_reply", "endpoint": PLACE, "ms": 1_000})
         person.clicks("bid", BID - 1)
+        under_way = ("sent", "working")
+        await person.sees(lambda: any(order.life in under_way for order in person.orders), "an order under way")
         await person.tells_the_market("fault", {"fault": "drop", "hub": "user"})
         await person.sees(lambda: person.order_looks("working"), "a working order in the end")
         assert len(person.orders) == 1

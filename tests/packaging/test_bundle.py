@@ -81,9 +81,7 @@ def test_the_bundle_holds_no_development_tool_and_no_link_into_nothing(program: 
     assert [file.name for file in inside if file.is_symlink() and not file.exists()] == []
 
 
-def test_the_bundled_window_trades_on_its_own_practice_gateway_with_its_guardian_beside_it(
-    program: Path, tmp_path: Path
-) -> None:
+def test_the_bundled_window_trades_on_its_own_gateway_beside_its_guardian(program: Path, tmp_path: Path) -> None:
     base = tmp_path / "base"
     window = subprocess.Popen([program, "run", "--basedir", base], env=bare_environment(tmp_path))
     try:
