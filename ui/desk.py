@@ -93,6 +93,7 @@ class Desk(QObject):
         self._fills: list[Fill] = []
         self._risk: Risk | None = None
         self._has_new_fills = True
+        self._are_fills_listed = False
         self._seen_lives: dict[str, str] = {}
         self._link_states: dict[str, str] = {}
         self._is_state_dirty = True
@@ -517,8 +518,7 @@ class Desk(QObject):
             self._are_tables_dirty = True
             self._day.refresh()
             self._orders, self._positions = self._day.shown(), self._engine.positions()
-            if self._has_new_fills:
-                self._fills = self._engine.fills()
+            self._read_fills()
         self._render_surfaces()
         if (has_market or self._are_tables_dirty) and not self._tables_timer.isActive():
             since_ms = round((time.monotonic() - self._tables_at) * 1000)
@@ -570,6 +570,12 @@ class Desk(QObject):
         self._bars = bars if bars is not None else self._bars
         return bars
 
+    def _read_fills(self) -> None:
+        """By whichever comes first, a frame or the tables; the other one still shows them."""
+        if self._has_new_fills:
+            self._has_new_fills = self._are_fills_listed = False
+            self._fills = self._engine.fills()
+
     def _render_order_list(self) -> None:
         contracts = {contract.index: contract for contract in self._engine.contracts()}
         marks = {position.contract: position.mark_ticks for position in self._positions}
@@ -587,8 +593,9 @@ class Desk(QObject):
         accounts = {account.account_id: account for account in self.accounts()}
         contracts = {contract.index: contract for contract in self._engine.contracts()}
         self.positions.render(self._positions, self._day.live(), accounts, contracts)
-        if self._has_new_fills:
-            self._has_new_fills = False
+        self._read_fills()
+        if not self._are_fills_listed:
+            self._are_fills_listed = True
             self.fills.render(self._fills, self._day.all(), accounts, contracts)
         self.book.show_count("positions", self.positions.open_count())
         net = sum(

@@ -177,6 +177,17 @@ def test_a_flatten_tells_its_steps_in_one_line_and_its_end(rig: Rig) -> None:
     assert "Flat, read back" in lines[1].text()
 
 
+def test_a_fill_is_listed_whichever_of_frame_and_tables_comes_first(rig: Rig) -> None:
+    rig.choose()
+    rig.settle()
+    for number, come in enumerate((rig.desk._on_tables_due, rig.desk._on_frame), start=1):
+        rig.services.engine.fill_list = [records.Fill(each) for each in range(number)]
+        rig.bridge.fill_added.emit(records.Fill(number))
+        come()
+        rig.settle()
+        assert len(rig.desk.fills.table.rows.keys()) == number
+
+
 def test_a_fill_between_two_steps_of_a_flatten_keeps_its_line(rig: Rig) -> None:
     rig.choose()
     rig.desk._on_exit_progress(progress("closing", 1, 3))
