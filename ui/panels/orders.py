@@ -24,9 +24,9 @@ COLUMNS = (
     Column("order", "Order", 144, "left"),
     Column("done", "Done", 44),
     Column("price", "Price", 74),
-    Column("away", "Away", 50),
+    Column("away", "Away", 56),
     Column("queue", "Ahead in queue", 104),
-    Column("held", "Held by", 104, "left"),
+    Column("held", "Held by", 100, "left"),
     Column("account", "Account", 76, "left"),
     Column("age", "Age", 50),
 )

@@ -26,12 +26,12 @@ COLUMNS = (
     Column("last", "Last", 72),
     Column("open", "Open", 92),
     Column("ticks", "Ticks", 46),
-    Column("net", "Day net", 86),
+    Column("net", "Day net", 82),
     Column("fees", "Fees", 50),
     Column("stop", "Stop", 98),
-    Column("target", "Targets", 98),
+    Column("target", "Targets", 106),
     Column("shield", "", 26, "centre"),
-    Column("source", "Source", 60),
+    Column("source", "Source", 56),
 )
 _EMPTY = Cell("")
 _UNLIMITED = 16_777_215
