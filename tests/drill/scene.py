@@ -174,17 +174,26 @@ class Scene:
 
     async def _accepted(self, client: ControlClient, **draft: Any) -> str:
         """The tag of an order. Submit until the exchange has it: what the gate puts off is tried again."""
-        for _ in range(int(LIMIT_S / 0.1)):
-            told = await client.call("submit", **draft)
-            for _ in range(200):
-                found = [row for row in await client.call("orders") if row["tag"] == told["tag"]]
-                if found and found[0]["life"] in {"working", "filled"}:
-                    return str(told["tag"])
-                if found and found[0]["life"] in {"denied", "refused"}:
-                    break
-                await asyncio.sleep(0.01)
+        until, why = time.monotonic() + LIMIT_S, ""
+        while time.monotonic() < until:
+            tag = str((await client.call("submit", **draft))["tag"])
+            life, why = await self._verdict(client, tag, until)
+            if life in {"working", "filled"}:
+                return tag
             await asyncio.sleep(0.1)
-        raise TimeoutError(f"the order {draft} was never accepted")
+        raise TimeoutError(f"the order {draft} was never accepted: {why}")
+
+    async def _verdict(self, client: ControlClient, tag: str, until: float) -> tuple[str, str]:
+        """Life and reason of an order once it has either; never a second order while the first is on its way."""
+        life, why = "", "not seen"
+        while time.monotonic() < until:
+            for row in await client.call("orders"):
+                if row["tag"] == tag:
+                    life, why = row["life"], f"{row['life']}: {row['reason']}"
+            if life not in {"", "intent", "sent"}:
+                break
+            await asyncio.sleep(0.02)
+        return life, why
 
     # what happens to it
 
