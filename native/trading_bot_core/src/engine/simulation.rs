@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::contract::{
-    Attempt, Command, Draft, Endpoint, Group, Input, LinkName, LinkState, Part, Reply, Rows,
+    Attempt, Command, Draft, Endpoint, Group, Input, Lane, LinkName, LinkState, Part, Reply, Rows,
     SendId, Wanted,
 };
 use super::views::Board;
@@ -645,6 +645,29 @@ fn a_fill_without_its_stop_is_told_also_on_an_account_that_is_not_chosen_any_mor
     let is_told = |text: &String| text.starts_with("unprotected");
     assert!(world.alarms.iter().any(is_told), "{:?}", world.alarms);
     assert!(working_stops(&world).is_empty(), "nothing is sent for it");
+    assert_whole(&world);
+}
+
+#[test]
+fn an_entry_whose_cancel_is_refused_is_not_asked_again_before_it_was_read() {
+    let mut world = connected();
+    world.broker.is_still = true;
+    submit_own_stop(&mut world, 2, Some(-5));
+    let now = world.broker_now();
+    world.broker.fill(0, 1, now);
+    world.spread_news();
+    world.run_for(SECOND);
+    // The broker ended the entry and told nobody; then the stop closes what there was.
+    world.broker.orders[0].status = OrderStatus::Cancelled;
+    world.broker.fill(1, 1, now);
+    world.spread_news();
+    world.run_for(5 * SECOND);
+    let exits = world.memory.sends.iter();
+    let count = exits.filter(|(_, lane)| *lane == Lane::Exit).count();
+    assert_eq!(
+        count, 2,
+        "the stop's, which crosses its fill, and the entry's once"
+    );
     assert_whole(&world);
 }
 

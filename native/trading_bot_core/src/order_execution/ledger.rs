@@ -293,8 +293,8 @@ mod tests {
         prop::collection::vec(one, 1..40).prop_map(|rows| {
             let rows = rows.into_iter().zip(1..);
             rows.map(|((side, price, size, voided, fees), id)| Fill {
-                voided,
                 fees,
+                voided,
                 ..fill(id, side, price, size)
             })
             .collect()

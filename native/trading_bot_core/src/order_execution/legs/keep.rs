@@ -411,7 +411,8 @@ impl Trading {
                 false
             }
             Action::CancelEntry => {
-                if view.is_stop_own || self.is_grace_over(entry_index) {
+                let is_due = view.is_stop_own || self.is_grace_over(entry_index);
+                if is_due && !self.keeping.is_waiting(entry_index) {
                     self.send_cancel(entry_index, LEGS_SOURCE, None);
                 }
                 false
@@ -699,6 +700,7 @@ impl Trading {
         let is_kept = is_resize
             || self.store.legs.leg_of(key).is_some()
             || self.store.legs.group_of(key).is_some()
+            || self.store.legs.bracket(key).is_some()
             || self.store.orders[index].parent.is_some();
         if is_kept && matches!(end, End::Refused | End::NotSent) {
             let wait = Wait {
