@@ -5,6 +5,8 @@ A style sheet cannot hold two text sizes in one button, dashes or a hatch; these
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QEnterEvent, QFocusEvent, QGuiApplication, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
@@ -560,9 +562,9 @@ class _Choice(QWidget):
         else:
             self.choose(self._keys[(self._keys.index(self._key) + step) % len(self._keys)])
 
+    @abstractmethod
     def _cells(self) -> list[tuple[str, str, QRectF]]:
         """Key, word and place of every choice."""
-        raise NotImplementedError
 
     def _key_at(self, position: QPointF) -> str:
         return next((key for key, _word, cell in self._cells() if cell.contains(position)), "")
