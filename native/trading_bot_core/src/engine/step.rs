@@ -362,16 +362,16 @@ impl Engine {
     }
 
     fn emit_rows(&mut self, out: &mut Outbox) {
-        let orders = std::mem::take(&mut self.trading.dirty_orders);
-        let fills = std::mem::take(&mut self.trading.dirty_fills);
-        let positions = std::mem::take(&mut self.trading.dirty_positions);
-        let accounts: BTreeSet<_> = std::mem::take(&mut self.trading.dirty_accounts);
+        let orders = std::mem::take(&mut self.trading.dirty.orders);
+        let fills = std::mem::take(&mut self.trading.dirty.fills);
+        let positions = std::mem::take(&mut self.trading.dirty.positions);
+        let accounts: BTreeSet<_> = std::mem::take(&mut self.trading.dirty.accounts);
         self.track_queues(&orders);
         self.unpublished.orders |= !orders.is_empty();
         self.unpublished.fills |= !fills.is_empty();
         self.unpublished.positions |= !positions.is_empty();
-        self.unpublished.accounts |= std::mem::take(&mut self.trading.are_accounts_dirty);
-        self.unpublished.armed |= std::mem::take(&mut self.trading.is_armed_dirty);
+        self.unpublished.accounts |= std::mem::take(&mut self.trading.dirty.is_account_list);
+        self.unpublished.armed |= std::mem::take(&mut self.trading.dirty.is_armed);
         self.unpublished.rules |= self.trading.rules_at_work.take_dirty();
         self.order_rows
             .resize(self.trading.store.orders.len(), None);

@@ -2,7 +2,9 @@
 
 pub mod boundary;
 pub mod budget;
+mod cancels;
 mod changes;
+mod evidence;
 pub mod exits;
 pub mod gate;
 mod http_reply;
@@ -12,8 +14,10 @@ pub mod login_life;
 pub mod order;
 pub mod order_lines;
 pub mod outcome;
+mod placing;
 pub mod reconcile;
 pub mod record;
+mod replies;
 pub mod requests;
 pub mod rest;
 pub mod risk;

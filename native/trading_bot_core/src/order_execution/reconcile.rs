@@ -7,24 +7,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::contract::{
-    Attempt, Endpoint, Lane, LinkName, LinkState, NoticeLevel, Outcome, Reply, Rows,
-};
+use crate::engine::contract::{Endpoint, Lane, LinkName, LinkState, NoticeLevel, Rows};
 use crate::engine::views::DoneOutcome;
-use crate::order_execution::order::{Change, Fact, Life};
-use crate::order_execution::outcome::classify;
-use crate::order_execution::record::{End, Record, SeenRow, fill_of};
-use crate::order_execution::requests::{self, Held};
-use crate::order_execution::store::{Applied, Place};
-use crate::order_execution::trading::{AccountState, Pending, Trading};
+use crate::order_execution::evidence::DEFINITION_AFTER_NS;
+use crate::order_execution::order::{Change, Life};
+use crate::order_execution::record::Record;
+use crate::order_execution::requests;
+use crate::order_execution::store::Place;
+use crate::order_execution::trading::{Pending, SECOND, Trading};
 use crate::planted::{Bug, planted};
-use crate::types::{
-    AccountId, BrokerAccount, BrokerOrder, BrokerPosition, BrokerTrade, Mono, Nanos, OrderId,
-    OrderKind, OrderStatus, RequestId,
-};
-use crate::websocket::parse::UserEvent;
+use crate::types::{AccountId, BrokerPosition, Mono, Nanos, OrderId, OrderStatus, RequestId};
 
-const SECOND: u64 = 1_000_000_000;
 const ASK_AFTER_NS: [u64; 6] = [0, SECOND / 2, SECOND, 2 * SECOND, 4 * SECOND, 8 * SECOND];
 const ASK_EVERY_NS: u64 = 10 * SECOND;
 /// How far behind the last good read a search begins, in the broker's time.
@@ -35,10 +28,8 @@ const FIRST_LOOK_NS: i64 = 24 * 3_600 * SECOND as i64;
 const INTENT_MARGIN_NS: i64 = 300 * SECOND as i64;
 /// How long fills and the broker's position may disagree before it is a dispute.
 const DISPUTE_AFTER_NS: u64 = 2 * SECOND;
-/// How long after a failed look-up a contract's definition is asked for again.
-const DEFINITION_AFTER_NS: u64 = 5 * SECOND;
 /// How long an accepted order may stay without a status before it is asked for.
-const UNSEEN_AFTER_NS: u64 = 2 * SECOND;
+pub(super) const UNSEEN_AFTER_NS: u64 = 2 * SECOND;
 
 /// The reading of one account.
 #[derive(Debug, Default)]
@@ -87,6 +78,15 @@ impl Trading {
         state.asked_since = now;
         state.ask_number = 0;
         state.next_at = Some(now);
+    }
+
+    /// Drops the rounds under way.
+    pub(super) fn forget_rounds(&mut self) {
+        for state in self.loops.values_mut() {
+            if !planted(Bug::OldLoginReads) {
+                state.round = None;
+            }
+        }
     }
 
     pub(super) fn want_full_round(&mut self, account: AccountId, at: Mono) {
@@ -250,190 +250,8 @@ impl Trading {
         Nanos(start.max(0))
     }
 
-    /// Handles the end of one request.
-    pub fn reply(&mut self, reply: Reply) {
-        let Some((endpoint, pending)) = self.pending.remove(&reply.id) else {
-            return;
-        };
-        let outcome = classify(endpoint, &reply.attempt, true);
-        match pending {
-            Pending::Place { tag } => self.place_replied(&tag, &outcome),
-            Pending::Change {
-                key,
-                is_cancel,
-                request,
-            } => {
-                self.change_replied(&key, is_cancel, request, &outcome);
-            }
-            Pending::Close { task, contract } => self.close_replied(task, contract, &outcome),
-            Pending::Read {
-                account,
-                round,
-                endpoint,
-            } => {
-                let is_good = matches!(outcome, Outcome::Accepted { .. });
-                let rows = if is_good {
-                    rows_of(endpoint, reply.rows)
-                } else {
-                    None
-                };
-                self.read_ended(account, round, rows);
-            }
-            Pending::ById { key, asked } => {
-                self.by_id_replied(&key, asked, &reply.attempt, reply.rows);
-            }
-            Pending::Accounts { request } => self.accounts_replied(request, &outcome, reply.rows),
-        }
-    }
-
-    fn place_replied(&mut self, tag: &str, outcome: &Outcome) {
-        let (end, order_id, text) = end_of(outcome);
-        let at = self.now_ns.0;
-        let tag_text = tag.to_owned();
-        self.record(&Record::PlaceEnd {
-            tag: tag_text,
-            end,
-            order_id,
-            text: text.clone(),
-            at,
-        });
-        let Some(index) = self.store.order(tag) else {
-            return;
-        };
-        self.learn_mode(tag, end, &text);
-        match end {
-            End::Accepted if self.store.orders[index].life == Life::Sent => {
-                self.unseen
-                    .insert(index, Mono(self.now.0 + UNSEEN_AFTER_NS));
-            }
-            End::Accepted => {}
-            End::NotSent => self.notice(
-                NoticeLevel::Warning,
-                "not_sent",
-                format!("Order {tag} was not sent: {text}"),
-            ),
-            End::Refused => {
-                self.notice(
-                    NoticeLevel::Warning,
-                    "refused",
-                    format!("The broker refused order {tag}: {text}"),
-                );
-            }
-            // The hub may have shown it already: then the missing answer leaves nothing open.
-            End::Unknown if self.store.orders[index].doubt.is_none() => {}
-            End::Unknown => {
-                let text = format!(
-                    "Order {tag} has no clear answer: {text} It may be live. Checking with the broker; new orders wait."
-                );
-                self.notice(NoticeLevel::Warning, "unknown", text);
-            }
-        }
-    }
-
-    fn change_replied(
-        &mut self,
-        key: &str,
-        is_cancel: bool,
-        request: Option<RequestId>,
-        outcome: &Outcome,
-    ) {
-        let (end, _, text) = end_of(outcome);
-        let key_text = key.to_owned();
-        let at = self.now_ns.0;
-        self.record(&Record::ChangeEnd {
-            key: key_text,
-            is_cancel,
-            end,
-            text: text.clone(),
-            at,
-        });
-        if let Some(index) = self.store.order(key) {
-            if let Some(clock) = self.cancels.get_mut(&index).filter(|_| is_cancel) {
-                clock.is_in_flight = false;
-                clock.sent = self.now;
-            }
-            if matches!(end, End::Refused) && is_cancel {
-                // Filled or cancelled already is the usual reason (C2); the read-back tells.
-                self.cancels.remove(&index);
-            }
-            self.leg_change_replied(index, end);
-            let account = self.store.orders[index].account;
-            match end {
-                End::Refused | End::NotSent => self.want_full_round(account, self.now),
-                End::Accepted if is_cancel => {
-                    self.want_full_round(account, Mono(self.now.0 + UNSEEN_AFTER_NS));
-                }
-                End::Accepted | End::Unknown => {}
-            }
-        }
-        let Some(request) = request else { return };
-        let what = if is_cancel { "cancel" } else { "change" };
-        match end {
-            End::Accepted => self.done(
-                request,
-                DoneOutcome::Done,
-                format!("The broker took the {what}."),
-            ),
-            End::NotSent => self.done(request, DoneOutcome::Failed, format!("Not sent: {text}")),
-            End::Refused => self.done(request, DoneOutcome::Refused, text),
-            End::Unknown => self.done(
-                request,
-                DoneOutcome::Unknown,
-                format!("{text} Checking with the broker."),
-            ),
-        }
-    }
-
-    /// Settles by a read of one order, if it shows the order in a status that says something and began after the doubt.
-    fn by_id_replied(&mut self, key: &str, asked: Mono, attempt: &Attempt, rows: Rows) {
-        if let Rows::Orders(orders) = rows {
-            let mut is_shown = false;
-            for row in orders {
-                let is_known = !matches!(row.status, OrderStatus::None | OrderStatus::Other(_));
-                let seen = self.see_order(row, true);
-                is_shown |= is_known && seen.is_some() && seen == self.store.order(key);
-            }
-            let clock = self
-                .store
-                .order(key)
-                .and_then(|index| self.doubts.get(&index));
-            let is_over = clock.is_none_or(|clock| self.is_change_over(key, clock.since, asked));
-            if is_shown && is_over && clock.is_none_or(|clock| clock.since <= asked) {
-                let at = self.now_ns.0;
-                self.record(&Record::Settled {
-                    key: key.to_owned(),
-                    at,
-                });
-            }
-        } else if let Attempt::Answered { status: 200, .. } = attempt {
-            let text =
-                format!("The broker does not find order {key} any more. Check with the broker.");
-            self.notice(NoticeLevel::Alarm, "order_lost", text);
-        }
-    }
-
-    fn accounts_replied(&mut self, request: Option<RequestId>, outcome: &Outcome, rows: Rows) {
-        let Rows::Accounts(accounts) = rows else {
-            let (_, _, text) = end_of(outcome);
-            if let Some(request) = request {
-                self.done(
-                    request,
-                    DoneOutcome::Failed,
-                    format!("The accounts cannot be read. {text}"),
-                );
-            }
-            return;
-        };
-        for row in accounts {
-            self.see_account(row);
-        }
-        if let Some(request) = request {
-            self.done(request, DoneOutcome::Done, "Connected.");
-        }
-    }
-
     /// Takes the rows of one read (`None` when it failed) and ends the round with the last of them.
-    fn read_ended(&mut self, account: AccountId, number: u64, rows: Option<Rows>) {
+    pub(super) fn read_ended(&mut self, account: AccountId, number: u64, rows: Option<Rows>) {
         let is_current = |state: &&mut AccountLoop| {
             state
                 .round
@@ -553,7 +371,7 @@ impl Trading {
 
     /// Whether a read can settle a doubted order: a change without an answer may still be on its way (A3), and its old
     /// values prove nothing before the time of the proof of absence is over.
-    fn is_change_over(&self, key: &str, doubted: Mono, read: Mono) -> bool {
+    pub(super) fn is_change_over(&self, key: &str, doubted: Mono, read: Mono) -> bool {
         let order = self.store.order(key).map(|index| &self.store.orders[index]);
         order.is_none_or(|order| order.change != Change::Modify)
             || read.since(doubted) >= self.settings.absence_after_ns
@@ -652,7 +470,7 @@ impl Trading {
                 && !state.is_reconciled
             {
                 state.is_reconciled = true;
-                self.are_accounts_dirty = true;
+                self.dirty.is_account_list = true;
             }
         } else {
             // The rows of an unknown contract are not applied yet; the comparison waits for its definition.
@@ -734,7 +552,7 @@ impl Trading {
                 .get(&place)
                 .map_or(0, super::ledger::Ledger::net);
             let name = self.contract_of(place.1).name.clone();
-            self.dirty_positions.insert(place);
+            self.dirty.positions.insert(place);
             let text = format!(
                 "{name} on account {}: the broker states {stated} lots, the fills give {ours}. New risk waits; you decide.",
                 place.0
@@ -749,7 +567,7 @@ impl Trading {
     }
 
     /// Takes the broker's statement of a position. A read older than the last push changes nothing.
-    fn set_broker_net(
+    pub(super) fn set_broker_net(
         &mut self,
         place: Place,
         net: i64,
@@ -771,7 +589,7 @@ impl Trading {
         if entry.is_push {
             entry.pushed = now;
         }
-        self.dirty_positions.insert(place);
+        self.dirty.positions.insert(place);
         self.note_difference(place);
     }
 
@@ -791,7 +609,7 @@ impl Trading {
             broker.differs_since = None;
             broker.is_disputed = false;
             if was_disputed {
-                self.dirty_positions.insert(place);
+                self.dirty.positions.insert(place);
                 let name = self.contract_of(place.1).name.clone();
                 let text = format!("{name}: broker and fills agree again.");
                 self.notice(NoticeLevel::Info, "position_agrees", text);
@@ -842,272 +660,6 @@ impl Trading {
         state.next_at = Some(state.next_at.map_or(Mono(next), |at| at.min(Mono(next))));
     }
 
-    /// Takes one order of the broker; the order it is about, when it could be applied.
-    pub(super) fn see_order(&mut self, row: BrokerOrder, read: bool) -> Option<usize> {
-        let Some(contract) = self.store.contract(&row.contract_id).cloned() else {
-            self.name_contract(&row.contract_id);
-            self.held_rows.push(Held::Order(row, read));
-            return None;
-        };
-        let is_new = self.store.order_by_id(row.id).is_none();
-        let mut seen = SeenRow::of(&row, &contract)?;
-        seen.is_own_close = is_new
-            && row.custom_tag.is_none()
-            && row.kind == Some(OrderKind::Market)
-            && self.expects_close((AccountId(seen.account), contract.index));
-        let (_, applied) = self.record(&Record::Seen { row: seen, read });
-        let index = self.store.order_by_id(row.id)?;
-        self.unseen.remove(&index);
-        // A status that nobody knows shows the order and says nothing about it.
-        if Fact::of_status(row.status) != Fact::Unrecognised {
-            self.settle_by_presence(index, &applied);
-        }
-        let order = &self.store.orders[index];
-        let account = order.account;
-        if is_new && order.reason == "own, record lost" {
-            let text = format!(
-                "Order {} is ours, but its record is lost; it was adopted.",
-                order.key
-            );
-            self.notice(NoticeLevel::Alarm, "record_lost", text);
-        }
-        let has_unseen_fills =
-            self.store.orders[index].broker_filled > self.store.orders[index].traded;
-        if applied.is_changed && has_unseen_fills {
-            // A push is usually followed by its trade; after a read nothing will come by itself.
-            let wait = if read { 0 } else { UNSEEN_AFTER_NS };
-            self.want_full_round(account, Mono(self.now.0 + wait));
-        }
-        if Fact::of_status(row.status) == Fact::Unrecognised {
-            let text = format!(
-                "Order {} has status {} that this program does not know.",
-                row.id,
-                row.status.to_wire()
-            );
-            self.notice(NoticeLevel::Warning, "unrecognised", text);
-        }
-        Some(index)
-    }
-
-    /// The broker shows an order whose place had no answer: presence settles at once. A doubted change or cancel waits
-    /// for a read that began later.
-    fn settle_by_presence(&mut self, index: usize, applied: &Applied) {
-        let order = &self.store.orders[index];
-        let is_proof = !applied.is_doubted
-            && order.doubt.is_some()
-            && order.change == Change::None
-            && matches!(order.life, Life::Suspended | Life::Working);
-        if is_proof {
-            let (key, at) = (order.key.clone(), self.now_ns.0);
-            self.record(&Record::Settled { key, at });
-        }
-    }
-
-    pub(super) fn see_trade(&mut self, row: BrokerTrade) {
-        let Some(contract) = self.store.contract(&row.contract_id).cloned() else {
-            self.name_contract(&row.contract_id);
-            self.held_rows.push(Held::Trade(row));
-            return;
-        };
-        let Some(fill) = fill_of(&row, &contract) else {
-            let text = format!(
-                "Trade {} has a price off the grid of {}.",
-                row.id, contract.name
-            );
-            self.notice(NoticeLevel::Alarm, "off_grid", text);
-            return;
-        };
-        self.record(&Record::Trade(fill));
-        let place = (row.account_id, contract.index);
-        // Only a position that the broker stated can be compared; before the first statement there is nothing to say.
-        if self.store.is_compared(row.account_id) {
-            self.note_difference(place);
-        }
-    }
-
-    /// Applies the rows that waited for the definition of their contract.
-    pub fn contracts_changed(&mut self) {
-        let known: Vec<String> = self
-            .store
-            .contracts
-            .iter()
-            .map(|contract| contract.id.clone())
-            .collect();
-        let had_unknown = !self.unknown_contracts.is_empty();
-        self.unknown_contracts.retain(|id| !known.contains(id));
-        if had_unknown && self.unknown_contracts.is_empty() {
-            let accounts: Vec<AccountId> = self.loops.keys().copied().collect();
-            for account in accounts {
-                self.want_full_round(account, self.now);
-            }
-        }
-        for held in std::mem::take(&mut self.held_rows) {
-            match held {
-                Held::Order(row, read) => {
-                    self.see_order(row, read);
-                }
-                Held::Trade(row) => self.see_trade(row),
-            }
-        }
-    }
-
-    /// Notes a contract that a row named and nobody defined, unless the broker has said that it defines none.
-    fn name_contract(&mut self, id: &str) {
-        if !self.undefined.contains(id) {
-            self.unknown_contracts.insert(id.to_owned());
-        }
-    }
-
-    /// Contracts that rows named and nobody defined, as far as it is time to ask.
-    pub(crate) fn unknown_contract_ids(&self) -> Vec<String> {
-        let is_due = |id: &&String| self.ask_after.get(*id).is_none_or(|at| *at <= self.now);
-        self.unknown_contracts
-            .iter()
-            .filter(is_due)
-            .cloned()
-            .collect()
-    }
-
-    /// A definition could not be read: the rows that wait for it are kept, and it is asked for again.
-    pub(crate) fn definition_failed(&mut self, id: &str) {
-        let again = Mono(self.now.0 + DEFINITION_AFTER_NS);
-        self.ask_after.insert(id.to_owned(), again);
-    }
-
-    /// The broker does not know a contract either: rows that name it cannot be shown.
-    pub fn contract_missing(&mut self, id: &str) {
-        if self.ask_after.get(id).is_some_and(|at| *at > self.now) {
-            return;
-        }
-        self.unknown_contracts.remove(id);
-        self.undefined.insert(id.to_owned());
-        self.held_rows.retain(|held| match held {
-            Held::Order(row, _) => row.contract_id != id,
-            Held::Trade(row) => row.contract_id != id,
-        });
-        let text = format!(
-            "Rows name the contract {id}, which the broker does not define; they are left out."
-        );
-        self.notice(NoticeLevel::Warning, "contract_missing", text);
-    }
-
-    fn see_account(&mut self, row: BrokerAccount) {
-        let id = row.id;
-        let state = self.accounts.entry(id).or_insert_with(|| AccountState {
-            row: row.clone(),
-            is_chosen: false,
-            is_reconciled: false,
-        });
-        let could_trade = state.row.can_trade;
-        let balance = row.balance.or(state.row.balance);
-        state.row = BrokerAccount { balance, ..row };
-        self.are_accounts_dirty = true;
-        self.dirty_accounts.insert(id);
-        if could_trade && !self.accounts[&id].row.can_trade {
-            let text = format!("The broker does not let account {id} trade any more.");
-            self.notice(NoticeLevel::Alarm, "account_locked", text);
-        }
-    }
-
-    /// Handles one message of the user hub.
-    pub fn user(&mut self, event: UserEvent) {
-        match event {
-            UserEvent::Order(row) => {
-                self.see_order(row, false);
-            }
-            UserEvent::Trade(row) => self.see_trade(row),
-            UserEvent::Position(row) => self.see_position(&row),
-            UserEvent::Account(row) => self.see_account(row),
-            UserEvent::Logout => {
-                let text =
-                    "The broker ended the session (a sign-in elsewhere, expiry or maintenance).";
-                self.notice(NoticeLevel::Alarm, "logout", text.into());
-            }
-        }
-    }
-
-    fn see_position(&mut self, row: &BrokerPosition) {
-        let Some(contract) = self.store.contract(&row.contract_id).cloned() else {
-            self.name_contract(&row.contract_id);
-            self.want_full_round(row.account_id, Mono(self.now.0 + SECOND));
-            return;
-        };
-        let average = row
-            .average_price
-            .and_then(|price| contract.ticks_1e4(price));
-        let place = (row.account_id, contract.index);
-        if self.store.is_compared(row.account_id) {
-            self.set_broker_net(place, row.net.0, average, None);
-        }
-    }
-
-    /// A login: every account is read again before it may trade.
-    pub fn logged_in(&mut self, request: RequestId) {
-        self.disarm_all();
-        self.undefined.clear();
-        self.user_hub_openings = 0;
-        // What was asked before this login proves nothing about the session it begins.
-        for state in self.loops.values_mut() {
-            if !planted(Bug::OldLoginReads) {
-                state.round = None;
-            }
-        }
-        // The new session's hub follows no account yet; without a choice nothing is traded (decision 9).
-        for state in self.accounts.values_mut() {
-            state.is_chosen = false;
-            state.is_reconciled = false;
-        }
-        self.are_accounts_dirty = true;
-        self.compare_all();
-        let body = r#"{"onlyActiveAccounts":true}"#.to_owned();
-        let pending = Pending::Accounts {
-            request: Some(request),
-        };
-        if !self.read(Endpoint::AccountSearch, body, pending) {
-            self.done(
-                request,
-                DoneOutcome::Failed,
-                "The minute's requests are spent; try again in a minute.",
-            );
-        }
-    }
-
-    /// A connection changed. Losing the user hub disarms; getting it back compares everything.
-    pub fn link_changed(&mut self, name: LinkName, state: LinkState) {
-        let before = self.links.insert(name, state);
-        // Live after live: another connection took over without a gap, and what it may have missed is compared.
-        let is_hand_over = before == Some(LinkState::Live) && state == LinkState::Live;
-        if name != LinkName::User || (before == Some(state) && !is_hand_over) {
-            return;
-        }
-        if is_hand_over {
-            self.compare_all();
-            return;
-        }
-        if state == LinkState::Live {
-            self.user_hub_openings += 1;
-            if self.user_hub_openings > 1 && !planted(Bug::ArmedOutlivesHub) {
-                // Armed while it was down is armed blindly: a reconnect clears it (decision 19).
-                self.disarm_all();
-            }
-        }
-        if before == Some(LinkState::Live) {
-            if !planted(Bug::ArmedOutlivesHub) {
-                self.disarm_all();
-            }
-            let text = "The order connection is down; no new risk until it is back. Orders are read every 5 s.";
-            self.notice(NoticeLevel::Warning, "user_hub", text.into());
-        }
-        self.compare_all();
-    }
-
-    fn compare_all(&mut self) {
-        let accounts: Vec<AccountId> = self.loops.keys().copied().collect();
-        for account in accounts {
-            self.want_full_round(account, self.now);
-        }
-    }
-
     /// The journal is gone: exits go on without it.
     pub fn journal_failed(&mut self, text: &str) {
         if self.is_journal_writing {
@@ -1117,24 +669,5 @@ impl Trading {
             );
             self.notice(NoticeLevel::Alarm, "journal", text);
         }
-    }
-}
-
-fn rows_of(endpoint: Endpoint, rows: Rows) -> Option<Rows> {
-    let fits = match (endpoint, &rows) {
-        (Endpoint::OrderQuery | Endpoint::OrderSearch, Rows::Orders(_))
-        | (Endpoint::TradeSearch, Rows::Trades(_))
-        | (Endpoint::PositionSearch, Rows::Positions(_)) => true,
-        (_, _) => false,
-    };
-    fits.then_some(rows)
-}
-
-fn end_of(outcome: &Outcome) -> (End, Option<i64>, String) {
-    match outcome {
-        Outcome::Accepted { order_id } => (End::Accepted, *order_id, String::new()),
-        Outcome::NotSent { text } => (End::NotSent, None, text.clone()),
-        Outcome::Refused { text, .. } => (End::Refused, None, text.clone()),
-        Outcome::Unknown { text } => (End::Unknown, None, text.clone()),
     }
 }

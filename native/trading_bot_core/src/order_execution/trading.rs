@@ -9,21 +9,18 @@ use crate::engine::contract::{
     Command, Draft, Effect, Endpoint, Environment, Lane, LinkName, LinkState, Outgoing, SendId,
     Wanted,
 };
-use crate::engine::rows::kind_of;
-use crate::engine::views::{DeniedRow, DoneOutcome, Event, NoticeLevel, NoticeRow};
+use crate::engine::views::{DoneOutcome, Event, NoticeLevel, NoticeRow};
 use crate::order_execution::budget::{Budget, BudgetLimits};
+use crate::order_execution::cancels::CancelClock;
 use crate::order_execution::changes::WaitingChanges;
 use crate::order_execution::exits::{Joint, Orphans, Task};
-use crate::order_execution::gate::{
-    AccountFacts, Admitted, ChangeFacts, Exposure, Facts, Limits, MarketFacts, Pace, REPEATED,
-    Reason, admit_change,
-};
+use crate::order_execution::gate::{Limits, MarketFacts, Pace};
 use crate::order_execution::ledger::Ledger;
-use crate::order_execution::legs::{BracketPlan, Keeping};
+use crate::order_execution::legs::Keeping;
 use crate::order_execution::login_life::LoginLife;
 use crate::order_execution::order::{Change, Life, Order, Values};
 use crate::order_execution::reconcile::AccountLoop;
-use crate::order_execution::record::{IntentRow, Record};
+use crate::order_execution::record::Record;
 use crate::order_execution::requests;
 use crate::order_execution::risk::RiskDesk;
 use crate::order_execution::stop_rules::RulesAtWork;
@@ -31,11 +28,10 @@ use crate::order_execution::store::{Applied, Place, Store};
 use crate::order_execution::tag::run_prefix;
 use crate::planted::{Bug, planted};
 use crate::types::{
-    AccountId, BrokerAccount, ClientTag, Contract, ContractIndex, Lots, Mono, Nanos, OrderKind,
-    RequestId, Ticks,
+    AccountId, BrokerAccount, Contract, ContractIndex, Mono, Nanos, RequestId, Ticks,
 };
 
-const SECOND: u64 = 1_000_000_000;
+pub(super) const SECOND: u64 = 1_000_000_000;
 
 /// Times that test rigs shorten together with the gateway's delays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +123,18 @@ pub struct BrokerNet {
     pub is_disputed: bool,
 }
 
+/// What changed in this step and is not in the views yet.
+#[derive(Debug, Default)]
+pub struct Dirty {
+    pub orders: BTreeSet<usize>,
+    pub positions: BTreeSet<Place>,
+    /// Fills by the place and the broker's trade id.
+    pub fills: Vec<(Place, i64)>,
+    pub accounts: BTreeSet<AccountId>,
+    pub is_account_list: bool,
+    pub is_armed: bool,
+}
+
 /// Times of one order's doubt on the local clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DoubtClock {
@@ -134,13 +142,6 @@ pub(super) struct DoubtClock {
     pub since: Mono,
     /// Start of the first read that counts towards the proof of absence.
     pub absent_at: Option<(Mono, Nanos)>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CancelClock {
-    pub sent: Mono,
-    pub tries: u32,
-    pub is_in_flight: bool,
 }
 
 /// Orders, positions, accounts and everything that is under way. Changed only by the engine's `step`.
@@ -159,12 +160,7 @@ pub struct Trading {
     pub broker_net: BTreeMap<Place, BrokerNet>,
     pub journal_records: u64,
     pub is_journal_writing: bool,
-    pub dirty_orders: BTreeSet<usize>,
-    pub dirty_positions: BTreeSet<Place>,
-    pub dirty_fills: Vec<(Place, i64)>,
-    pub are_accounts_dirty: bool,
-    pub dirty_accounts: BTreeSet<AccountId>,
-    pub is_armed_dirty: bool,
+    pub dirty: Dirty,
     pub(crate) rules_at_work: RulesAtWork,
     pub(super) now: Mono,
     pub(super) now_ns: Nanos,
@@ -198,7 +194,7 @@ pub struct Trading {
     /// What every tag of this run begins with; before the start, what every tag of this installation does.
     pub(super) run_prefix: String,
     next_send: u64,
-    recent: Vec<(Mono, Draft)>,
+    pub(super) recent: Vec<(Mono, Draft)>,
 }
 
 impl Trading {
@@ -222,12 +218,7 @@ impl Trading {
             broker_net: BTreeMap::new(),
             journal_records: 0,
             is_journal_writing: true,
-            dirty_orders: BTreeSet::new(),
-            dirty_positions: BTreeSet::new(),
-            dirty_fills: Vec::new(),
-            are_accounts_dirty: false,
-            dirty_accounts: BTreeSet::new(),
-            is_armed_dirty: false,
+            dirty: Dirty::default(),
             rules_at_work: RulesAtWork::default(),
             now: Mono(0),
             now_ns: Nanos(0),
@@ -271,9 +262,11 @@ impl Trading {
                 None => unread += 1,
             }
         }
-        self.dirty_orders
+        self.dirty
+            .orders
             .extend(self.store.rows().map(|(index, _)| index));
-        self.dirty_positions
+        self.dirty
+            .positions
             .extend(self.store.ledgers.keys().copied());
         unread
     }
@@ -345,9 +338,9 @@ impl Trading {
     /// Whether this step left nothing to do: no effects, no changed rows.
     pub(crate) fn is_idle(&self) -> bool {
         self.effects.is_empty()
-            && self.dirty_orders.is_empty()
-            && self.dirty_positions.is_empty()
-            && self.dirty_fills.is_empty()
+            && self.dirty.orders.is_empty()
+            && self.dirty.positions.is_empty()
+            && self.dirty.fills.is_empty()
             && self.unknown_contracts.is_empty()
             && !self.risk.is_due(self.now_ns)
     }
@@ -410,16 +403,16 @@ impl Trading {
         if !applied.is_changed {
             return (None, applied);
         }
-        self.dirty_orders.extend(applied.orders.iter().copied());
-        self.dirty_positions.extend(applied.position);
+        self.dirty.orders.extend(applied.orders.iter().copied());
+        self.dirty.positions.extend(applied.position);
         self.risk.touched.extend(applied.position);
-        self.dirty_fills.extend(applied.fill);
+        self.dirty.fills.extend(applied.fill);
         if let Some(alarm) = &applied.alarm {
             self.notice(NoticeLevel::Alarm, "evidence", alarm.clone());
         }
         for index in &applied.orders {
             let order = &self.store.orders[*index];
-            self.dirty_positions.insert((order.account, order.contract));
+            self.dirty.positions.insert((order.account, order.contract));
             if order.doubt.is_none() {
                 self.doubts.remove(index);
             }
@@ -551,7 +544,7 @@ impl Trading {
             } => self.arm(source, account, is_armed),
             Command::SetLimits { account, limits } => {
                 self.limits.insert(account, limits);
-                self.are_accounts_dirty = true;
+                self.dirty.is_account_list = true;
             }
             Command::SetRules { .. }
             | Command::SetMode { .. }
@@ -653,7 +646,7 @@ impl Trading {
             self.armed.remove(&key)
         };
         if is_changed {
-            self.is_armed_dirty = true;
+            self.dirty.is_armed = true;
             self.effects.push(Effect::Event(Event::ArmedChanged {
                 source: key.0.into(),
                 account_id: i64::from(account.0),
@@ -680,7 +673,7 @@ impl Trading {
             state.is_chosen = accounts.contains(id);
             state.is_reconciled &= state.is_chosen;
         }
-        self.are_accounts_dirty = true;
+        self.dirty.is_account_list = true;
         self.loops.retain(|id, _| accounts.contains(id));
         for account in accounts {
             self.loops.entry(*account).or_default();
@@ -691,457 +684,6 @@ impl Trading {
         }
         self.tell_unread_interrupted();
         self.wait_for_rounds(request);
-    }
-
-    /// Judges a draft and, when admitted, records it and sends it once.
-    fn submit(&mut self, draft: Draft) {
-        let plan = BracketPlan::native_of(&draft);
-        self.submit_planned(draft, plan);
-    }
-
-    pub(super) fn submit_planned(&mut self, draft: Draft, plan: Option<BracketPlan>) {
-        let verdict = self.judge_order(&draft, plan.as_ref());
-        self.send_planned(draft, plan, verdict);
-    }
-
-    /// Facts about the order that turns a position: its exits are being cancelled, and the task that stands in the way of
-    /// entries is its own.
-    pub(super) fn turn_facts<'a>(
-        &'a mut self,
-        draft: &'a Draft,
-        plan: Option<&BracketPlan>,
-    ) -> Facts<'a> {
-        let mode = self.store.legs.mode(draft.account.0);
-        let against = plan.map_or_else(Vec::new, |plan| plan.reasons(draft, mode));
-        let contract = self.store.contract(&draft.contract_id);
-        let place = contract.map(|contract| (draft.account, contract.index));
-        let resting = place.map_or(0, |place| self.exposure(place, None).open_on(draft.side));
-        // The rules count what rests now beside the order; it will be gone, so it is taken off the order instead.
-        let more = (draft.size.0 - resting).max(0);
-        let rules = place.map_or_else(Vec::new, |place| {
-            self.rule_reasons(place, draft.side, more, None)
-        });
-        let mut facts = self.facts(draft);
-        facts.is_flattening = false;
-        facts.rule_reasons = rules.into_iter().chain(against).collect();
-        facts.exposure = Exposure {
-            net: facts.exposure.net,
-            ..Exposure::default()
-        };
-        facts
-    }
-
-    /// Sends an admitted draft and its plan once, records first; records a denied one and tells the reasons.
-    pub(super) fn send_planned(
-        &mut self,
-        draft: Draft,
-        plan: Option<BracketPlan>,
-        verdict: Result<Admitted, Vec<Reason>>,
-    ) {
-        let contract = self.store.contract(&draft.contract_id).cloned();
-        let intent = self.intent(&draft);
-        let (token, contract) = match (verdict, contract) {
-            (Ok(token), Some(contract)) => (token, contract),
-            (Ok(_), None) => return,
-            (Err(reasons), _) => {
-                let texts = reasons.iter().map(|(_, text)| text.clone()).collect();
-                self.record(&Record::Denied {
-                    intent,
-                    reasons: texts,
-                });
-                let row = DeniedRow {
-                    tag: draft.tag.to_string().into(),
-                    account_id: i64::from(draft.account.0),
-                    contract_id: draft.contract_id.as_str().into(),
-                    reasons,
-                };
-                let is_repeated = row.reasons.iter().any(|(code, _)| *code == REPEATED);
-                self.effects.push(Effect::Event(Event::Denied(row)));
-                if is_repeated {
-                    self.stop_source(draft.account, draft.source);
-                }
-                return;
-            }
-        };
-        self.budget.try_take(Lane::Ordinary, self.now.0 as i64);
-        if let Some(plan) = plan {
-            self.record_plan(&draft, plan);
-        }
-        let (index, _) = self.record(&Record::Intent(intent));
-        let last = self
-            .markets
-            .get(&contract.index)
-            .and_then(|market| market.last);
-        let body = requests::place(&draft, &contract, last);
-        let id = self.send_id();
-        let send = Outgoing::risk(token, id, Endpoint::Place, body, self.deadline())
-            .pressed_at(draft.pressed);
-        let send = match index {
-            Some(_) if planted(Bug::SendBeforeJournal) => send,
-            Some(index) if planted(Bug::WrongRecordNamed) => send.after(index - 1),
-            Some(index) => send.after(index),
-            None => send,
-        };
-        let tag = draft.tag.to_string();
-        if !self.settings.is_budget_lifted {
-            self.pace.note(&draft, self.now);
-        }
-        #[cfg(feature = "planted")]
-        if planted(Bug::PlaceTwice) && draft.stop_bracket_ticks.is_none() {
-            let twin = send.twin(self.send_id());
-            self.push_send(twin, Pending::Place { tag: tag.clone() });
-        }
-        self.recent.push((self.now, draft));
-        self.push_send(send, Pending::Place { tag });
-    }
-
-    pub(super) fn intent(&self, draft: &Draft) -> IntentRow {
-        IntentRow {
-            tag: draft.tag.to_string(),
-            account: draft.account.0,
-            contract: draft.contract_id.clone(),
-            side: draft.side.to_wire(),
-            kind: draft.kind.to_wire(),
-            size: draft.size.0,
-            limit: draft.limit.map(|ticks| ticks.0),
-            stop: draft.stop.map(|ticks| ticks.0),
-            trail: draft.trail.map(|ticks| ticks.0),
-            stop_bracket: draft.stop_bracket_ticks,
-            target_bracket: draft.target_bracket_ticks,
-            is_reduce_only: draft.is_reduce_only,
-            source: draft.source.clone(),
-            at: self.now_ns.0,
-        }
-    }
-
-    pub(super) fn facts<'a>(&'a mut self, draft: &'a Draft) -> Facts<'a> {
-        let limits = self.limits.get(&draft.account).copied().unwrap_or_default();
-        let is_duplicate = self.is_duplicate(draft, limits.duplicate_window_ms);
-        let has_budget = self.budget.has_room(Lane::Ordinary, self.now.0 as i64);
-        let contract = self.store.contract(&draft.contract_id).map(AsRef::as_ref);
-        let place = contract.map(|contract| (draft.account, contract.index));
-        let account = self.accounts.get(&draft.account).map(|state| AccountFacts {
-            is_chosen: state.is_chosen || planted(Bug::AnyAccount),
-            is_reconciled: state.is_reconciled || planted(Bug::UncomparedTrades),
-            can_trade: state.row.can_trade,
-            is_recognised: self.environment != Some(Environment::Live)
-                || is_name_recognised(&state.row.name),
-            is_armed: self.armed.contains(&(draft.source.clone(), draft.account)),
-        });
-        let market = contract.and_then(|contract| self.markets.get(&contract.index));
-        Facts {
-            draft,
-            contract,
-            limits,
-            account,
-            market: market.copied().unwrap_or_default(),
-            exposure: place
-                .map(|place| self.exposure(place, None))
-                .unwrap_or_default(),
-            working_on_account: self.live_orders(|order| order.account == draft.account),
-            working_on_login: self.live_orders(|_| true),
-            has_unknown: !planted(Bug::UnknownForgotten)
-                && place.is_some_and(|place| self.has_unknown(place)),
-            is_disputed: place.is_some_and(|place| self.is_disputed(place)),
-            is_duplicate,
-            is_flattening: place.is_some_and(|place| self.is_flattening(place)),
-            is_halted: self.halted.is_some() && !planted(Bug::HaltForgotten),
-            is_user_hub_live: self.is_user_hub_live(),
-            is_journal_writing: self.is_journal_writing,
-            has_budget,
-            paced: (!self.settings.is_budget_lifted)
-                .then(|| self.pace.count(draft, limits.repeat_window_ms, self.now)),
-            is_throttled: self.is_throttled(draft.account, &draft.source),
-            rule_reasons: place.map_or_else(Vec::new, |place| {
-                self.rule_reasons(place, draft.side, draft.size.0, None)
-            }),
-            is_tag_fresh: self.is_tag_fresh(&draft.tag),
-        }
-    }
-
-    /// Minted in this run, and not used: of an earlier run's tags the journal may have lost the last.
-    pub(super) fn is_tag_fresh(&self, tag: &ClientTag) -> bool {
-        planted(Bug::AnyTag)
-            || (tag.as_str().starts_with(&self.run_prefix)
-                && self.store.order(tag.as_str()).is_none())
-    }
-
-    fn is_duplicate(&mut self, draft: &Draft, window_ms: i64) -> bool {
-        let window = u64::try_from(window_ms).unwrap_or(0) * 1_000_000;
-        let now = self.now;
-        self.recent
-            .retain(|(at, _)| now.since(*at) < window.max(SECOND));
-        self.recent.iter().any(|(at, known)| {
-            now.since(*at) < window
-                && !planted(Bug::DoubleClick)
-                && known.account == draft.account
-                && known.contract_id == draft.contract_id
-                && known.side == draft.side
-                && known.kind == draft.kind
-                && known.size == draft.size
-                && known.limit == draft.limit
-                && known.stop == draft.stop
-        })
-    }
-
-    fn live_orders(&self, matches: impl Fn(&Order) -> bool) -> usize {
-        let rows = self.store.rows();
-        rows.filter(|(_, order)| order.is_live() && matches(order))
-            .count()
-    }
-
-    pub(super) fn has_unknown(&self, place: Place) -> bool {
-        self.doubts.keys().any(|index| {
-            let order = &self.store.orders[*index];
-            (order.account, order.contract) == place
-        })
-    }
-
-    /// Orders whose fate is not known.
-    pub fn unknown_orders(&self) -> usize {
-        self.store
-            .rows()
-            .filter(|(_, order)| order.doubt.is_some())
-            .count()
-    }
-
-    /// Net and open lots at worst, without one order.
-    pub(super) fn exposure(&self, place: Place, without: Option<usize>) -> Exposure {
-        let net = self
-            .store
-            .ledgers
-            .get(&place)
-            .map_or(0, super::ledger::Ledger::net);
-        let mut exposure = Exposure {
-            net,
-            ..Exposure::default()
-        };
-        for (index, order) in self.store.rows() {
-            if (order.account, order.contract) != place || Some(index) == without {
-                continue;
-            }
-            if planted(Bug::UnknownLeavesExposure) && order.doubt.is_some() {
-                continue;
-            }
-            if planted(Bug::SellsForgotten) && order.side.sign() < 0 {
-                continue;
-            }
-            exposure.add(order.side, order.may_still_fill());
-        }
-        exposure
-    }
-
-    pub(super) fn modify(&mut self, request: RequestId, key: &str, values: Values, source: &str) {
-        let Some(index) = self.store.order(key) else {
-            self.done(
-                request,
-                DoneOutcome::Failed,
-                format!("Order {key} is not known."),
-            );
-            return;
-        };
-        if self.keep_change(index, request, values, source) {
-            return;
-        }
-        match self.send_change(index, values, source, Some(request)) {
-            Ok(()) => self.note_hand(index, values.stop, source),
-            Err(reasons) => {
-                let texts: Vec<String> = reasons.into_iter().map(|(_, text)| text).collect();
-                self.done(request, DoneOutcome::Denied, texts.join(" "));
-            }
-        }
-    }
-
-    /// Judges a modification and, when admitted, records it and sends it once.
-    pub(super) fn send_change(
-        &mut self,
-        index: usize,
-        values: Values,
-        source: &str,
-        request: Option<RequestId>,
-    ) -> Result<(), Vec<Reason>> {
-        let token = admit_change(&self.change_facts(index, values, source))?;
-        self.send_admitted(token, index, values, source, request);
-        Ok(())
-    }
-
-    /// Records an admitted change and sends it.
-    pub(super) fn send_admitted(
-        &mut self,
-        token: Admitted,
-        index: usize,
-        values: Values,
-        source: &str,
-        request: Option<RequestId>,
-    ) {
-        let key = self.store.orders[index].key.clone();
-        self.budget.try_take(Lane::Ordinary, self.now.0 as i64);
-        let (record, _) = self.record(&Record::ChangeAsked {
-            key: key.clone(),
-            is_cancel: false,
-            values,
-            source: source.to_owned(),
-            at: self.now_ns.0,
-        });
-        let order = &self.store.orders[index];
-        let contract = self.contract_of(order.contract);
-        let last = self
-            .markets
-            .get(&order.contract)
-            .and_then(|market| market.last);
-        let body = requests::modify(order, values, contract, last);
-        let id = self.send_id();
-        let send = Outgoing::risk(token, id, Endpoint::Modify, body, self.deadline());
-        let send = match record {
-            Some(record) => send.after(record),
-            None => send,
-        };
-        self.push_send(
-            send,
-            Pending::Change {
-                key,
-                is_cancel: false,
-                request,
-            },
-        );
-    }
-
-    fn change_facts(&mut self, index: usize, values: Values, source: &str) -> ChangeFacts {
-        let has_budget = self.budget.has_room(Lane::Ordinary, self.now.0 as i64);
-        let order = &self.store.orders[index];
-        let place = (order.account, order.contract);
-        let size = values.size.map_or(order.size, Lots);
-        let filled = order.filled();
-        ChangeFacts {
-            limits: self.limits.get(&order.account).copied().unwrap_or_default(),
-            market: self
-                .markets
-                .get(&order.contract)
-                .copied()
-                .unwrap_or_default(),
-            exposure_without: self.exposure(place, Some(index)),
-            side: order.side,
-            open_now: order.open(),
-            open_wanted: Lots((size.0 - filled.0).max(0)),
-            size_wanted: size,
-            filled,
-            prices: [values.limit.map(Ticks), values.stop.map(Ticks)],
-            is_changeable: order.order_id.is_some()
-                && order.doubt.is_none()
-                && order.change == Change::None
-                && matches!(order.life, Life::Working | Life::Suspended)
-                && order.kind != OrderKind::Market,
-            is_armed: self.armed.contains(&(source.to_owned(), order.account)),
-            is_halted: self.halted.is_some(),
-            has_unknown: self.has_unknown(place),
-            is_disputed: self.is_disputed(place),
-            is_flattening: self.is_flattening(place),
-            is_user_hub_live: self.is_user_hub_live(),
-            is_journal_writing: self.is_journal_writing,
-            has_budget,
-            rule_reasons: self.rule_reasons(
-                place,
-                order.side,
-                (size.0 - filled.0).max(0),
-                Some(index),
-            ),
-        }
-    }
-
-    pub(super) fn is_disputed(&self, place: Place) -> bool {
-        self.broker_net
-            .get(&place)
-            .is_some_and(|net| net.is_disputed)
-    }
-
-    fn is_user_hub_live(&self) -> bool {
-        self.links.get(&LinkName::User) == Some(&LinkState::Live)
-    }
-
-    fn cancel(&mut self, request: RequestId, key: &str, source: &str) {
-        let Some(index) = self.store.order(key) else {
-            self.done(
-                request,
-                DoneOutcome::Failed,
-                format!("Order {key} is not known."),
-            );
-            return;
-        };
-        if !self.store.orders[index].is_live() {
-            let text = format!("Order {key} is over already.");
-            self.done(request, DoneOutcome::Done, text);
-            return;
-        }
-        if self.is_cancel_in_flight(index) {
-            self.done(request, DoneOutcome::Done, "A cancel is on its way.");
-            return;
-        }
-        if !self.send_cancel(index, source, Some(request)) {
-            // Not done: a program that ended now would leave the order live.
-            self.done(
-                request,
-                DoneOutcome::Unknown,
-                "The broker has not named the order yet; its cancel goes out as soon as that is known.",
-            );
-        }
-    }
-
-    pub(super) fn is_cancel_in_flight(&self, index: usize) -> bool {
-        self.cancels
-            .get(&index)
-            .is_some_and(|clock| clock.is_in_flight)
-    }
-
-    /// Sends a cancel, or remembers it when the broker's id is not known yet (then `false`).
-    pub(super) fn send_cancel(
-        &mut self,
-        index: usize,
-        source: &str,
-        request: Option<RequestId>,
-    ) -> bool {
-        self.release_leg(index, source);
-        let key = self.store.orders[index].key.clone();
-        let (record, _) = self.record(&Record::ChangeAsked {
-            key: key.clone(),
-            is_cancel: true,
-            values: Values::default(),
-            source: source.to_owned(),
-            at: self.now_ns.0,
-        });
-        let order = &self.store.orders[index];
-        let tries = self.cancels.get(&index).map_or(0, |clock| clock.tries);
-        let Some(order_id) = order.order_id else {
-            let clock = CancelClock {
-                sent: self.now,
-                tries,
-                is_in_flight: false,
-            };
-            self.cancels.insert(index, clock);
-            return false;
-        };
-        let body = requests::order_ref(order.account, order_id);
-        self.budget.try_take(Lane::Exit, self.now.0 as i64);
-        let id = self.send_id();
-        let send = Outgoing::exit(id, Endpoint::Cancel, body, self.deadline());
-        let send = match record {
-            Some(record) => send.after(record),
-            None => send,
-        };
-        self.push_send(
-            send,
-            Pending::Change {
-                key,
-                is_cancel: true,
-                request,
-            },
-        );
-        let clock = CancelClock {
-            sent: self.now,
-            tries: tries + 1,
-            is_in_flight: true,
-        };
-        self.cancels.insert(index, clock);
-        true
     }
 
     /// Does what is due now; called after every input.
@@ -1184,62 +726,15 @@ impl Trading {
         self.store.ledgers.get(&place).map_or(0, Ledger::net)
     }
 
-    fn run_cancels(&mut self) {
-        let over: Vec<usize> = self
-            .cancels
-            .keys()
-            .copied()
-            .filter(|index| !self.store.orders[*index].is_live())
-            .collect();
-        for index in over {
-            self.cancels.remove(&index);
-        }
-        let ready: Vec<(usize, CancelClock)> = self
-            .cancels
-            .iter()
-            .filter(|(index, clock)| !clock.is_in_flight && self.is_cancel_due(**index, **clock))
-            .map(|(index, clock)| (*index, *clock))
-            .collect();
-        for (index, clock) in ready {
-            self.repeat_cancel(index, clock);
-        }
+    pub(super) fn is_disputed(&self, place: Place) -> bool {
+        self.broker_net
+            .get(&place)
+            .is_some_and(|net| net.is_disputed)
     }
 
-    fn is_cancel_due(&self, index: usize, clock: CancelClock) -> bool {
-        let order = &self.store.orders[index];
-        let is_first = clock.tries == 0 && order.order_id.is_some();
-        is_first || self.now.since(clock.sent) >= self.settings.cancel_repeat_ns
+    pub(super) fn is_user_hub_live(&self) -> bool {
+        self.links.get(&LinkName::User) == Some(&LinkState::Live)
     }
-
-    /// A cancel without effect is repeated at most twice; it is idempotent in effect (C3, A4).
-    fn repeat_cancel(&mut self, index: usize, clock: CancelClock) {
-        let order = &self.store.orders[index];
-        if order.order_id.is_none() {
-            self.cancels.insert(
-                index,
-                CancelClock {
-                    sent: self.now,
-                    ..clock
-                },
-            );
-            return;
-        }
-        if clock.tries >= 3 {
-            let text = format!(
-                "Order {} does not cancel; the broker was asked 3 times.",
-                order.key
-            );
-            self.cancels.remove(&index);
-            self.notice(NoticeLevel::Alarm, "cancel_failed", text);
-            return;
-        }
-        self.send_cancel(index, "engine", None);
-    }
-}
-
-/// Whether an account's name says what kind it is; an unknown kind counts as live money and is blocked (decision 9).
-pub(crate) fn is_name_recognised(name: &str) -> bool {
-    kind_of(name) != "LIVE"
 }
 
 fn values_of(wanted: Wanted) -> Values {

@@ -32,7 +32,7 @@ impl Trading {
         let now = self.now;
         if now < self.orphans.next_look {
             self.orphans.is_due |=
-                !self.dirty_orders.is_empty() || !self.dirty_positions.is_empty();
+                !self.dirty.orders.is_empty() || !self.dirty.positions.is_empty();
             return;
         }
         self.orphans.is_due = false;

@@ -760,7 +760,7 @@ impl Trading {
     }
 
     fn tell_bare(&mut self, entry: &str, place: Place, lots: i64) {
-        self.dirty_positions.insert(place);
+        self.dirty.positions.insert(place);
         let name = self.contract_of(place.1).name.clone();
         let text = format!(
             "UNPROTECTED POSITION in {name}: {lots} lots of {entry} have no working stop, though one was asked for."
@@ -774,7 +774,7 @@ impl Trading {
         if let Some(bare) = self.keeping.bare.remove(entry)
             && bare.is_told
         {
-            self.dirty_positions.insert(bare.place);
+            self.dirty.positions.insert(bare.place);
             let name = self.contract_of(bare.place.1).name.clone();
             let text = format!("{name}: no lots of {entry} are without a stop any more.");
             self.notice(NoticeLevel::Info, "protected", text);

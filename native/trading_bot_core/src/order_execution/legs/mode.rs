@@ -96,8 +96,8 @@ impl Trading {
             at: self.now_ns().0,
         };
         if self.record(&Record::Legs(record)).1.is_changed {
-            self.are_accounts_dirty = true;
-            self.dirty_accounts.insert(account);
+            self.dirty.is_account_list = true;
+            self.dirty.accounts.insert(account);
         }
     }
 }

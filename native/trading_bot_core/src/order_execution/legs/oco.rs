@@ -32,7 +32,7 @@ impl Trading {
         };
         self.record(&Record::Legs(record));
         for key in keys {
-            self.dirty_orders.extend(self.store.order(key));
+            self.dirty.orders.extend(self.store.order(key));
         }
         let text = format!(
             "{} orders are linked; the first to fill cancels the others.",
@@ -132,7 +132,8 @@ impl Trading {
         if live.is_empty() || (live.len() == 1 && live.iter().all(|row| is_free(&row))) {
             let (id, at) = (id.to_owned(), self.now_ns().0);
             self.record(&Record::Legs(LegRecord::GroupEnd { id, at }));
-            self.dirty_orders
+            self.dirty
+                .orders
                 .extend(rows.iter().map(|(index, ..)| *index));
         }
     }
