@@ -11,7 +11,7 @@ use crate::order_execution::order::{Change, Life, Order, Values};
 use crate::order_execution::record::{IntentRow, Record};
 use crate::order_execution::requests;
 use crate::order_execution::store::Place;
-use crate::order_execution::trading::{Pending, SECOND, Trading};
+use crate::order_execution::trading::{Pending, Trading};
 use crate::planted::{Bug, planted};
 use crate::types::{ClientTag, Lots, OrderKind, RequestId, Ticks};
 
@@ -105,6 +105,7 @@ impl Trading {
             Some(index) => send.after(index),
             None => send,
         };
+        self.presses.note(&draft, self.now);
         let tag = draft.tag.to_string();
         if !self.settings.is_budget_lifted {
             self.pace.note(&draft, self.now);
@@ -114,7 +115,6 @@ impl Trading {
             let twin = send.twin(self.send_id());
             self.push_send(twin, Pending::Place { tag: tag.clone() });
         }
-        self.recent.push((self.now, draft));
         self.push_send(send, Pending::Place { tag });
     }
 
@@ -139,7 +139,9 @@ impl Trading {
 
     pub(super) fn facts<'a>(&'a mut self, draft: &'a Draft) -> Facts<'a> {
         let limits = self.limits.get(&draft.account).copied().unwrap_or_default();
-        let is_duplicate = self.is_duplicate(draft, limits.duplicate_window_ms);
+        let window_ms = limits.duplicate_window_ms;
+        let is_duplicate =
+            !planted(Bug::DoubleClick) && self.presses.has_twin(draft, window_ms, self.now);
         let has_budget = self.budget.has_room(Lane::Ordinary, self.now.0 as i64);
         let contract = self.store.contract(&draft.contract_id).map(AsRef::as_ref);
         let place = contract.map(|contract| (draft.account, contract.index));
@@ -187,24 +189,6 @@ impl Trading {
         planted(Bug::AnyTag)
             || (tag.as_str().starts_with(&self.run_prefix)
                 && self.store.order(tag.as_str()).is_none())
-    }
-
-    fn is_duplicate(&mut self, draft: &Draft, window_ms: i64) -> bool {
-        let window = u64::try_from(window_ms).unwrap_or(0) * 1_000_000;
-        let now = self.now;
-        self.recent
-            .retain(|(at, _)| now.since(*at) < window.max(SECOND));
-        self.recent.iter().any(|(at, known)| {
-            now.since(*at) < window
-                && !planted(Bug::DoubleClick)
-                && known.account == draft.account
-                && known.contract_id == draft.contract_id
-                && known.side == draft.side
-                && known.kind == draft.kind
-                && known.size == draft.size
-                && known.limit == draft.limit
-                && known.stop == draft.stop
-        })
     }
 
     fn live_orders(&self, matches: impl Fn(&Order) -> bool) -> usize {

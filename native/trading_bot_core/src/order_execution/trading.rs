@@ -6,15 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::engine::contract::{
-    Command, Draft, Effect, Endpoint, Environment, Lane, LinkName, LinkState, Outgoing, SendId,
-    Wanted,
+    Command, Effect, Endpoint, Environment, Lane, LinkName, LinkState, Outgoing, SendId, Wanted,
 };
 use crate::engine::views::{DoneOutcome, Event, NoticeLevel, NoticeRow};
 use crate::order_execution::budget::{Budget, BudgetLimits};
 use crate::order_execution::cancels::CancelClock;
 use crate::order_execution::changes::WaitingChanges;
 use crate::order_execution::exits::{Joint, Orphans, Task};
-use crate::order_execution::gate::{Limits, MarketFacts, Pace};
+use crate::order_execution::gate::{Limits, MarketFacts, Pace, Presses};
 use crate::order_execution::ledger::Ledger;
 use crate::order_execution::legs::Keeping;
 use crate::order_execution::login_life::LoginLife;
@@ -194,7 +193,7 @@ pub struct Trading {
     /// What every tag of this run begins with; before the start, what every tag of this installation does.
     pub(super) run_prefix: String,
     next_send: u64,
-    pub(super) recent: Vec<(Mono, Draft)>,
+    pub(super) presses: Presses,
 }
 
 impl Trading {
@@ -246,7 +245,7 @@ impl Trading {
             pace: Pace::default(),
             run_prefix: tag_prefix.to_owned(),
             next_send: 1,
-            recent: Vec::new(),
+            presses: Presses::default(),
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) use checks::REPEATED;
 pub use checks::{BRACKET_STOP_TICKS_MIN, TRAIL_TICKS_MAX, WORKING_ORDERS_PER_LOGIN_MAX};
 pub use facts::{AccountFacts, Exposure, Facts, Limits, MarketFacts, Reason};
 pub use leg::{LegFacts, admit_leg};
-pub use pace::{Pace, Paced};
+pub use pace::{Pace, Paced, Presses};
 
 /// Proof that the gate said yes. Spent by building the request; there is no other way to make one.
 #[derive(Debug)]

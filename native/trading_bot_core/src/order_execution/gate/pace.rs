@@ -1,4 +1,4 @@
-//! How often an account orders, and which source repeats itself.
+//! How often an account orders, which source repeats itself, and what was pressed twice.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -33,6 +33,42 @@ impl Gesture {
             limit: draft.limit,
             stop: draft.stop,
         }
+    }
+
+    /// Whether a draft says the same, whoever says it: a click and a key are one decision as well.
+    fn is_twin_of(&self, draft: &Draft) -> bool {
+        self.contract_id == draft.contract_id
+            && self.side == draft.side
+            && self.kind == draft.kind
+            && self.size == draft.size.0
+            && self.limit == draft.limit
+            && self.stop == draft.stop
+    }
+}
+
+/// The newest admitted orders of each account, as far back as its window for duplicates.
+#[derive(Clone, Debug, Default)]
+pub struct Presses {
+    last: BTreeMap<AccountId, VecDeque<(Mono, Gesture)>>,
+}
+
+impl Presses {
+    /// Remembers an admitted order.
+    pub fn note(&mut self, draft: &Draft, now: Mono) {
+        let last = self.last.entry(draft.account).or_default();
+        last.push_back((now, Gesture::of(draft)));
+    }
+
+    /// Whether the same order was admitted less than `window_ms` ago.
+    pub fn has_twin(&mut self, draft: &Draft, window_ms: i64, now: Mono) -> bool {
+        let window = u64::try_from(window_ms).unwrap_or(0) * MILLISECOND_NS;
+        let Some(last) = self.last.get_mut(&draft.account) else {
+            return false;
+        };
+        while last.front().is_some_and(|(at, _)| now.since(*at) >= window) {
+            last.pop_front();
+        }
+        last.iter().any(|(_, known)| known.is_twin_of(draft))
     }
 }
 
@@ -88,5 +124,35 @@ impl Pace {
                 gesture.source.clear();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::draft;
+    use super::*;
+
+    const MS: u64 = MILLISECOND_NS;
+
+    #[test]
+    fn a_twin_is_one_within_the_window_of_its_own_account_whatever_others_press() {
+        let (mut presses, mine) = (Presses::default(), draft(Side::Buy, 1));
+        let mut other = draft(Side::Buy, 1);
+        other.account = AccountId(mine.account.0 + 1);
+        presses.note(&mine, Mono(0));
+        // A shorter window of another account forgets nothing of this one.
+        assert!(!presses.has_twin(&other, 0, Mono(2_000 * MS)));
+        assert!(presses.has_twin(&mine, 3_000, Mono(2_999 * MS)));
+        assert!(!presses.has_twin(&mine, 3_000, Mono(3_000 * MS)));
+    }
+
+    #[test]
+    fn another_price_is_no_twin_and_another_source_is() {
+        let (mut presses, mut twin) = (Presses::default(), draft(Side::Buy, 1));
+        presses.note(&twin, Mono(0));
+        twin.source = "hotkey".into();
+        assert!(presses.has_twin(&twin, 300, Mono(MS)));
+        twin.limit = Some(Ticks(1));
+        assert!(!presses.has_twin(&twin, 300, Mono(MS)));
     }
 }

@@ -7,7 +7,7 @@ use crate::types::{Contract, Lots, OrderKind, Side, Ticks};
 use proptest::prelude::*;
 use rstest::rstest;
 
-fn draft(side: Side, size: i64) -> Draft {
+pub(super) fn draft(side: Side, size: i64) -> Draft {
     Draft {
         tag: "pabc123-1-1".parse().expect("a tag"),
         account: AccountId(1),
