@@ -221,7 +221,7 @@ impl Trading {
     pub fn logged_in(&mut self, request: RequestId) {
         self.disarm_all();
         self.undefined.clear();
-        self.user_hub_openings = 0;
+        self.has_lost_user_hub = false;
         // What was asked before this login proves nothing about the session it begins.
         self.forget_rounds();
         // The new session's hub follows no account yet; without a choice nothing is traded (decision 9).
@@ -256,14 +256,13 @@ impl Trading {
             self.compare_all();
             return;
         }
-        if state == LinkState::Live {
-            self.user_hub_openings += 1;
-            if self.user_hub_openings > 1 && !planted(Bug::ArmedOutlivesHub) {
-                // Armed while it was down is armed blindly: a reconnect clears it (decision 19).
-                self.disarm_all();
-            }
+        if state == LinkState::Live && self.has_lost_user_hub && !planted(Bug::ArmedOutlivesHub) {
+            // Armed while it was down is armed blindly: a reconnect clears it (decision 19).
+            self.disarm_all();
         }
         if before == Some(LinkState::Live) {
+            // Also when the hub outlived a login, which no opening shows.
+            self.has_lost_user_hub = true;
             if !planted(Bug::ArmedOutlivesHub) {
                 self.disarm_all();
             }

@@ -184,8 +184,8 @@ pub struct Trading {
     pub(super) unknown_contracts: BTreeSet<String>,
     /// Contracts that the broker was asked for in this session and does not define.
     pub(super) undefined: BTreeSet<String>,
-    /// How often the user hub became live in this session; each time after the first is a reconnect.
-    pub(super) user_hub_openings: u32,
+    /// The user hub was live and went down in this session: its return is a reconnect.
+    pub(super) has_lost_user_hub: bool,
     /// When a definition that could not be read is asked for again.
     pub(super) ask_after: HashMap<String, Mono>,
     pub(crate) risk: RiskDesk,
@@ -239,7 +239,7 @@ impl Trading {
             held_rows: Vec::new(),
             unknown_contracts: BTreeSet::new(),
             undefined: BTreeSet::new(),
-            user_hub_openings: 0,
+            has_lost_user_hub: false,
             ask_after: HashMap::new(),
             risk: RiskDesk::default(),
             pace: Pace::default(),
