@@ -16,6 +16,8 @@ mod imp {
     const NICE: i32 = -10;
     /// Longer than an order's whole way through this thread, which must not be cut in two.
     const TURN_NS: u64 = 500_000;
+    /// `SCHED_FLAG_RESET_ON_FORK` of the kernel's interface.
+    const RESET_ON_FORK: u64 = 0x01;
 
     pub fn prefer() {
         // SAFETY: the calls get a structure of the stated size that outlives them; zero names the calling thread.
@@ -27,6 +29,8 @@ mod imp {
             }
             wish.size = size;
             wish.sched_runtime = TURN_NS;
+            // Whom this thread starts, such as the one that syncs the journal, has no order to be ahead of.
+            wish.sched_flags |= RESET_ON_FORK;
             for nice in [NICE, wish.sched_nice] {
                 wish.sched_nice = nice;
                 if libc::syscall(libc::SYS_sched_setattr, 0, &raw const wish, 0) == 0 {

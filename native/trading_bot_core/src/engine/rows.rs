@@ -124,7 +124,7 @@ fn exit_lots(trading: &Trading, place: Place, net: i64) -> (i64, i64) {
     if net == 0 {
         return (stops, targets);
     }
-    for (_, order) in trading.store.rows() {
+    for (_, order) in trading.store.open_rows() {
         if (order.account, order.contract) != place || order.side.sign() * net >= 0 {
             continue;
         }

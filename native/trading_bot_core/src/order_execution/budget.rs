@@ -56,6 +56,8 @@ impl BudgetLimits {
 pub struct Budget {
     limits: BudgetLimits,
     sent: VecDeque<(i64, Lane)>,
+    /// How many of `sent` each share paid.
+    paid: [usize; 3],
 }
 
 impl Budget {
@@ -63,7 +65,7 @@ impl Budget {
     pub fn with_limits(limits: BudgetLimits) -> Self {
         Self {
             limits,
-            sent: VecDeque::new(),
+            ..Self::default()
         }
     }
 
@@ -72,14 +74,14 @@ impl Budget {
         let Some(payer) = self.payer(lane, mono_ns) else {
             return false;
         };
-        self.sent.push_back((mono_ns, payer));
+        self.spend(payer, mono_ns);
         true
     }
 
     /// Counts a request that was made without asking: it pays from the ordinary share, even beyond it.
     pub fn note(&mut self, mono_ns: i64) {
         self.forget(mono_ns);
-        self.sent.push_back((mono_ns, Lane::Ordinary));
+        self.spend(Lane::Ordinary, mono_ns);
     }
 
     /// Whether a request of `lane` could go now.
@@ -142,17 +144,21 @@ impl Budget {
     }
 
     fn forget(&mut self, mono_ns: i64) {
-        while self
-            .sent
-            .front()
-            .is_some_and(|(at, _)| mono_ns - at >= WINDOW_NS)
+        while let Some((at, payer)) = self.sent.front()
+            && mono_ns - at >= WINDOW_NS
         {
+            self.paid[*payer as usize] -= 1;
             self.sent.pop_front();
         }
     }
 
+    fn spend(&mut self, payer: Lane, mono_ns: i64) {
+        self.paid[payer as usize] += 1;
+        self.sent.push_back((mono_ns, payer));
+    }
+
     fn count(&self, lane: Lane) -> usize {
-        self.sent.iter().filter(|(_, spent)| *spent == lane).count()
+        self.paid[lane as usize]
     }
 
     fn share(&self, lane: Lane) -> usize {

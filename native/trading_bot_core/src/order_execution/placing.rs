@@ -192,7 +192,7 @@ impl Trading {
     }
 
     fn live_orders(&self, matches: impl Fn(&Order) -> bool) -> usize {
-        let rows = self.store.rows();
+        let rows = self.store.open_rows();
         rows.filter(|(_, order)| order.is_live() && matches(order))
             .count()
     }
@@ -206,10 +206,8 @@ impl Trading {
 
     /// Orders whose fate is not known.
     pub fn unknown_orders(&self) -> usize {
-        self.store
-            .rows()
-            .filter(|(_, order)| order.doubt.is_some())
-            .count()
+        let rows = self.store.open_rows();
+        rows.filter(|(_, order)| order.doubt.is_some()).count()
     }
 
     /// Net and open lots at worst, without one order.
@@ -223,7 +221,7 @@ impl Trading {
             net,
             ..Exposure::default()
         };
-        for (index, order) in self.store.rows() {
+        for (index, order) in self.store.open_rows() {
             if (order.account, order.contract) != place || Some(index) == without {
                 continue;
             }

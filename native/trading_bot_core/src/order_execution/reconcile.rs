@@ -242,7 +242,7 @@ impl Trading {
         if now != 0 && nets.any(|(place, net)| place.0 == account && net.is_disputed) {
             start = start.min(now - FIRST_LOOK_NS);
         }
-        for (_, order) in self.store.rows() {
+        for (_, order) in self.store.open_rows() {
             if order.account == account && order.is_live() {
                 start = start.min(order.created.0 - INTENT_MARGIN_NS);
             }
@@ -333,7 +333,7 @@ impl Trading {
 
     /// What the lists say about the orders we have an opinion on.
     fn judge_orders(&mut self, account: AccountId, round: &Round) {
-        let rows = self.store.rows();
+        let rows = self.store.open_rows();
         let living: Vec<usize> = rows
             .filter(|(_, order)| {
                 // A suspended leg is told of by its parent, unless its own change has no answer.

@@ -500,7 +500,7 @@ impl Trading {
     fn is_account_flat(&self, account: AccountId) -> bool {
         let mut ledgers = self.store.ledgers.iter();
         let mut stated = self.broker_net.iter();
-        let mut rows = self.store.rows();
+        let mut rows = self.store.open_rows();
         ledgers.all(|(place, ledger)| place.0 != account || ledger.net() == 0)
             && stated.all(|(place, broker)| place.0 != account || broker.net == 0)
             && !rows.any(|(_, order)| order.account == account && order.is_live())
@@ -577,7 +577,7 @@ impl Trading {
         let places = held
             .map(|(place, _)| *place)
             .chain(stated.map(|(place, _)| *place));
-        let rows = self.store.rows();
+        let rows = self.store.open_rows();
         let live = rows.filter(|(_, order)| order.is_live());
         let places = places.chain(live.map(|(_, order)| (order.account, order.contract)));
         places
@@ -765,7 +765,7 @@ impl Trading {
                 exposures.entry(place.1).or_default().net = ledger.net();
             }
         }
-        for (index, order) in self.store.rows() {
+        for (index, order) in self.store.open_rows() {
             let lots = order.may_still_fill();
             if order.account == account && Some(index) != without && lots > 0 && counts(order) {
                 let exposure = exposures.entry(order.contract).or_default();

@@ -46,6 +46,8 @@ pub struct Store {
     by_id: HashMap<OrderId, usize>,
     /// Rows that turned out to be another row's order.
     merged: BTreeSet<usize>,
+    /// Places of `open_rows`: a day's ended orders are walked by nobody whose answer an order waits for.
+    open: BTreeSet<usize>,
     pub ledgers: BTreeMap<Place, Ledger>,
     /// Brackets, groups and bracket modes.
     pub legs: Legs,
@@ -99,6 +101,24 @@ impl Store {
             .filter(|(index, _)| !self.merged.contains(index))
     }
 
+    /// The rows that are live or may still move a position, in the order of `rows`.
+    pub fn open_rows(&self) -> impl Iterator<Item = (usize, &Order)> {
+        self.open.iter().map(|index| (*index, &self.orders[*index]))
+    }
+
+    fn refresh_open(&mut self, index: usize) {
+        if self.is_open(index) {
+            self.open.insert(index);
+        } else {
+            self.open.remove(&index);
+        }
+    }
+
+    fn is_open(&self, index: usize) -> bool {
+        let order = &self.orders[index];
+        !self.is_merged(index) && (order.is_live() || order.may_still_fill() != 0)
+    }
+
     /// Rows that turned out to be another row's order.
     pub fn merged(&self) -> impl Iterator<Item = usize> {
         self.merged.iter().copied()
@@ -115,6 +135,18 @@ impl Store {
 
     /// Takes one record. Unknown contracts, orders and impossible steps change nothing.
     pub fn apply(&mut self, record: &Record) -> Applied {
+        let applied = self.take(record);
+        for index in &applied.orders {
+            self.refresh_open(*index);
+        }
+        debug_assert!(
+            (0..self.orders.len()).all(|at| self.is_open(at) == self.open.contains(&at)),
+            "a record names every order whose row it changed"
+        );
+        applied
+    }
+
+    fn take(&mut self, record: &Record) -> Applied {
         match record {
             Record::Start { epoch, .. } => {
                 self.epoch = self.epoch.max(*epoch);
@@ -561,6 +593,7 @@ impl Store {
         {
             let twin = self.orders[other].clone();
             self.merged.insert(other);
+            self.open.remove(&other);
             let order = &mut self.orders[index];
             if twin.life.rank() > order.life.rank() {
                 order.enter(twin.life);

@@ -203,7 +203,7 @@ impl Trading {
     }
 
     fn living(&self, matches: impl Fn(&Order) -> bool) -> Vec<usize> {
-        let rows = self.store.rows();
+        let rows = self.store.open_rows();
         rows.filter(|(_, order)| order.is_live() && matches(order))
             .map(|(index, _)| index)
             .collect()

@@ -156,7 +156,7 @@ impl Trading {
         let net = self.net(place);
         let mut stops: Vec<(i64, usize)> = self
             .store
-            .rows()
+            .open_rows()
             .filter(|(_, order)| {
                 (order.account, order.contract) == place
                     && order.side.sign() * net < 0
