@@ -2,9 +2,10 @@
 
     python -m tests.bench.orders_client NAME HELLO
 
-HELLO is the gateway's hello and a count. `engine` is ours, `engine spinning` is ours with `engine.spin` on: it places,
-changes and cancels as a trader does, one order at a time, and reads the engine's own figures. Every other name is an
-HTTP client; its round trips are timed around the call, body built and answer decoded.
+HELLO is the gateway's hello and a count. `engine` is ours, `engine spinning` and `engine sleeping` are ours with
+`engine.spin` on and off: it places, changes and cancels as a trader does, one order at a time, and reads the engine's
+own figures. Every other name is an HTTP client; its round trips are timed around the call, body built and answer
+decoded. The first orders of each count for nobody, and each rests before a request.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ Post = Callable[[str, dict[str, Any], dict[str, str]], Any]
 
 _ORDER = {"contractId": "CON.F.US.MNQ.Z26", "type": 1, "side": 0, "size": 1, "stopPrice": None, "trailPrice": None}
 _WARM = 50
+"""Orders that count for nobody."""
 _BURST = 20
 _ANSWER_S = 1.0
 """The reader sleeps until something has come: what it computes meanwhile takes the core from the order."""
@@ -33,7 +35,7 @@ PAUSE_S = 0.001
 """Between two requests, for everybody: what the last one left to do must not count for the next."""
 
 
-def measure_engine(hello: dict[str, Any], *, is_spinning: bool) -> dict[str, float]:
+def measure_engine(hello: dict[str, Any], *, spin: str) -> dict[str, float]:
     """Place, change and cancel orders far from the market, one at a time, then a few in bursts for the call alone."""
     os.environ["PITDESK_ENGINE_BENCH_LIMITS_OFF"] = "1"
     import trading_bot_core as core
@@ -44,17 +46,21 @@ def measure_engine(hello: dict[str, Any], *, is_spinning: bool) -> dict[str, flo
     count = int(hello.pop("count"))
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as name,
-        Rig(Path(name) / "base", Gateway.known(Hello(**hello)), is_spinning=is_spinning) as rig,
+        Rig(Path(name) / "base", Gateway.known(Hello(**hello)), spin=spin) as rig,
     ):
         rig.connect()
         rig.subscribe()
         rig.engine.set_limits(rig.account, core.Limits(duplicate_window_ms=0, max_position_lots=100))
+        for number in range(_WARM):
+            _cycle(rig, BID - 20 - number % 50)
+        rig.engine.forget_latencies()
+        records = int(rig.engine.status()["journal_records"])
         asleep = [_cycle(rig, BID - 20 - number % 50) for number in range(count)]
         figures, nice = rig.engine.status(), _engine_nice()
         awake = [call for start in range(0, count, _BURST) for call in _burst(rig, BID - 20 - start % 50)]
     told = {name: float(value) for name, value in figures.items() if "_us_p" in name}
     told["nice"] = nice
-    told["records_an_order"] = int(figures["journal_records"]) / count
+    told["records_an_order"] = (int(figures["journal_records"]) - records) / count
     for name, calls in (("call", asleep), ("call.awake", awake)):
         told[f"{name}_us_p50"], told[f"{name}_us_p99"] = quantile(calls, 0.5), quantile(calls, 0.99)
     return told
@@ -72,18 +78,24 @@ def _engine_nice() -> int:
 def _cycle(rig: Any, ticks: int) -> float:
     """One order's life; microseconds of the submitting call."""
     rig.events.clear()
-    time.sleep(PAUSE_S)
+    _rest(rig)
     pressed = rig.engine.mono_ns()
     start = time.perf_counter_ns()
     tag = rig.submit("buy", "limit", limit_ticks=ticks, pressed_mono_ns=pressed)
     call = (time.perf_counter_ns() - start) / 1000
     rig.pump(_ANSWER_S)
     rig.until(lambda: any(_works(event, tag) for event in rig.events), "the order works")
-    time.sleep(PAUSE_S)
+    _rest(rig)
     _done(rig, rig.engine.modify(tag, limit_ticks=ticks - 1, source="test"))
-    time.sleep(PAUSE_S)
+    _rest(rig)
     _done(rig, rig.engine.cancel(tag, source="test"))
     return call
+
+
+def _rest(rig: Any) -> None:
+    """The pause before a request; what came of the last one is read in it, as a window would have."""
+    time.sleep(PAUSE_S)
+    rig.pump(0)
 
 
 def _done(rig: Any, request: int) -> None:
@@ -192,8 +204,8 @@ def _aiohttp(base: str) -> tuple[Post, Callable[[], object]]:
 def main() -> None:
     """Run the contender of the command line."""
     name, hello = sys.argv[1], json.loads(sys.argv[2])
-    engines = {"engine": False, "engine spinning": True}
-    told: Any = measure_engine(hello, is_spinning=engines[name]) if name in engines else measure_client(name, hello)
+    engines = {"engine": "auto", "engine spinning": "on", "engine sleeping": "off"}
+    told: Any = measure_engine(hello, spin=engines[name]) if name in engines else measure_client(name, hello)
     sys.stdout.write(json.dumps(told) + "\n")
 
 
