@@ -58,10 +58,12 @@ class JournalOptions(_Section):
 
 
 class EngineOptions(_Section):
-    spin: Literal["off", "on"] = _option(
-        "off",
-        "While connected the engine looks for news without ever sleeping: orders leave and answers are read sooner, at "
-        "the price of a whole processor core. On a machine with one core it sleeps all the same.",
+    spin: Literal["off", "auto", "on"] = _option(
+        "auto",
+        "When the engine looks for news without sleeping, so that orders leave and answers are read sooner: auto, for "
+        "5 ms after a command, an answer or news of an order and for 20 ms while an answer is due; on, always while "
+        "connected, at the price of a whole processor core; off, never. On one core it sleeps all the same, and auto "
+        "sleeps wherever somebody else waits for its core.",
     )
 
 

@@ -164,7 +164,7 @@ class NativeEngine:
 
     @classmethod
     def open(
-        cls, base: Path, *, is_headless: bool = False, journal_sync: str = "group", is_spinning: bool = False
+        cls, base: Path, *, is_headless: bool = False, journal_sync: str = "group", spin: str = "auto"
     ) -> NativeEngine:
         """Take the base directory's lock and start the engine. Options: `journal.sync` and `engine.spin`.
 
@@ -180,7 +180,7 @@ class NativeEngine:
                 writer.fileno(),
                 is_headless=is_headless,
                 journal_sync=journal_sync,
-                is_spinning=is_spinning,
+                spin=spin,
             )
         except BaseException as error:
             reader.close()

@@ -51,7 +51,7 @@ class Services:
                 directories.base,
                 is_headless=is_headless,
                 journal_sync=options.journal.sync,
-                is_spinning=options.engine.spin == "on",
+                spin=options.engine.spin,
             )
         except BaseException:
             executor.shutdown()

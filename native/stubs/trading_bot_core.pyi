@@ -799,9 +799,10 @@ class Engine:
         *,
         is_headless: bool = False,
         journal_sync: str = "group",
-        is_spinning: bool = False,
+        spin: str = "auto",
     ) -> Self:
-        """Raise Busy when another process holds the base directory. `wake_fd`: a non-blocking socket, one byte per wake."""
+        """Raise Busy when another process holds the base directory. `wake_fd`: a non-blocking socket, one byte per wake.
+        `spin`: off, auto, on, as the option `engine.spin`."""
 
     # life
     def connect(self, rest_url: str, user_hub_url: str, market_hub_url: str, user_name: str, api_key: str, *, environment: str) -> int:
@@ -987,7 +988,7 @@ class Engine:
     def is_armed(self, source: str, account_id: int) -> bool: ...
     def status(self) -> dict[str, int | str | bool]:
         """state (idle connecting live halted), unknown_orders, budget_used, budget_limit, exits_kept, market_now_ns,
-        messages, messages_unrecognised, journal_records, and _p50/_p95/_p99 of wire_to_view_us,
+        messages, messages_unrecognised, journal_records, naps (of the engine's thread), and _p50/_p95/_p99 of wire_to_view_us,
         press_to_bytes_us, receive_to_painted_us, journal_write_us, and of order_place_us, order_modify_us and
         order_cancel_us: from the command's entry into the queue to the views that show the answer."""
 
@@ -997,6 +998,8 @@ class Engine:
     def drain(self, limit: int = 1024) -> list[Event]: ...
     def note_painted(self, receive_mono_ns: int) -> None:
         """Feed the receive-to-painted histogram."""
+    def forget_latencies(self) -> None:
+        """Begin the latencies of `status()` anew, so that a bench can leave out its first orders."""
     def mono_ns(self) -> int: ...
 
 @final

@@ -98,15 +98,13 @@ class Gateway:
 class Rig:
     """One engine and its reader. `events` keeps everything that was drained."""
 
-    def __init__(
-        self, folder: Path, gateway: Gateway, *, journal_sync: str = "group", is_spinning: bool = False
-    ) -> None:
+    def __init__(self, folder: Path, gateway: Gateway, *, journal_sync: str = "group", spin: str = "auto") -> None:
         self.gateway = gateway
         self.reader, self.writer = socket.socketpair()
         self.reader.settimeout(0)
         self.writer.settimeout(0)
         self.engine = core.Engine(
-            str(folder), self.writer.fileno(), is_headless=True, journal_sync=journal_sync, is_spinning=is_spinning
+            str(folder), self.writer.fileno(), is_headless=True, journal_sync=journal_sync, spin=spin
         )
         self.events: list[Any] = []
         self.account = int(gateway.hello.accounts[0]["id"])

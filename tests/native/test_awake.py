@@ -1,6 +1,9 @@
-"""The engine's thread without sleep: with `engine.spin`, and in a market that leaves it none."""
+"""When the engine's thread sleeps: by the words of `engine.spin`, and in a market that leaves it no time to."""
 
 from pathlib import Path
+
+import pytest
+import trading_bot_core as core
 
 from tests.native.rig import BID, Gateway, Rig
 
@@ -8,7 +11,7 @@ from tests.native.rig import BID, Gateway, Rig
 def test_an_engine_that_never_sleeps_trades_and_ends(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     try:
-        with Rig(tmp_path / "base", gateway, is_spinning=True) as rig:
+        with Rig(tmp_path / "base", gateway, spin="on") as rig:
             rig.connect()
             rig.subscribe()
             tag = rig.submit("buy", "limit", limit_ticks=BID - 20)
@@ -17,6 +20,30 @@ def test_an_engine_that_never_sleeps_trades_and_ends(tmp_path: Path) -> None:
             rig.life(tag, "cancelled")
     finally:
         gateway.stop()
+
+
+def test_an_engine_that_stays_awake_around_orders_sleeps_when_they_are_over(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path)
+    try:
+        with Rig(tmp_path / "base", gateway, spin="auto") as rig:
+            rig.connect()
+            rig.subscribe()
+            tag = rig.submit("buy", "limit", limit_ticks=BID - 20)
+            assert rig.life(tag, "working").order_id
+            naps = _naps(rig)
+            # A thread that looks without end takes no nap at all, however long one waits.
+            rig.until(lambda: _naps(rig) > naps + 3, "the engine's thread asleep again")
+    finally:
+        gateway.stop()
+
+
+def test_a_word_that_the_option_does_not_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(core.EngineError, match="off, auto and on"):
+        core.Engine(str(tmp_path), -1, spin="always")
+
+
+def _naps(rig: Rig) -> int:
+    return int(rig.engine.status()["naps"])
 
 
 def test_an_order_is_answered_while_the_market_leaves_no_time_to_sleep(tmp_path: Path) -> None:

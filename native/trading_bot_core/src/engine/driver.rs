@@ -25,6 +25,7 @@ use super::news::{Gauges, Latency, News};
 use super::pulse::{Heart, Pulse};
 use super::session::{Arrival, Connect, Postbox, Session};
 use super::views::{Board, Event};
+use super::wakefulness::{Spin, Wakefulness};
 use super::watch_line::WatchLine;
 use super::{Engine, Setup};
 use crate::clock::{mono, wall};
@@ -101,7 +102,7 @@ pub struct Shared {
     pub bell: Doorbell,
     pub durability: Durability,
     /// As in [`Start`](super::handle::Start), where there is a core to spare.
-    pub is_spinning: bool,
+    pub spin: Spin,
     /// Only a rig that kills its own process has one.
     pub watch: Option<Watch>,
 }
@@ -139,6 +140,7 @@ pub struct Driver {
     stepped: Mono,
     trips: Trips,
     nap: Nap,
+    wakefulness: Wakefulness,
 }
 
 /// What the thread sleeps on besides its bell.
@@ -219,6 +221,7 @@ impl Driver {
     ) -> Self {
         let postbox = Postbox::new(arrivals.0, shared.bell.clone());
         let engine = Engine::new(&setup(&shared, Environment::Demo, ""));
+        let wakefulness = Wakefulness::new(shared.spin);
         Self {
             shared,
             runtime,
@@ -246,6 +249,7 @@ impl Driver {
             stepped: mono(),
             trips: Trips::default(),
             nap: Nap::default(),
+            wakefulness,
         }
     }
 
@@ -256,7 +260,7 @@ impl Driver {
                 .beat(&self.shared.heart, &self.shared.board, &self.identity);
             match catch_unwind(AssertUnwindSafe(|| self.turn())) {
                 Ok(true) => {}
-                Ok(false) if self.is_spinning() => std::hint::spin_loop(),
+                Ok(false) if self.is_wakeful() => self.wakefulness.let_others_run(),
                 Ok(false) => self.nap(),
                 Err(panic) => self.fail(&panic_text(panic.as_ref())),
             }
@@ -266,12 +270,15 @@ impl Driver {
     }
 
     /// The bell finds a thread that looks by itself, so that neither side pays for a wake-up.
-    fn is_spinning(&self) -> bool {
-        self.shared.is_spinning && self.session.as_ref().is_some_and(|it| it.is_logged_in)
+    fn is_wakeful(&self) -> bool {
+        let session = self.session.as_ref().filter(|it| it.is_logged_in);
+        let is_due = session.is_some_and(|it| it.lines().has_orders());
+        self.wakefulness.is_awake(mono(), session.is_some(), is_due)
     }
 
     /// Sleeps until something arrives, an order socket has news, or the timer is due.
     fn nap(&mut self) {
+        self.shared.gauges.naps.fetch_add(1, Ordering::Relaxed);
         let until_timer = self.timer.map_or(NAP, |at| {
             Duration::from_nanos(at.0.saturating_sub(mono().0))
         });
@@ -339,16 +346,17 @@ impl Driver {
     /// Takes what has arrived, publishes, and tells. False when there was nothing.
     fn turn(&mut self) -> bool {
         let mut has_worked = self.answers();
-        let mut has_answers = has_worked;
+        let (mut has_answers, mut is_about_orders) = (has_worked, has_worked);
         while let Ok(arrival) = self.arrivals.try_recv() {
             (has_worked, has_answers) = (true, true);
+            is_about_orders |= matches!(arrival, Arrival::User { .. });
             self.arrive(arrival);
         }
         for _ in 0..TURN_COMMANDS {
             let Ok(command) = self.commands.try_recv() else {
                 break;
             };
-            has_worked = true;
+            (has_worked, is_about_orders) = (true, true);
             self.trips.queued = command.0;
             self.command(command.1);
             self.trips.queued = Mono(0);
@@ -361,6 +369,9 @@ impl Driver {
             self.is_dirty = true;
             let now = mono();
             self.stepped = now;
+            if is_about_orders {
+                self.wakefulness.note(now);
+            }
             // Answers, links and fills are never put off; market data that follows closely on market data is, and so is the
             // sight of an order on its way: its answer may come first, and the core belongs to whoever gives it.
             let is_on_its_way = std::mem::take(&mut self.trips.has_sent) && !has_answers;

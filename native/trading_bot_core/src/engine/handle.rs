@@ -20,6 +20,7 @@ use super::priority::prefer_this_thread;
 use super::pulse::Heart;
 use super::session::{Arrival, Connect};
 use super::views::{Board, Event, NoticeLevel, NoticeRow};
+use super::wakefulness::{self, Spin};
 use crate::clock::{mono, wall};
 use crate::database::home::{Home, HomeError};
 use crate::database::log::Durability;
@@ -65,8 +66,7 @@ pub struct Start {
     /// As in `News::new`.
     pub wake_fd: i32,
     pub durability: Durability,
-    /// While a session lives the engine's thread does not sleep, at the price of a core.
-    pub is_spinning: bool,
+    pub spin: Spin,
     /// For a rig that wants to know at which moment it can die.
     pub watch: Option<Watch>,
 }
@@ -76,15 +76,10 @@ impl Default for Start {
         Self {
             wake_fd: -1,
             durability: Durability::default(),
-            is_spinning: false,
+            spin: Spin::default(),
             watch: None,
         }
     }
-}
-
-/// A thread that never sleeps on the only core would leave nothing to those it waits for.
-fn has_cores_to_spare() -> bool {
-    std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
 }
 
 /// One engine of one base directory.
@@ -133,7 +128,7 @@ impl Handle {
             settings: settings_of(&|name| std::env::var(name).ok()),
             bell: Doorbell::new().map_err(failed)?,
             durability: start.durability,
-            is_spinning: start.is_spinning && has_cores_to_spare(),
+            spin: start.spin.on_cores(wakefulness::cores()),
             watch: start.watch,
         };
         let (commands, wanted) = bounded(COMMANDS_MAX);
@@ -320,7 +315,7 @@ impl Handle {
     }
 
     /// The whole numbers of `status()`, without the latencies.
-    pub fn figures(&self) -> [(&'static str, i64); 8] {
+    pub fn figures(&self) -> [(&'static str, i64); 9] {
         let status = self.board().status.load();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as i64;
         [
@@ -335,6 +330,7 @@ impl Handle {
                 count(&self.gauges().messages_unrecognised),
             ),
             ("journal_records", status.journal_records),
+            ("naps", count(&self.gauges().naps)),
         ]
     }
 

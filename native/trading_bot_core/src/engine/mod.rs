@@ -29,6 +29,7 @@ pub mod session;
 mod simulation;
 mod step;
 pub mod views;
+pub mod wakefulness;
 pub mod watch_line;
 pub mod words;
 

@@ -139,6 +139,8 @@ impl News {
 pub struct Gauges {
     pub messages: AtomicU64,
     pub messages_unrecognised: AtomicU64,
+    /// How often the engine's thread went to sleep.
+    pub naps: AtomicU64,
     histograms: [Mutex<Histogram<u64>>; Latency::ALL.len()],
 }
 
@@ -184,6 +186,7 @@ impl Default for Gauges {
         Self {
             messages: AtomicU64::new(0),
             messages_unrecognised: AtomicU64::new(0),
+            naps: AtomicU64::new(0),
             histograms: std::array::from_fn(|_| Mutex::new(histogram())),
         }
     }
@@ -202,6 +205,11 @@ impl Gauges {
     /// Adds one measurement; absurd ones count as the bound.
     pub fn record(&self, latency: Latency, nanos: u64) {
         self.of(latency).lock().saturating_record(nanos.max(1));
+    }
+
+    /// Begins every latency anew.
+    pub fn forget(&self) {
+        self.histograms.iter().for_each(|it| it.lock().reset());
     }
 
     /// Median, 95th and 99th percentile in nanoseconds, 0 when nothing was measured.
@@ -273,6 +281,8 @@ mod tests {
     fn percentiles_are_rounded_up_to_whole_microseconds() {
         let gauges = Gauges::default();
         assert_eq!(gauges.percentiles_us(Latency::PressToBytes), [0; 3]);
+        gauges.record(Latency::PressToBytes, 1_500_000);
+        gauges.forget();
         gauges.record(Latency::PressToBytes, 1_500);
         assert_eq!(gauges.percentiles_us(Latency::PressToBytes), [2; 3]);
     }

@@ -1,4 +1,5 @@
-//! The `Engine` class: every method crosses one gate that releases the interpreter, and converts errors and panics.
+//! The `Engine` class: every method crosses one of two gates that convert errors and panics. What may wait releases the
+//! interpreter; what only queues a command keeps it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::engine::contract::{BarUnit, Command, Draft, Group, Wanted};
 use crate::engine::handle::{Handle, Refusal, Start};
 use crate::engine::news::Latency;
 use crate::engine::session::Connect;
+use crate::engine::wakefulness::Spin;
 use crate::engine::words;
 use crate::market_data::{BookTrace, TRACE_WIDTH};
 use crate::order_execution::gate::Limits;
@@ -35,12 +37,20 @@ impl From<Refusal> for PyErr {
 /// Runs `work` without the interpreter; a panic becomes an `EngineError` of kind `fault`.
 fn gate<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
     py.detach(|| catch_unwind(AssertUnwindSafe(work)))
-        .map_err(|_| {
-            engine_error(
-                "fault",
-                "The engine failed inside a call; restart the program.",
-            )
-        })
+        .map_err(|_| fault())
+}
+
+/// The same for work that never waits, with the interpreter kept: whoever took it meanwhile would give it back only after
+/// a turn of its own, and a press would wait for that.
+fn quick_gate<T>(work: impl FnOnce() -> T) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| fault())
+}
+
+fn fault() -> PyErr {
+    engine_error(
+        "fault",
+        "The engine failed inside a call; restart the program.",
+    )
 }
 
 fn invalid(text: String) -> PyErr {
@@ -55,36 +65,41 @@ pub struct Engine {
 }
 
 impl Engine {
-    fn ask(&self, py: Python<'_>, make: impl FnOnce(RequestId) -> Command + Send) -> PyResult<u64> {
-        Ok(gate(py, || self.handle.ask(make))??.0)
+    fn ask(&self, make: impl FnOnce(RequestId) -> Command) -> PyResult<u64> {
+        Ok(quick_gate(|| self.handle.ask(make))??.0)
     }
 
-    fn push(&self, py: Python<'_>, command: Command) -> PyResult<()> {
-        Ok(gate(py, || self.handle.push(command))??)
+    fn push(&self, command: Command) -> PyResult<()> {
+        Ok(quick_gate(|| self.handle.push(command))??)
     }
 }
 
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (base_directory, wake_fd, *, is_headless = false, journal_sync = "group", is_spinning = false))]
+    #[pyo3(signature = (base_directory, wake_fd, *, is_headless = false, journal_sync = "group", spin = "auto"))]
     fn new(
         py: Python<'_>,
         base_directory: &str,
         wake_fd: i32,
         is_headless: bool,
         journal_sync: &str,
-        is_spinning: bool,
+        spin: &str,
     ) -> PyResult<Self> {
         let durability = Durability::from_word(journal_sync).ok_or_else(|| {
             invalid(format!(
                 "Sync {journal_sync:?} is unknown; group and before_send are allowed."
             ))
         })?;
+        let spin = Spin::from_word(spin).ok_or_else(|| {
+            invalid(format!(
+                "Spin {spin:?} is unknown; off, auto and on are allowed."
+            ))
+        })?;
         let start = Start {
             wake_fd,
             durability,
-            is_spinning,
+            spin,
             ..Start::default()
         };
         let directory = PathBuf::from(base_directory);
@@ -132,14 +147,14 @@ impl Engine {
         Ok(request.0)
     }
 
-    fn disconnect(&self, py: Python<'_>) -> PyResult<u64> {
-        self.ask(py, |request| Command::Disconnect { request })
+    fn disconnect(&self) -> PyResult<u64> {
+        self.ask(|request| Command::Disconnect { request })
     }
 
-    fn choose_accounts(&self, py: Python<'_>, account_ids: Vec<i64>) -> PyResult<u64> {
+    fn choose_accounts(&self, account_ids: Vec<i64>) -> PyResult<u64> {
         let accounts = account_ids.into_iter().map(words::account);
         let accounts = accounts.collect::<Result<Vec<_>, _>>()?;
-        self.ask(py, |request| Command::ChooseAccounts { request, accounts })
+        self.ask(|request| Command::ChooseAccounts { request, accounts })
     }
 
     fn shutdown(&self, py: Python<'_>) -> PyResult<()> {
@@ -166,19 +181,19 @@ impl Engine {
         gate(py, || self.handle.lead_guardian(pipe))
     }
 
-    fn halt(&self, py: Python<'_>, reason: String) -> PyResult<()> {
-        self.push(py, Command::Halt { reason })
+    fn halt(&self, reason: String) -> PyResult<()> {
+        self.push(Command::Halt { reason })
     }
 
-    fn subscribe(&self, py: Python<'_>, contract_id: String) -> PyResult<u64> {
-        self.ask(py, |request| Command::Subscribe {
+    fn subscribe(&self, contract_id: String) -> PyResult<u64> {
+        self.ask(|request| Command::Subscribe {
             request,
             contract_id,
         })
     }
 
-    fn unsubscribe(&self, py: Python<'_>, contract_id: String) -> PyResult<u64> {
-        self.ask(py, |request| Command::Unsubscribe {
+    fn unsubscribe(&self, contract_id: String) -> PyResult<u64> {
+        self.ask(|request| Command::Unsubscribe {
             request,
             contract_id,
         })
@@ -187,13 +202,12 @@ impl Engine {
     #[pyo3(signature = (contract_id, unit, number, history_count))]
     fn watch_bars(
         &self,
-        py: Python<'_>,
         contract_id: String,
         #[pyo3(from_py_with = unit_argument)] unit: BarUnit,
         number: i64,
         history_count: i64,
     ) -> PyResult<u64> {
-        self.ask(py, |request| Command::WatchBars {
+        self.ask(|request| Command::WatchBars {
             request,
             contract_id,
             unit,
@@ -234,9 +248,9 @@ impl Engine {
         Ok(columns.map(|columns| columns.into_frame(py)))
     }
 
-    fn trace_book(&self, py: Python<'_>, contract_id: String) -> PyResult<()> {
+    fn trace_book(&self, contract_id: String) -> PyResult<()> {
         let trace = self.trace.clone();
-        self.push(py, Command::TraceBook { contract_id, trace })
+        self.push(Command::TraceBook { contract_id, trace })
     }
 
     fn take_book_trace<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i64>>> {
@@ -245,8 +259,8 @@ impl Engine {
         rows.into_pyarray(py).reshape([count, TRACE_WIDTH])
     }
 
-    fn search_contracts(&self, py: Python<'_>, text: String) -> PyResult<u64> {
-        self.ask(py, |request| Command::SearchContracts { request, text })
+    fn search_contracts(&self, text: String) -> PyResult<u64> {
+        self.ask(|request| Command::SearchContracts { request, text })
     }
 
     #[expect(
@@ -258,7 +272,6 @@ impl Engine {
                         target_bracket_ticks = None, reduce_only = false, pressed_mono_ns = 0))]
     fn submit(
         &self,
-        py: Python<'_>,
         account_id: i64,
         contract_id: String,
         #[pyo3(from_py_with = side_argument)] side: Side,
@@ -290,7 +303,7 @@ impl Engine {
             source,
             pressed: Mono(pressed_mono_ns),
         };
-        gate(py, || self.handle.submit(draft))??;
+        quick_gate(|| self.handle.submit(draft))??;
         Ok(tag.to_string())
     }
 
@@ -304,7 +317,6 @@ impl Engine {
                         trail_ticks = None, pressed_mono_ns = 0))]
     fn submit_bracket(
         &self,
-        py: Python<'_>,
         account_id: i64,
         contract_id: String,
         #[pyo3(from_py_with = side_argument)] side: Side,
@@ -352,37 +364,32 @@ impl Engine {
             source,
             pressed: Mono(pressed_mono_ns),
         };
-        gate(py, || self.handle.submit_bracket(draft, plan))??;
+        quick_gate(|| self.handle.submit_bracket(draft, plan))??;
         Ok(tag.to_string())
     }
 
     #[pyo3(signature = (keys, *, source))]
-    fn link_oco(&self, py: Python<'_>, keys: Vec<String>, source: String) -> PyResult<u64> {
-        self.ask(py, |request| Command::LinkOco {
+    fn link_oco(&self, keys: Vec<String>, source: String) -> PyResult<u64> {
+        self.ask(|request| Command::LinkOco {
             request,
             keys,
             source,
         })
     }
 
-    fn set_bracket_mode(&self, py: Python<'_>, account_id: i64, mode: &str) -> PyResult<u64> {
+    fn set_bracket_mode(&self, account_id: i64, mode: &str) -> PyResult<u64> {
         let account = words::account(account_id)?;
         let mode = words::bracket_mode(mode)?;
-        self.ask(py, |request| Command::SetBracketMode {
+        self.ask(|request| Command::SetBracketMode {
             request,
             account,
             mode,
         })
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the seam fixes them; all are named in the stub"
-    )]
     #[pyo3(signature = (key, *, size_lots = None, limit_ticks = None, stop_ticks = None, trail_ticks = None, source))]
     fn modify(
         &self,
-        py: Python<'_>,
         key: String,
         size_lots: Option<i64>,
         limit_ticks: Option<i64>,
@@ -396,7 +403,7 @@ impl Engine {
             stop: stop_ticks.map(Ticks),
             trail: trail_ticks.map(Ticks),
         };
-        self.ask(py, |request| Command::Modify {
+        self.ask(|request| Command::Modify {
             request,
             key,
             wanted,
@@ -405,8 +412,8 @@ impl Engine {
     }
 
     #[pyo3(signature = (key, *, source))]
-    fn cancel(&self, py: Python<'_>, key: String, source: String) -> PyResult<u64> {
-        self.ask(py, |request| Command::Cancel {
+    fn cancel(&self, key: String, source: String) -> PyResult<u64> {
+        self.ask(|request| Command::Cancel {
             request,
             key,
             source,
@@ -421,7 +428,6 @@ impl Engine {
                         lowest_ticks = None, highest_ticks = None, source))]
     fn cancel_group(
         &self,
-        py: Python<'_>,
         account_id: i64,
         contract_id: Option<String>,
         side: Option<&str>,
@@ -440,7 +446,7 @@ impl Engine {
             lowest: lowest_ticks.map(Ticks),
             highest: highest_ticks.map(Ticks),
         };
-        self.ask(py, |request| Command::CancelGroup {
+        self.ask(|request| Command::CancelGroup {
             request,
             account,
             group,
@@ -451,7 +457,6 @@ impl Engine {
     #[pyo3(signature = (account_id, contract_id, *, size_lots = None, percent = None, source))]
     fn close_position(
         &self,
-        py: Python<'_>,
         account_id: i64,
         contract_id: String,
         size_lots: Option<i64>,
@@ -460,7 +465,7 @@ impl Engine {
     ) -> PyResult<u64> {
         let account = words::account(account_id)?;
         let part = words::part(size_lots, percent)?;
-        self.ask(py, |request| Command::ClosePosition {
+        self.ask(|request| Command::ClosePosition {
             request,
             account,
             contract_id,
@@ -472,7 +477,6 @@ impl Engine {
     #[pyo3(signature = (account_id, contract_id, *, stop_ticks = None, target_ticks = None, source))]
     fn reverse(
         &self,
-        py: Python<'_>,
         account_id: i64,
         contract_id: String,
         stop_ticks: Option<i64>,
@@ -481,7 +485,7 @@ impl Engine {
     ) -> PyResult<u64> {
         let account = words::account(account_id)?;
         let tag = self.handle.mint();
-        self.ask(py, |request| Command::Reverse {
+        self.ask(|request| Command::Reverse {
             request,
             account,
             contract_id,
@@ -493,20 +497,19 @@ impl Engine {
     }
 
     #[pyo3(signature = (*, source))]
-    fn flatten_everything(&self, py: Python<'_>, source: String) -> PyResult<u64> {
-        self.ask(py, |request| Command::FlattenEverything { request, source })
+    fn flatten_everything(&self, source: String) -> PyResult<u64> {
+        self.ask(|request| Command::FlattenEverything { request, source })
     }
 
     #[pyo3(signature = (account_id, *, contract_id = None, source))]
     fn flatten(
         &self,
-        py: Python<'_>,
         account_id: i64,
         contract_id: Option<String>,
         source: String,
     ) -> PyResult<u64> {
         let account = words::account(account_id)?;
-        self.ask(py, |request| Command::Flatten {
+        self.ask(|request| Command::Flatten {
             request,
             account,
             contract_id,
@@ -514,15 +517,10 @@ impl Engine {
         })
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the seam fixes them; all are named in the stub"
-    )]
     #[pyo3(signature = (key, *, break_even_trigger_ticks = None, break_even_plus_ticks = 0,
                         trail_stages = None, is_immediate = false, source))]
     fn set_stop_rule(
         &self,
-        py: Python<'_>,
         key: String,
         break_even_trigger_ticks: Option<i64>,
         break_even_plus_ticks: i64,
@@ -536,7 +534,7 @@ impl Engine {
             trail_stages.unwrap_or_default(),
             is_immediate,
         ));
-        self.ask(py, |request| Command::SetStopRule {
+        self.ask(|request| Command::SetStopRule {
             request,
             key,
             plan,
@@ -545,8 +543,8 @@ impl Engine {
     }
 
     #[pyo3(signature = (key, *, source))]
-    fn clear_stop_rule(&self, py: Python<'_>, key: String, source: String) -> PyResult<u64> {
-        self.ask(py, |request| Command::SetStopRule {
+    fn clear_stop_rule(&self, key: String, source: String) -> PyResult<u64> {
+        self.ask(|request| Command::SetStopRule {
             request,
             key,
             plan: None,
@@ -554,24 +552,16 @@ impl Engine {
         })
     }
 
-    fn arm(&self, py: Python<'_>, source: String, account_id: i64, is_armed: bool) -> PyResult<()> {
+    fn arm(&self, source: String, account_id: i64, is_armed: bool) -> PyResult<()> {
         let account = words::account(account_id)?;
-        self.push(
-            py,
-            Command::Arm {
-                source,
-                account,
-                is_armed,
-            },
-        )
+        self.push(Command::Arm {
+            source,
+            account,
+            is_armed,
+        })
     }
 
-    fn set_limits(
-        &self,
-        py: Python<'_>,
-        account_id: i64,
-        limits: &Bound<'_, records::Limits>,
-    ) -> PyResult<()> {
+    fn set_limits(&self, account_id: i64, limits: &Bound<'_, records::Limits>) -> PyResult<()> {
         let stated = limits.get();
         let limits = Limits {
             max_order_lots: stated.max_order_lots,
@@ -586,18 +576,13 @@ impl Engine {
             repeat_window_ms: stated.repeat_window_ms,
         };
         let account = words::account(account_id)?;
-        self.push(py, Command::SetLimits { account, limits })
+        self.push(Command::SetLimits { account, limits })
     }
 
-    fn set_rules(
-        &self,
-        py: Python<'_>,
-        account_id: i64,
-        rules: &Bound<'_, risk::Rules>,
-    ) -> PyResult<u64> {
+    fn set_rules(&self, account_id: i64, rules: &Bound<'_, risk::Rules>) -> PyResult<u64> {
         let account = words::account(account_id)?;
         let rules = Box::new(rules.get().rules().map_err(invalid)?);
-        self.ask(py, |request| Command::SetRules {
+        self.ask(|request| Command::SetRules {
             request,
             account,
             rules,
@@ -605,16 +590,10 @@ impl Engine {
     }
 
     #[pyo3(signature = (account_id, mode, *, source))]
-    fn set_mode(
-        &self,
-        py: Python<'_>,
-        account_id: i64,
-        mode: &str,
-        source: String,
-    ) -> PyResult<u64> {
+    fn set_mode(&self, account_id: i64, mode: &str, source: String) -> PyResult<u64> {
         let account = words::account(account_id)?;
         let mode = words::mode(mode)?;
-        self.ask(py, |request| Command::SetMode {
+        self.ask(|request| Command::SetMode {
             request,
             account,
             mode,
@@ -625,13 +604,12 @@ impl Engine {
     #[pyo3(signature = (account_id, throttled, *, source))]
     fn release_throttle(
         &self,
-        py: Python<'_>,
         account_id: i64,
         throttled: String,
         source: String,
     ) -> PyResult<u64> {
         let account = words::account(account_id)?;
-        self.ask(py, |request| Command::ReleaseThrottle {
+        self.ask(|request| Command::ReleaseThrottle {
             request,
             account,
             source: throttled,
@@ -644,8 +622,8 @@ impl Engine {
         rows.iter().map(risk::risk).collect()
     }
 
-    fn reconcile(&self, py: Python<'_>) -> PyResult<u64> {
-        self.ask(py, |request| Command::Reconcile { request })
+    fn reconcile(&self) -> PyResult<u64> {
+        self.ask(|request| Command::Reconcile { request })
     }
 
     fn accounts(&self) -> Vec<records::Account> {
@@ -760,6 +738,10 @@ impl Engine {
             .into_iter()
             .map(|item| convert::news(py, item))
             .collect()
+    }
+
+    fn forget_latencies(&self) {
+        self.handle.gauges().forget();
     }
 
     fn note_painted(&self, receive_mono_ns: u64) {

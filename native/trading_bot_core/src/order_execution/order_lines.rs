@@ -220,6 +220,12 @@ impl OrderLines {
         self.lines.iter().filter_map(Line::deadline).min()
     }
 
+    /// An order waits for its answer.
+    pub fn has_orders(&self) -> bool {
+        let mut lines = self.lines.iter();
+        lines.any(|line| matches!(line.work, Work::Order(_)))
+    }
+
     /// Pings what idles, drops what no order has used for long. Call every few seconds.
     pub fn tend(&mut self) {
         let now = mono();
