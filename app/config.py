@@ -176,7 +176,10 @@ _Policy = Literal["never", "hold", "ask"]
 
 
 class ConfirmOptions(_Section):
-    """How each button of the ticket is confirmed: at once, held for 400 ms, or by a question that defaults to no."""
+    """How an action is confirmed in ticket, ladder and tables: at once, held for 400 ms, or by a question.
+
+    The question defaults to no. A menu and a key cannot be held: what wants a hold asks there.
+    """
 
     break_even: _Policy = _option("never", "Break-even: act at once, after a hold, or ask.")
     trail: _Policy = _option("never", "Trail now: act at once, after a hold, or ask.")
@@ -184,7 +187,7 @@ class ConfirmOptions(_Section):
     close: _Policy = _option("never", "Close: act at once, after a hold, or ask.")
     reverse: _Policy = _option("hold", "Reverse: act at once, after a hold, or ask.")
     flatten: _Policy = _option("hold", "Flatten: act at once, after a hold, or ask.")
-    cancel: Literal["never", "ask"] = _option("never", "Cancels of a group in the ticket: act at once, or ask.")
+    cancel: Literal["never", "ask"] = _option("never", "Cancels of a group: act at once, or ask.")
 
 
 class GuardianOptions(_Section):

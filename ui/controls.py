@@ -271,6 +271,10 @@ class PaintedButton(QAbstractButton):
     def is_hovered(self) -> bool:
         return self.isEnabled() and self.underMouse()
 
+    def act(self) -> None:
+        """Act as an entry of a menu that stands for this button."""
+        self.click()
+
     def enterEvent(self, event: QEnterEvent) -> None:
         super().enterEvent(event)
         self.update()

@@ -121,13 +121,14 @@ class Desk(QObject):
 
     def _build_panels(self) -> None:
         theme, window = self._window.theme, self._window
+        confirm = self._services.options.confirm
         self.chart = ChartPanel(self.contexts["chart"])
-        self.ladder = LadderPanel(self.contexts["ladder"])
-        self.ticket = TicketPanel(self.contexts["ticket"], self._services.options.confirm)
-        self.positions = PositionsPanel(theme)
+        self.ladder = LadderPanel(self.contexts["ladder"], confirm)
+        self.ticket = TicketPanel(self.contexts["ticket"], confirm)
+        self.positions = PositionsPanel(theme, confirm)
         self.fills = FillsPanel(theme)
         self.messages = MessagesPanel(theme)
-        self.orders = OrdersPanel(theme)
+        self.orders = OrdersPanel(theme, confirm)
         self.risk_context = PanelContext(theme, "risk", self)
         self.risk = RiskPanel(self.risk_context)
         window.add_trading_panel("chart", "Chart", self.chart)
@@ -161,19 +162,20 @@ class Desk(QObject):
             plain.flatten_requested.connect(self.flatten_contract)
         for table in (self.ticket, self.positions):
             table.close_requested.connect(self._on_close_requested)
+            table.reverse_requested.connect(self._on_reverse_requested)
             table.flatten_requested.connect(self._on_flatten_requested)
         self.risk.mode_requested.connect(self._on_mode_requested)
         self.risk.release_requested.connect(self._on_release_requested)
         self.ticket.trail_requested.connect(self._on_trail_requested)
-        self.ticket.reverse_requested.connect(self._on_reverse_requested)
         self.ticket.template_save_requested.connect(self._on_template_save)
         self.ticket.template_remove_requested.connect(self._on_template_remove)
-        for source_of_groups in (self.ticket, self.orders):
+        for source_of_groups in (self.ticket, self.ladder, self.orders):
             source_of_groups.cancel_group_requested.connect(self._on_cancel_keys)
         for asker in (self.ticket, self.orders):
             asker.recheck_requested.connect(self.recheck)
         self.orders.cancel_requested.connect(self._on_cancel_requested)
-        self.orders.modify_requested.connect(self._on_modify_requested)
+        for changer in (self.orders, self.positions):
+            changer.modify_requested.connect(self._on_modify_requested)
         self.orders.contract_chosen.connect(self.choose_contract)
         self.positions.contract_chosen.connect(self.choose_contract)
         self.order_tabs.page_shown.connect(self.orders.show_filter)

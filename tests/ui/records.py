@@ -11,7 +11,19 @@ import numpy as np
 from ui.painting import AccountView, PanelContext
 from ui.theme import Theme
 
-__all__ = ["AccountView", "Contract", "Fill", "Order", "Position", "Risk", "RuleUse", "account", "context", "frame"]
+__all__ = [
+    "AccountView",
+    "Contract",
+    "ExitProgress",
+    "Fill",
+    "Order",
+    "Position",
+    "Risk",
+    "RuleUse",
+    "account",
+    "context",
+    "frame",
+]
 
 NOON_NS = 1_700_000_000_000_000_000
 
@@ -105,6 +117,19 @@ class _Fill:
 
 
 @dataclass(frozen=True)
+class _ExitProgress:
+    exit: int = 1
+    account_id: int = 7
+    contract_id: str = "CON.F.US.EP.Z26"
+    goal: str = "flatten"
+    step: str = "cancelling"
+    count: int = 1
+    total: int = 3
+    text: str = ""
+    time_ns: int = NOON_NS
+
+
+@dataclass(frozen=True)
 class _RuleUse:
     rule: str = "max_loss"
     used: int = 5_200_000
@@ -156,6 +181,7 @@ Contract: Any = _Contract
 Order: Any = _Order
 Position: Any = _Position
 Fill: Any = _Fill
+ExitProgress: Any = _ExitProgress
 Risk: Any = _Risk
 RuleUse: Any = _RuleUse
 

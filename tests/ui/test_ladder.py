@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 pytest.importorskip("trading_bot_core", reason="the extension is not built")
 
+from app.config import ConfirmOptions
 from app.domain import Contract, MarketFrame, Order, Position
 from ui.bridge import OrderDraft
 from ui.painting import AccountView, PanelContext
@@ -78,6 +79,7 @@ class Hand:
         panel.order_requested.connect(self.drafts.append)
         panel.modify_requested.connect(self._on_move)
         panel.cancel_requested.connect(self.cancels.append)
+        panel.cancel_group_requested.connect(self.cancels.extend)
 
     def _on_move(self, key: str, changes: dict[str, int]) -> None:
         self.moves.append((key, changes))
@@ -119,7 +121,7 @@ def context(qtbot: QtBot) -> PanelContext:
 
 @pytest.fixture
 def hand(context: PanelContext, qtbot: QtBot) -> Hand:
-    panel = LadderPanel(context)
+    panel = LadderPanel(context, ConfirmOptions())
     qtbot.addWidget(panel)
     panel.resize(482, 760)
     panel.show()
@@ -487,3 +489,27 @@ def test_a_reason_of_the_window_blocks_entries_and_is_named(hand: Hand, context:
     hand.click("bid", BID - 2)
     assert hand.drafts == []
     assert hand.grid.strip.lead == "Market stream down"
+
+
+def test_the_row_under_the_grid_is_confirmed_as_the_options_say(context: PanelContext, qtbot: QtBot) -> None:
+    panel = LadderPanel(context, ConfirmOptions(close="ask", cancel="ask"))
+    qtbot.addWidget(panel)
+    panel.show()
+    panel.render(frame(), [order("o1", "buy", BID)], position(2, BID * 10_000))
+    closed: list[bool] = []
+    cancelled: list[list[str]] = []
+    panel.close_requested.connect(lambda: closed.append(True))
+    panel.cancel_group_requested.connect(cancelled.append)
+    panel.action_row.close_button.click()
+    panel.action_row.everything.click()
+    assert (closed, cancelled) == ([], [])
+    question = panel.action_row.close_button.question.dialog
+    assert question is not None
+    question.answer("yes")
+    asked = panel.cancel.question.dialog
+    assert asked is not None
+    asked.answer("no")
+    assert (closed, cancelled) == ([True], [])
+    panel.action_row.everything.click()
+    panel.render(frame(), [], position(2, BID * 10_000))
+    assert panel.cancel.question.dialog is None, "the order it asked about is gone"

@@ -10,13 +10,16 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QMenu, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from ui import formatting
+from ui.action_bar import ActionBar
 from ui.controls import ElidedLabel, EmptyNotice, enable
+from ui.dialogs.question import GroupCancel
 from ui.painting import AccountView, Marker
 from ui.panels.doubt import doubt_of
 from ui.tables import Cell, Column, Row, RowTable
 from ui.theme import Theme
 
 if TYPE_CHECKING:
+    from app.config import ConfirmOptions
     from app.domain import Contract, Order
 
 COLUMNS = (
@@ -58,8 +61,11 @@ class OrdersPanel(QWidget):
     contract_chosen = Signal(str)
     recheck_requested = Signal()
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: Theme, policies: ConfirmOptions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._theme = theme
+        self.cancel = GroupCancel(theme, policies.cancel, self._keys, self)
+        self.cancel.confirmed.connect(self.cancel_group_requested)
         self._orders: dict[str, Order] = {}
         self._filter = "open"
         self._last: tuple[Mapping[int, AccountView], Mapping[int, Contract], Mapping[int, int | None], int] = (
@@ -77,7 +83,6 @@ class OrdersPanel(QWidget):
         self._dialog: QInputDialog | None = None
         self.empty = EmptyNotice(theme, *_EMPTY_WORDS["open"], self)
         self.actions_bar = self._make_actions()
-        self._theme = theme
         body = QWidget(self)
         self._stack = QStackedLayout(body)
         self._stack.addWidget(self.table)
@@ -139,22 +144,17 @@ class OrdersPanel(QWidget):
             return order.look != "done"
         return self._filter == "all" or order.life in _BAD_LIVES
 
-    def _make_actions(self) -> QWidget:
-        bar = QWidget(self)
-        bar.setProperty("ground", "none")
-        row = QHBoxLayout(bar)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
+    def _make_actions(self) -> ActionBar:
         self._group_buttons: dict[str, QPushButton] = {}
         for name in ("Buys", "Sells", "Stops", "Targets", "All"):
-            button = QPushButton(_GROUP_WORDS.get(name, f"\u00d7 {name}"), bar)
+            button = QPushButton(_GROUP_WORDS.get(name, f"\u00d7 {name}"), self)
             button.setProperty("size", "small")
             button.setAccessibleName(f"Cancel {name.lower()}")
             button.clicked.connect(self._on_group_clicked)
             button.setObjectName(name)
             self._group_buttons[name] = button
-            row.addWidget(button)
-        return bar
+        buttons = list(self._group_buttons.values())
+        return ActionBar(self._theme, buttons, buttons[:-1], self)
 
     def _make_foot(self) -> QWidget:
         """One reserved line: what has no answer, with the way to ask again, or else the newest reject."""
@@ -176,6 +176,7 @@ class OrdersPanel(QWidget):
         open_orders = [order for order in self._orders.values() if order.look != "done"]
         for name, button in self._group_buttons.items():
             enable(button, any(in_group(order, name) for order in open_orders))
+        self.cancel.refresh()
 
     def _show_foot(self) -> None:
         _accounts, contracts, _marks, now_ns = self._last
@@ -200,11 +201,12 @@ class OrdersPanel(QWidget):
 
     def _on_group_clicked(self) -> None:
         button = self.sender()
-        if button is None:
-            return
-        name = button.objectName()
-        keys = [order.key for order in self._orders.values() if order.look != "done" and in_group(order, name)]
-        self.cancel_group_requested.emit(keys)
+        if button is not None:
+            name = button.objectName()
+            self.cancel.request(name, f"Cancel {name.lower()}", None)
+
+    def _keys(self, group: str) -> list[str]:
+        return [order.key for order in self._orders.values() if order.look != "done" and in_group(order, group)]
 
     def _on_delete(self, key: str) -> None:
         order = self._orders.get(key)

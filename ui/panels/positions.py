@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
+from app.services import management
 from ui import formatting
-from ui.controls import EmptyNotice, HoldButton, caption, enable
+from ui.action_bar import ActionBar
+from ui.controls import EmptyNotice, enable
+from ui.dialogs.question import PolicyButton
 from ui.painting import AccountView
 from ui.tables import Cell, Column, Row, RowTable
 from ui.theme import Theme
 
 if TYPE_CHECKING:
+    from app.config import ConfirmOptions
     from app.domain import Contract, Order, Position
 
 COLUMNS = (
@@ -38,17 +42,22 @@ _UNLIMITED = 16_777_215
 
 
 class PositionsPanel(QWidget):
-    """Table of positions with close, half and flatten for the chosen row."""
+    """Table of positions; what can be done with the chosen row is confirmed as the options say."""
 
     close_requested = Signal(object, str, object)
+    reverse_requested = Signal(object, str)
+    modify_requested = Signal(str, object)
     flatten_requested = Signal(object, str)
     contract_chosen = Signal(str)
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: Theme, policies: ConfirmOptions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._positions: dict[str, Position] = {}
+        self._orders: list[Order] = []
+        self._accounts: Mapping[int, AccountView] = {}
         self._contracts: Mapping[int, Contract] = {}
         self._theme = theme
+        self._policies = policies
         self.table = RowTable(COLUMNS, theme, self)
         self.table.setAccessibleName("Positions")
         self.table.row_chosen.connect(self._on_row_chosen)
@@ -72,7 +81,7 @@ class PositionsPanel(QWidget):
     ) -> None:
         """Show the engine's positions; flat ones stay for the session, muted."""
         self._positions = {_key(position): position for position in positions}
-        self._contracts = contracts
+        self._orders, self._accounts, self._contracts = list(orders), accounts, contracts
         rows = [
             _row(_key(position), position, orders, accounts.get(position.account_id), contracts.get(position.contract))
             for position in sorted(positions, key=lambda each: (each.net_lots == 0, each.account_id, each.contract))
@@ -94,37 +103,58 @@ class PositionsPanel(QWidget):
         """How many positions are not flat, for the tab."""
         return sum(position.net_lots != 0 for position in self._positions.values())
 
-    def _make_actions(self) -> QWidget:
-        bar = QWidget(self)
-        bar.setProperty("ground", "none")
-        row = QHBoxLayout(bar)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        self.chosen_label: QLabel = caption("", bar, "muted")
-        self.close_button = QPushButton("Close", bar)
-        self.half_button = QPushButton("\u00bd", bar)
-        self.half_button.setAccessibleName("Close half of the chosen position")
-        for button in (self.close_button, self.half_button):
-            button.setProperty("size", "small")
-        self.flatten_button = HoldButton(self._theme, "Flatten", parent=bar)
-        self.flatten_button.setFixedHeight(22)
-        self.close_button.clicked.connect(self._on_close)
-        self.half_button.clicked.connect(self._on_half)
+    def _make_actions(self) -> ActionBar:
+        self.close_button = self._button("Close", "Close the position; its exits go with it", "close")
+        self.half_button = self._button("\u00bd", "Close half of the position", "halve", "Close half")
+        moving = "Move the stops one tick beyond the average"
+        self.breakeven_button = self._button("BE +1", moving, "break_even")
+        turning = "Cancel the exits, wait for proof, turn the position with one order"
+        self.reverse_button = self._button("Reverse", turning, "reverse")
+        leaving = "Cancel the orders, close the position, read it back"
+        self.flatten_button = self._button("Flatten", leaving, "flatten")
+        self.close_button.confirmed.connect(self._on_close)
+        self.half_button.confirmed.connect(self._on_half)
+        self.breakeven_button.confirmed.connect(self._on_breakeven)
+        self.reverse_button.confirmed.connect(self._on_reverse)
         self.flatten_button.confirmed.connect(self._on_flatten)
-        for widget in (self.chosen_label, self.close_button, self.half_button, self.flatten_button):
-            row.addWidget(widget)
-        return bar
+        self._buttons = (
+            self.close_button,
+            self.half_button,
+            self.breakeven_button,
+            self.reverse_button,
+            self.flatten_button,
+        )
+        spare = (self.breakeven_button, self.half_button, self.reverse_button)
+        return ActionBar(self._theme, self._buttons, spare, self)
+
+    def _button(self, word: str, tip: str, name: str, spoken: str = "") -> PolicyButton:
+        button = PolicyButton(self._theme, word, tip, getattr(self._policies, name), self, spoken=spoken)
+        button.setFixedHeight(22)
+        return button
 
     def _chosen(self) -> Position | None:
         return self._positions.get(self.table.selected_key())
 
+    def _orders_of(self, position: Position) -> list[Order]:
+        return [order for order in self._orders if _same(order, position)]
+
+    def _breakeven(self, position: Position) -> list[tuple[str, int]]:
+        return management.break_even_changes(
+            self._orders_of(position), position.net_lots, position.average_ticks_1e4, 1
+        )
+
     def _refresh_actions(self) -> None:
         position = self._chosen()
-        lots = abs(position.net_lots) if position else 0
+        net = position.net_lots if position else 0
         contract = self._contracts.get(position.contract) if position else None
-        self.chosen_label.setText(contract.name if contract else "")
-        enable(self.close_button, lots > 0)
-        enable(self.half_button, lots > 1)
+        account = self._accounts.get(position.account_id) if position else None
+        subject = f"{formatting.side_word(net)} {contract.name}" if contract else ""
+        for button in self._buttons:
+            button.show_subject(subject, account)
+        enable(self.close_button, net != 0)
+        enable(self.half_button, abs(net) > 1)
+        enable(self.breakeven_button, position is not None and bool(self._breakeven(position)))
+        enable(self.reverse_button, net != 0)
         enable(self.flatten_button, position is not None)
 
     def _on_row_chosen(self, _key: str) -> None:
@@ -145,6 +175,23 @@ class PositionsPanel(QWidget):
         if position is not None and abs(position.net_lots) > 1:
             self.close_requested.emit(position.account_id, position.contract_id, abs(position.net_lots) // 2)
 
+    def _on_part(self) -> None:
+        action = self.sender()
+        position = self._chosen()
+        lots = action.data() if isinstance(action, QAction) else 0
+        if position is not None and 0 < lots < abs(position.net_lots):
+            self.close_requested.emit(position.account_id, position.contract_id, lots)
+
+    def _on_breakeven(self) -> None:
+        position = self._chosen()
+        for key, ticks in self._breakeven(position) if position is not None else []:
+            self.modify_requested.emit(key, {"stop_ticks": ticks})
+
+    def _on_reverse(self) -> None:
+        position = self._chosen()
+        if position is not None and position.net_lots:
+            self.reverse_requested.emit(position.account_id, position.contract_id)
+
     def _on_flatten(self) -> None:
         position = self._chosen()
         if position is not None:
@@ -157,17 +204,29 @@ class PositionsPanel(QWidget):
         self.table.select_key(key)
         self._refresh_actions()
         self._menu.clear()
-        for text, slot, is_possible in (
-            ("Show in ladder and chart", self._on_open_chosen, True),
-            ("Close", self._on_close, position.net_lots != 0),
-            ("Close half", self._on_half, abs(position.net_lots) > 1),
-            ("Flatten", self._on_flatten, True),
+        self._add_entry("Show in ladder and chart", self._on_open_chosen)
+        self._menu.addSeparator()
+        for text, button in (
+            ("Close", self.close_button),
+            ("Close half", self.half_button),
+            ("Break-even, plus one tick", self.breakeven_button),
+            ("Reverse", self.reverse_button),
+            ("Flatten", self.flatten_button),
         ):
-            action = QAction(text, self._menu)
-            action.setEnabled(is_possible)
-            action.triggered.connect(slot)
-            self._menu.addAction(action)
+            self._add_entry(text, button.act, is_possible=button.isEnabled())
+        self._menu.addSeparator()
+        for percent in (25, 75):
+            lots = abs(position.net_lots) * percent // 100
+            action = self._add_entry(f"Close {percent} % ({lots})", self._on_part, is_possible=lots > 0)
+            action.setData(lots)
         self._menu.popup(place)
+
+    def _add_entry(self, text: str, slot: Callable[[], None], *, is_possible: bool = True) -> QAction:
+        action = QAction(text, self._menu)
+        action.setEnabled(is_possible)
+        action.triggered.connect(slot)
+        self._menu.addAction(action)
+        return action
 
     def _on_open_chosen(self) -> None:
         self._on_row_opened(self.table.selected_key())

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import Qt
 
+from app.config import ConfirmOptions
 from tests.ui import records
 from ui.panels.fills import FillsPanel
 from ui.panels.messages import MessagesPanel
@@ -23,14 +24,14 @@ def texts(table: Any, row: Any) -> Any:
 
 @pytest.fixture
 def positions(qtbot: Any) -> Any:
-    panel = PositionsPanel(Theme())
+    panel = PositionsPanel(Theme(), ConfirmOptions())
     qtbot.addWidget(panel)
     return panel
 
 
 @pytest.fixture
 def orders(qtbot: Any) -> Any:
-    panel = OrdersPanel(Theme())
+    panel = OrdersPanel(Theme(), ConfirmOptions())
     qtbot.addWidget(panel)
     return panel
 
@@ -197,3 +198,62 @@ def test_a_leg_that_this_computer_placed_stands_below_its_entry() -> None:
     leg = records.Order(key="leg", parent_key="p1-1-1", role="stop", side="sell")
     row = order_row(leg, records.account(), records.Contract(), 31449, records.NOON_NS)
     assert row.cells[1].lead.startswith("\u2514")
+
+
+def narrow(qtbot: Any, panel: Any, width: int) -> Any:
+    """The panel's actions in a title bar of so many pixels."""
+    bar = panel.actions_bar
+    qtbot.addWidget(bar)
+    bar.setParent(None)
+    bar.resize(width, 22)
+    bar.show()
+    return bar
+
+
+def test_actions_without_room_move_into_a_menu_and_are_never_cut(qtbot: Any, orders: Any) -> None:
+    orders.render([records.Order()], ACCOUNTS, CONTRACTS, {}, NOW)
+    bar = narrow(qtbot, orders, bar_width := orders.actions_bar.minimumSizeHint().width())
+    assert [button.text() for button in bar.moved] == ["\u00d7 Buys", "\u00d7 Sells", "\u00d7 Stops", "\u00d7 Tgts"]
+    assert bar.more_button.isVisible()
+    for button in [*orders._group_buttons.values()]:
+        assert not button.isVisible() or button.geometry().right() < bar_width
+    qtbot.mouseClick(bar.more_button, Qt.MouseButton.LeftButton)
+    buys = next(action for action in bar._menu.actions() if action.text() == "Cancel buys")
+    with qtbot.waitSignal(orders.cancel_group_requested) as cancelled:
+        buys.trigger()
+    assert cancelled.args == [["p1-1-1"]]
+    bar.resize(bar.sizeHint().width(), 22)
+    assert bar.moved == []
+    assert not bar.more_button.isVisible()
+
+
+def test_what_wants_a_hold_asks_in_a_menu(qtbot: Any, positions: Any) -> None:
+    positions.render([records.Position()], [], ACCOUNTS, CONTRACTS)
+    told: list[Any] = []
+    positions.reverse_requested.connect(lambda *words: told.append(words))
+    positions.reverse_button.click()
+    assert told == []
+    positions.reverse_button.act()
+    dialog = positions.reverse_button.question.dialog
+    dialog.answer("no")
+    assert told == []
+    positions.reverse_button.act()
+    positions.reverse_button.question.dialog.answer("yes")
+    assert told == [(7, "CON.F.US.EP.Z26")]
+
+
+def test_every_action_on_a_position_is_confirmed_as_the_options_say(qtbot: Any) -> None:
+    panel = PositionsPanel(Theme(), ConfirmOptions(close="ask", halve="hold"))
+    qtbot.addWidget(panel)
+    panel.render([records.Position()], [], ACCOUNTS, CONTRACTS)
+    told: list[Any] = []
+    panel.close_requested.connect(lambda *words: told.append(words))
+    panel.close_button.click()
+    panel.half_button.click()
+    assert told == []
+    panel.render([records.Position(net_lots=1)], [], ACCOUNTS, CONTRACTS)
+    assert panel.close_button.question.dialog is None, "the question was about two lots"
+    panel.close_button.click()
+    asked: Any = panel.close_button.question.dialog
+    asked.answer("yes")
+    assert told == [(7, "CON.F.US.EP.Z26", None)]

@@ -400,7 +400,7 @@ def test_a_group_cancel_that_asks_names_how_many(qtbot: Any) -> None:
     panel = asking(qtbot, cancel="ask")
     manage = panel.manage
     press(qtbot, manage.cancel_buttons["Buys"])
-    dialog = manage.cancel_question.dialog
+    dialog = manage.cancel.question.dialog
     assert "Cancel 2 orders" in [label.text() for label in dialog.findChildren(QLabel)]
     with qtbot.waitSignal(manage.cancel_group_requested) as cancelled:
         dialog.answer("yes")
@@ -417,3 +417,19 @@ def test_a_button_that_wants_a_hold_does_nothing_on_a_click(qtbot: Any) -> None:
         pass
     with qtbot.waitSignal(manage.reverse_requested):
         press(qtbot, manage.reverse_button)
+
+
+def test_a_sequence_under_way_keeps_its_line_whatever_fills_until_it_ends(ticket: Any) -> None:
+    def step(name: str, text: str = "") -> None:
+        ticket.show_progress(records.ExitProgress(exit=4, step=name, text=text))
+
+    step("cancelling")
+    for number in range(5):
+        ticket.show_result(records.NOON_NS, "done", f"Buy 1 filled 100.{number}")
+    lines = [line.text() for line in ticket._result_lines]
+    assert "Flatten: cancelling 1 of 3" in lines[0]
+    assert lines[1].endswith("Buy 1 filled 100.4")
+    step("done", "Flat, read back.")
+    assert ticket._result_lines[0].text().endswith("Flat, read back.")
+    ticket.show_result(records.NOON_NS, "done", "Buy 1 filled 101.0")
+    assert ticket._result_lines[0].text().endswith("Buy 1 filled 101.0")

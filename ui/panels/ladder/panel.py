@@ -8,7 +8,9 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from ui.controls import HoldButton, PaintedButton, PanelFrame, enable
+from app.services import management
+from ui.controls import PaintedButton, PanelFrame, enable
+from ui.dialogs.question import GroupCancel, PolicyButton
 from ui.formatting import GAIN, LOSS, average_text, side_word, signed_money
 from ui.painting import CENTRE, PanelContext, draw_text, icon_pixmap
 from ui.panels.ladder.grid import LadderGrid
@@ -18,6 +20,7 @@ from ui.theme import Theme
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from app.config import ConfirmOptions
     from app.domain import MarketFrame, Order, Position
 
 PRESETS = (1, 2, 3, 5, 10)
@@ -134,13 +137,14 @@ class LotsRow(QWidget):
 
 
 class ActionRow(QWidget):
-    """Cancel buys, all, sells; close and flatten. Counts are live, zero is disabled; all of it works while disarmed."""
+    """Cancel buys, all, sells; break-even, close, flatten. Counts are live; all of it works while disarmed."""
 
     cancel_side_requested = Signal(str)
+    breakeven_requested = Signal()
     close_requested = Signal()
     flatten_requested = Signal()
 
-    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+    def __init__(self, context: PanelContext, policies: ConfirmOptions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         theme = context.theme
         self._context = context
@@ -148,36 +152,46 @@ class ActionRow(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(6, 4, 6, 4)
         row.setSpacing(4)
-        self.buys = PadButton(theme, "Buys 0", 68, 22, icon="close", parent=self)
+        self.buys = PadButton(theme, "Buys 0", 66, 22, icon="close", parent=self)
         self.everything = PadButton(theme, "Cancel all 0", 0, 22, parent=self)
-        self.sells = PadButton(theme, "Sells 0", 68, 22, icon="close", parent=self)
-        self.close_button = PadButton(theme, "Close", 68, 22, parent=self)
-        self.flatten_button = HoldButton(theme, "Flatten", parent=self)
-        self.flatten_button.setFixedHeight(22)
+        self.sells = PadButton(theme, "Sells 0", 66, 22, icon="close", parent=self)
+        moving = "Move the stops one tick beyond the average"
+        self.breakeven_button = PolicyButton(theme, "BE +1", moving, policies.break_even, self)
+        closing = "Close the position; its exits go with it"
+        self.close_button = PolicyButton(theme, "Close", closing, policies.close, self)
+        leaving = "Cancel the orders, close the position, read it back"
+        self.flatten_button = PolicyButton(theme, "Flatten", leaving, policies.flatten, self)
         for button in (self.buys, self.everything, self.sells):
             row.addWidget(button)
         row.addStretch(1)
-        row.addWidget(self.close_button)
-        row.addWidget(self.flatten_button)
+        for policy in (self.breakeven_button, self.close_button, self.flatten_button):
+            policy.setFixedHeight(22)
+            row.addWidget(policy)
         self.buys.clicked.connect(self._on_buys)
         self.everything.clicked.connect(self._on_everything)
         self.sells.clicked.connect(self._on_sells)
-        self.close_button.clicked.connect(self.close_requested)
+        self.breakeven_button.confirmed.connect(self.breakeven_requested)
+        self.close_button.confirmed.connect(self.close_requested)
         self.flatten_button.confirmed.connect(self.flatten_requested)
         context.theme.changed.connect(self.update)
         self.show_counts(0, 0, 0)
 
-    def show_counts(self, buys: int, sells: int, net_lots: int) -> None:
-        """Counts of live orders and whether there is anything to close."""
-        for button, text, count in (
-            (self.buys, f"Buys {buys}", buys),
-            (self.everything, f"Cancel all {buys + sells}", buys + sells),
-            (self.sells, f"Sells {sells}", sells),
+    def show_counts(self, buys: int, sells: int, net_lots: int, *, can_break_even: bool = False) -> None:
+        """Counts of live orders, whether there is anything to close, and whether a stop could move to break-even."""
+        for button, text, count, spoken in (
+            (self.buys, f"Buys {buys}", buys, f"Cancel buys {buys}"),
+            (self.everything, f"Cancel all {buys + sells}", buys + sells, f"Cancel all {buys + sells}"),
+            (self.sells, f"Sells {sells}", sells, f"Cancel sells {sells}"),
         ):
             if button.text() != text:
                 button.setText(text)
-                button.setAccessibleName(f"Cancel {text.lower()}" if count is not buys + sells else text)
+                button.setAccessibleName(spoken)
             enable(button, count > 0)
+        contract = self._context.contract
+        subject = f"{side_word(net_lots)} {contract.name}" if contract is not None else ""
+        for policy in (self.breakeven_button, self.close_button, self.flatten_button):
+            policy.show_subject(subject, self._context.account)
+        enable(self.breakeven_button, can_break_even)
         enable(self.close_button, net_lots != 0)
         enable(self.flatten_button, net_lots != 0 or buys + sells > 0)
 
@@ -225,17 +239,19 @@ class LadderPanel(PanelFrame):
     order_requested = Signal(object)
     modify_requested = Signal(str, dict)
     cancel_requested = Signal(str)
-    cancel_group_requested = Signal(str)
+    cancel_group_requested = Signal(object)
     close_requested = Signal()
     flatten_requested = Signal()
     arm_requested = Signal(bool)
 
-    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+    def __init__(self, context: PanelContext, policies: ConfirmOptions, parent: QWidget | None = None) -> None:
         super().__init__(context, "Ladder", parent)
+        self._moves: list[tuple[str, int]] = []
         self._identity = _identity(context)
         self.grid = LadderGrid(context, self)
         self.lots_row = LotsRow(context, self)
-        self.action_row = ActionRow(context, self)
+        self.action_row = ActionRow(context, policies, self)
+        self.cancel = GroupCancel(context.theme, policies.cancel, self._keys, self)
         self.mode_button = ModeButton(context.theme, "", self)
         self.centre_button = ModeButton(context.theme, "crosshair", self)
         self._assemble()
@@ -264,6 +280,8 @@ class LadderPanel(PanelFrame):
         self.grid.cancel_requested.connect(self.cancel_requested)
         self.lots_row.lots_changed.connect(self.grid.set_lots)
         self.action_row.cancel_side_requested.connect(self._on_cancel_side)
+        self.cancel.confirmed.connect(self.cancel_group_requested)
+        self.action_row.breakeven_requested.connect(self._on_breakeven)
         self.action_row.close_requested.connect(self.close_requested)
         self.action_row.flatten_requested.connect(self.flatten_requested)
         self.mode_button.clicked.connect(self._on_mode)
@@ -275,7 +293,11 @@ class LadderPanel(PanelFrame):
         self.grid.show_market(frame, orders, position)
         live = [order for order in self.grid.orders if order.look in _LIVE]
         buys = sum(order.side == "buy" for order in live)
-        self.action_row.show_counts(buys, len(live) - buys, position.net_lots if position is not None else 0)
+        net = position.net_lots if position is not None else 0
+        average = position.average_ticks_1e4 if position is not None else 0
+        self._moves = management.break_even_changes(live, net, average, 1)
+        self.action_row.show_counts(buys, len(live) - buys, net, can_break_even=bool(self._moves))
+        self.cancel.refresh()
         self._show_position(position, is_stale=frame is not None and frame.is_late)
 
     def _show_position(self, position: Position | None, *, is_stale: bool) -> None:
@@ -294,9 +316,14 @@ class LadderPanel(PanelFrame):
         )
 
     def _on_cancel_side(self, side: str) -> None:
-        for order in self.grid.orders:
-            if order.look in _LIVE and side in ("", order.side):
-                self.cancel_requested.emit(order.key)
+        self.cancel.request(side, f"Cancel {side}s" if side else "Cancel all", self.context.account)
+
+    def _keys(self, side: str) -> list[str]:
+        return [order.key for order in self.grid.orders if order.look in _LIVE and side in ("", order.side)]
+
+    def _on_breakeven(self) -> None:
+        for key, ticks in self._moves:
+            self.modify_requested.emit(key, {"stop_ticks": ticks})
 
     def _on_mode(self) -> None:
         modes = list(Tracking)

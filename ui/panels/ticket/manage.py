@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout
 from app.services import management
 from ui import formatting
 from ui.controls import enable
-from ui.dialogs.question import PolicyButton, Question
+from ui.dialogs.question import GroupCancel, PolicyButton
 from ui.painting import AccountView
 from ui.theme import Theme
 
@@ -39,7 +39,6 @@ class ManagementBlock(QWidget):
         self._position: Position | None = None
         self._orders: list[Order] = []
         self._account: AccountView | None = None
-        self._group = ""
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -72,8 +71,8 @@ class ManagementBlock(QWidget):
             grid.setColumnStretch(place % 3, 1)
         column.addLayout(grid)
         column.addLayout(self._cancel_row())
-        self.cancel_question = Question(theme, self)
-        self.cancel_question.confirmed.connect(self._on_cancel_confirmed)
+        self.cancel = GroupCancel(theme, policies.cancel, self._keys, self)
+        self.cancel.confirmed.connect(self.cancel_group_requested)
 
     def show_state(
         self,
@@ -103,7 +102,7 @@ class ManagementBlock(QWidget):
         enable(self.flatten_button, account is not None and contract is not None)
         for name, cancel in self.cancel_buttons.items():
             enable(cancel, any(_in_group(order, name) for order in self._orders))
-        self.cancel_question.keep_only(self._cancel_figure())
+        self.cancel.refresh()
 
     def _button(self, word: str, tip: str, name: str) -> PolicyButton:
         button = PolicyButton(self._theme, word, tip, getattr(self._policies, name), self)
@@ -154,24 +153,12 @@ class ManagementBlock(QWidget):
 
     def _on_cancel_group(self) -> None:
         button = self.sender()
-        if button is None:
-            return
-        self._group = button.objectName()
-        if self._policies.cancel == "never":
-            self._on_cancel_confirmed()
-            return
-        title, detail = f"Cancel {self._group.lower()}", "What has filled meanwhile stays filled."
-        self.cancel_question.ask(title, self._cancel_figure(), detail, self._account)
+        if button is not None:
+            name = button.objectName()
+            self.cancel.request(name, f"Cancel {name.lower()}", self._account)
 
-    def _cancel_figure(self) -> str:
-        keys = self._keys()
-        return f"Cancel {len(keys)} order{'s' if len(keys) != 1 else ''}"
-
-    def _keys(self) -> list[str]:
-        return [order.key for order in self._orders if self._group and _in_group(order, self._group)]
-
-    def _on_cancel_confirmed(self) -> None:
-        self.cancel_group_requested.emit(self._keys())
+    def _keys(self, group: str) -> list[str]:
+        return [order.key for order in self._orders if _in_group(order, group)]
 
 
 def _in_group(order: Order, name: str) -> bool:

@@ -53,17 +53,17 @@ _KINDS = [
 ]
 _RESULT_TOKENS = {"refused": "status.danger", "unknown": "status.caution"}
 _RESULT_GLYPHS = {"done": "\u2713", "cancelled": "\u00d7", "refused": "!", "unknown": "?", "progress": "\u2026"}
+_LAST_STEPS = ("done", "failed", "halfway")
 _STEP_OUTCOMES = {"done": "done", "failed": "refused", "halfway": "refused", "unknown": "unknown", "flip": "refused"}
 
 
 @dataclasses.dataclass(frozen=True)
 class _Result:
-    """One of the last results; `exit` is the number of the sequence it tells of, 0 for none."""
+    """One of the last results, or the newest step of a sequence that is under way."""
 
     time_ns: int
     outcome: str
     text: str
-    exit: int = 0
 
 
 class TicketPanel(PanelFrame):
@@ -96,6 +96,8 @@ class TicketPanel(PanelFrame):
         self._doubt: Doubt | None = None
         self._last_side = "buy"
         self._results: deque[_Result] = deque(maxlen=3)
+        # By number of the sequence; no result pushes one of these out before its end.
+        self._running: dict[int, _Result] = {}
         self.header.arm_requested.connect(self.arm_requested)
         self.setMinimumWidth(280)
         self.set_body(self._scrolled(self._make_body()))
@@ -123,19 +125,20 @@ class TicketPanel(PanelFrame):
         self._show_results()
 
     def show_progress(self, progress: ExitProgress) -> None:
-        """Say how far a close, reverse or flatten has come, in the place of its own earlier step."""
+        """Say how far a close, reverse or flatten has come; it keeps a line of its own until it ends."""
         count = f" {progress.count} of {progress.total}" if progress.total else ""
         outcome = _STEP_OUTCOMES.get(progress.step, "progress")
         text = f"{progress.goal.capitalize()}: {progress.step}{count}"
-        if progress.step in ("done", "failed", "halfway"):
-            text = progress.text or text
-        others = [line for line in self._results if line.exit != progress.exit]
-        self._results.clear()
-        self._results.extend([_Result(progress.time_ns, outcome, text, progress.exit), *others[:2]])
+        if progress.step in _LAST_STEPS:
+            self._running.pop(progress.exit, None)
+            self._results.appendleft(_Result(progress.time_ns, outcome, progress.text or text))
+        else:
+            self._running[progress.exit] = _Result(progress.time_ns, outcome, text)
         self._show_results()
 
     def _show_results(self) -> None:
-        for line, result in zip(self._result_lines, self._results, strict=False):
+        newest_first = sorted(self._running.values(), key=lambda each: -each.time_ns)
+        for line, result in zip(self._result_lines, [*newest_first, *self._results], strict=False):
             token = _RESULT_TOKENS.get(result.outcome, "text.secondary")
             glyph = _RESULT_GLYPHS.get(result.outcome, "")
             line.show_text(f"{formatting.clock_text(result.time_ns)}  {glyph}  {result.text}", token)
