@@ -165,6 +165,13 @@ class TradingOptions(_Section):
         10.0, "Longest wait for the answer to a change or a cancel.", unit="s", ge=1, le=120
     )
     flatten_deadline_s: float = _option(30.0, "Longest wait for a flatten to be proved.", unit="s", ge=1, le=300)
+    offered_stop_ticks: int = _option(
+        40,
+        "Distance of the stop that the ladder offers to a position without one; the ticket's exits go first.",
+        unit="ticks",
+        ge=1,
+        le=1_000,
+    )
 
 
 class WindowOptions(_Section):

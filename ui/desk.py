@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QObject, QRect, Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from app.errors import PitdeskError
@@ -35,6 +35,7 @@ from ui.panels.positions import PositionsPanel
 from ui.panels.risk import OwnLimit, RiskPanel, headroom_of
 from ui.panels.ticket import TicketPanel
 from ui.status_bar import LinkView, StatusView
+from ui.toasts import Toaster
 
 if TYPE_CHECKING:
     from app.domain import (
@@ -62,6 +63,16 @@ _STATUS_EVERY_MS = 250
 _HISTORY_BARS = 1_500
 _BAD_STEPS = ("unknown", "halfway", "failed", "flip")
 _BAD_LIVES = ("refused", "denied", "not_accepted", "expired")
+# What a notice's code reads like as a title; the others read well as they are.
+_TITLES = {
+    "unprotected": "Position without its stop",
+    "no_guardian": "No kill switch",
+    "guardian_gone": "The guardian is gone",
+    "refused": "Nothing was sent",
+    "market": "Market stream",
+    "user": "Order stream",
+    "rest": "Requests",
+}
 _LINK_WORDS = {"late": "is late", "dead": "is lost", "connecting": "is connecting", "off": "is off"}
 
 
@@ -102,6 +113,7 @@ class Desk(QObject):
         self._tables_at = 0.0
         self._noted_ns = 0
         self._guardian = "connecting"
+        self.toaster = Toaster(window.theme, window, self._trading_places)
         self._build_panels()
         self._connect_panels()
         self._connect_bridge(bridge)
@@ -440,9 +452,7 @@ class Desk(QObject):
         words = f"{order.side.capitalize()} {order.size_lots}"
         if order.life in _BAD_LIVES:
             self.ticket.show_result(order.updated_ns, "refused", f"{words}: {order.reason or order.life}")
-            self.messages.add(
-                "warning", "order", f"{words} {order.life.replace('_', ' ')}: {order.reason}", order.updated_ns
-            )
+            self._tell_bad_order(order, words)
         elif order.life == "cancelled":
             self.ticket.show_result(order.updated_ns, "cancelled", f"{words} cancelled")
 
@@ -451,7 +461,20 @@ class Desk(QObject):
             return
         contract = next((each for each in self._engine.contracts() if each.index == fill.contract), None)
         price = formatting.price_text(fill.price_ticks, contract) if contract else str(fill.price_ticks)
-        self.ticket.show_result(fill.time_ns, "done", f"{fill.side.capitalize()} {fill.size_lots} filled {price}")
+        words = f"{fill.side.capitalize()} {fill.size_lots} filled {price}"
+        self.ticket.show_result(fill.time_ns, "done", words)
+        self.toaster.show("info", words, f"{contract.name if contract else fill.contract_id} on {self._nickname()}")
+
+    def _nickname(self) -> str:
+        return self.account.nickname if self.account is not None else ""
+
+    def _tell_bad_order(self, order: Order, words: str) -> None:
+        """A refusal of the broker waits to be read; what the gate denied was told when it did."""
+        text = f"{words} {order.life.replace('_', ' ')}: {order.reason}"
+        self.messages.add("warning", "order", text, order.updated_ns)
+        if order.life != "denied":
+            level = "warning" if order.life == "expired" else "alarm"
+            self.toaster.show(level, f"{words} {order.life.replace('_', ' ')}", order.reason)
 
     def _on_link(self, link: Link) -> None:
         # A stream that stays lost is tried again and again; one message says it.
@@ -461,9 +484,7 @@ class Desk(QObject):
         level = (
             "info" if link.state in ("live", "connecting", "off") else "warning" if link.state == "late" else "alarm"
         )
-        self.messages.add(
-            level, link.name, f"{link.name.capitalize()}: {link.state}. {link.text}".strip(), self._now_ns()
-        )
+        self._tell(level, link.name, f"{link.name.capitalize()}: {link.state}. {link.text}".strip(), self._now_ns())
         self._on_status()
 
     def _on_exit_progress(self, progress: ExitProgress) -> None:
@@ -478,8 +499,7 @@ class Desk(QObject):
         self._refused(" ".join(sentence for _code, sentence in denied.reasons))
 
     def _on_notice(self, notice: Notice) -> None:
-        self.messages.add(notice.level, notice.code, notice.text, notice.time_ns)
-        self.book.show_count("messages", self.messages.unread)
+        self._tell(notice.level, notice.code, notice.text, notice.time_ns)
 
     def _on_request_done(self, done: RequestDone) -> None:
         if done.outcome == "unknown":
@@ -488,13 +508,23 @@ class Desk(QObject):
     def _refused(self, text: str) -> None:
         now_ns = self._now_ns()
         self.ticket.show_result(now_ns, "refused", text)
-        self.messages.add("warning", "refused", text, now_ns)
-        self.book.show_count("messages", self.messages.unread)
+        self._tell("warning", "refused", text, now_ns)
 
     def say(self, level: str, code: str, text: str) -> None:
         """Put a message of the window itself into the list."""
-        self.messages.add(level, code, text, self._now_ns())
+        self._tell(level, code, text, self._now_ns())
+
+    def _tell(self, level: str, code: str, text: str, time_ns: int) -> None:
+        """A row of the message list; what wants a look is over the window as well."""
+        self.messages.add(level, code, text, time_ns)
         self.book.show_count("messages", self.messages.unread)
+        if level != "info":
+            self.toaster.show(level, _TITLES.get(code, code.replace("_", " ").capitalize()), text)
+
+    def _trading_places(self) -> list[QRect]:
+        """What no toast may cover."""
+        docks = [self._window.dock(name) for name in ("ladder", "ticket")]
+        return [dock.geometry() for dock in docks if dock.isVisible() and not dock.isFloating()]
 
     def _on_book_page(self, name: str) -> None:
         if name == "messages":
@@ -610,6 +640,7 @@ class Desk(QObject):
         options = self._services.options.risk
         own = OwnLimit(options.daily_loss_from == "peak", options.daily_loss_counts == "open")
         self.risk.show_risk(risk, own)
+        self.ladder.offer_stop(self.ticket.stop_ticks() or self._services.options.trading.offered_stop_ticks)
         self.ticket.show_headroom(headroom_of(risk, own))
 
     def _position(self) -> Position | None:
@@ -685,6 +716,7 @@ class Desk(QObject):
         """No more timers and frames; for shutdown."""
         self._status_timer.stop()
         self._tables_timer.stop()
+        self.toaster.clear()
         self._clock.stop()
 
 

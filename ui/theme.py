@@ -137,6 +137,11 @@ class Theme(QObject):
             value = value[part]
         return value
 
+    @property
+    def on_tooltip(self) -> QColor:
+        """Text on `surface.tooltip`, which is dark in both themes."""
+        return QColor(_TOOLTIP_TEXT)
+
     def font(self, role: str, scale: float = 1.0, weight: int | None = None) -> QFont:
         """Font of a role with tabular figures; pixel sizes only. `weight` overrides the role's own."""
         key = (f"{role}/{weight or ''}", scale)

@@ -18,7 +18,7 @@ from app.config import ConfirmOptions
 from app.domain import Contract, MarketFrame, Order, Position
 from ui.bridge import OrderDraft
 from ui.painting import AccountView, PanelContext
-from ui.panels.ladder import LadderPanel
+from ui.panels.ladder import LadderPanel, protection
 from ui.panels.ladder.columns import lay_out
 from ui.panels.ladder.rows import Holding, PrintMemory, RowMap, RowTracker, Tracking, build_marks, intent_at, pnl_at
 from ui.theme import Theme
@@ -513,3 +513,59 @@ def test_the_row_under_the_grid_is_confirmed_as_the_options_say(context: PanelCo
     panel.action_row.everything.click()
     panel.render(frame(), [], position(2, BID * 10_000))
     assert panel.cancel.question.dialog is None, "the order it asked about is gone"
+
+
+def bare_panel(context: PanelContext, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> tuple[LadderPanel, list[int]]:
+    """A ladder of a position of two whose one stop covers nothing, and the clock of its strip in milliseconds."""
+    clock = [1_000_000]
+    monkeypatch.setattr(protection, "_now_ms", lambda: clock[0])
+    panel = LadderPanel(context, ConfirmOptions())
+    qtbot.addWidget(panel)
+    panel.show()
+    panel.offer_stop(8)
+    panel.render(frame(), [], position(2, BID * 10_000))
+    return panel, clock
+
+
+def test_a_position_without_a_stop_is_told_after_two_seconds_and_one_press_places_it(
+    context: PanelContext, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, clock = bare_panel(context, qtbot, monkeypatch)
+    strip = panel.bare_strip
+    assert not strip.isVisible()
+    clock[0] += 2_000
+    panel.render(frame(), [], position(2, BID * 10_000))
+    assert strip.isVisible()
+    assert (strip.text(), strip.place_button.text()) == ("No stop for 2 lots", "Place stop 8 t")
+    sent: list[OrderDraft] = []
+    panel.order_requested.connect(sent.append)
+    strip.place_button.click()
+    strip.place_button.click()
+    (draft,) = sent
+    assert (draft.side, draft.kind, draft.size_lots, draft.stop_ticks) == ("sell", "stop", 2, BID - 8)
+    assert draft.reduce_only
+    panel.render(frame(), [], None)
+    assert not strip.isVisible()
+
+
+def test_quiet_lasts_until_the_position_is_another_one(
+    context: PanelContext, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, clock = bare_panel(context, qtbot, monkeypatch)
+    clock[0] += 2_000
+    panel.render(frame(), [], position(2, BID * 10_000))
+    panel.bare_strip.quiet_button.click()
+    panel.render(frame(), [], position(2, BID * 10_000))
+    assert not panel.bare_strip.isVisible()
+    panel.render(frame(), [], position(3, BID * 10_000))
+    assert panel.bare_strip.isVisible()
+
+
+@pytest.mark.parametrize(
+    ("net", "average", "stop"),
+    [(2, BID - 4, BID - 12), (2, BID + 20, BID - 8), (-1, ASK, ASK + 8), (-1, ASK - 9, ASK + 8)],
+)
+def test_the_offered_stop_is_never_on_the_wrong_side_of_the_market(net: int, average: int, stop: int) -> None:
+    offered = protection.bare_of(position(net, average * 10_000), frame(), 8)
+    assert offered is not None
+    assert offered.stop_ticks == stop

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.services import management
+from ui.bridge import OrderDraft
 from ui.controls import PaintedButton, PanelFrame, enable
 from ui.dialogs.question import GroupCancel, PolicyButton
 from ui.formatting import GAIN, LOSS, average_text, side_word, signed_money
 from ui.painting import CENTRE, PanelContext, draw_text, icon_pixmap
 from ui.panels.ladder.grid import LadderGrid
+from ui.panels.ladder.protection import Bare, BareStrip, bare_of
 from ui.panels.ladder.rows import Tracking
 from ui.theme import Theme
 
@@ -247,8 +249,11 @@ class LadderPanel(PanelFrame):
     def __init__(self, context: PanelContext, policies: ConfirmOptions, parent: QWidget | None = None) -> None:
         super().__init__(context, "Ladder", parent)
         self._moves: list[tuple[str, int]] = []
+        self._stop_distance = 40
         self._identity = _identity(context)
         self.grid = LadderGrid(context, self)
+        self.bare_strip = BareStrip(context, self.grid)
+        self.grid.installEventFilter(self)
         self.lots_row = LotsRow(context, self)
         self.action_row = ActionRow(context, policies, self)
         self.cancel = GroupCancel(context.theme, policies.cancel, self._keys, self)
@@ -282,6 +287,7 @@ class LadderPanel(PanelFrame):
         self.action_row.cancel_side_requested.connect(self._on_cancel_side)
         self.cancel.confirmed.connect(self.cancel_group_requested)
         self.action_row.breakeven_requested.connect(self._on_breakeven)
+        self.bare_strip.stop_requested.connect(self._on_stop_wanted)
         self.action_row.close_requested.connect(self.close_requested)
         self.action_row.flatten_requested.connect(self.flatten_requested)
         self.mode_button.clicked.connect(self._on_mode)
@@ -298,7 +304,34 @@ class LadderPanel(PanelFrame):
         self._moves = management.break_even_changes(live, net, average, 1)
         self.action_row.show_counts(buys, len(live) - buys, net, can_break_even=bool(self._moves))
         self.cancel.refresh()
+        self.bare_strip.show_bare(bare_of(position, frame, self._stop_distance), self._stop_distance)
         self._show_position(position, is_stale=frame is not None and frame.is_late)
+
+    def offer_stop(self, distance_ticks: int) -> None:
+        """How far from the average the stop would stand that a position without one is offered."""
+        self._stop_distance = distance_ticks
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self.grid and event.type() == QEvent.Type.Resize:
+            self.bare_strip.setGeometry(0, 0, self.grid.width(), self.bare_strip.height())
+        return super().eventFilter(watched, event)
+
+    def _on_stop_wanted(self, bare: Bare) -> None:
+        account, contract = self.context.account, self.context.contract
+        if account is None or contract is None:
+            return
+        self.order_requested.emit(
+            OrderDraft(
+                account_id=account.account_id,
+                contract_id=contract.id,
+                side="sell" if bare.net_lots > 0 else "buy",
+                kind="stop",
+                size_lots=bare.lots,
+                source=self.context.source,
+                stop_ticks=bare.stop_ticks,
+                reduce_only=True,
+            )
+        )
 
     def _show_position(self, position: Position | None, *, is_stale: bool) -> None:
         contract = self.context.contract

@@ -148,6 +148,10 @@ class TicketPanel(PanelFrame):
         self.size_mode.choose("lots")
         self._change(size_lots=max(1, min(lots, 9_999)), risk_1e4=None)
 
+    def stop_ticks(self) -> int | None:
+        """Distance of the stop that the chosen exits would place; None without one."""
+        return self._plan(self._side())[0].stop_ticks
+
     def show_templates(self, templates: Sequence[NamedTemplate]) -> None:
         """Offer these saved exits."""
         self.exits.show_templates(templates)
