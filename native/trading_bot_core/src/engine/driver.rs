@@ -33,7 +33,7 @@ use crate::database::home::Home;
 use crate::database::journal::Identity;
 use crate::database::log::{Durability, Log, Segment};
 use crate::order_execution::boundary::{Boundary, Watch};
-use crate::order_execution::order_lines::Look;
+use crate::order_execution::order_lines::{Look, OrderLines};
 use crate::order_execution::rest::LoginFailure;
 use crate::order_execution::tag::TagMint;
 use crate::order_execution::trading::Settings;
@@ -256,8 +256,9 @@ impl Driver {
     /// Runs until the shared stop flag is set.
     pub fn run(mut self) {
         while !self.shared.is_stopping.load(Ordering::Acquire) {
-            self.pulse
-                .beat(&self.shared.heart, &self.shared.board, &self.identity);
+            let is_hurried = self.is_hurried();
+            let Shared { heart, board, .. } = &self.shared;
+            self.pulse.beat(heart, board, &self.identity, is_hurried);
             match catch_unwind(AssertUnwindSafe(|| self.turn())) {
                 Ok(true) => {}
                 Ok(false) if self.is_wakeful() => self.wakefulness.let_others_run(),
@@ -267,6 +268,14 @@ impl Driver {
         }
         self.pulse
             .end(&self.shared.heart, &self.shared.board, &self.identity);
+    }
+
+    /// Somebody waits for this turn: for a command to leave, or for what has come or is about to come.
+    fn is_hurried(&self) -> bool {
+        let lines = self.session.as_ref().map(Session::lines);
+        !self.commands.is_empty()
+            || !self.arrivals.is_empty()
+            || lines.is_some_and(OrderLines::has_orders)
     }
 
     /// The bell finds a thread that looks by itself, so that neither side pays for a wake-up.

@@ -16,6 +16,9 @@ use crate::types::Mono;
 
 /// The engine naps at most 200 ms, so that a beat is never older than that while it works.
 const BEAT_EVERY: Duration = Duration::from_millis(100);
+/// While orders are on their way a beat waits for a better moment, and no longer than this: it walks all rows and writes a
+/// file. A guardian calls an engine silent after 1.5 s.
+const BEAT_AT_LEAST: Duration = Duration::from_millis(300);
 
 /// The page, shared by engine and window. Without a page nothing beats: trading does not depend on being watched.
 #[derive(Debug)]
@@ -54,16 +57,23 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// Beats when it is due. `gateway` is the identity of the journal in use.
-    pub fn beat(&mut self, heart: &Heart, board: &Board, gateway: &str) {
+    /// Beats when it is due; later when `is_hurried`. `gateway` is the identity of the journal in use.
+    pub fn beat(&mut self, heart: &Heart, board: &Board, gateway: &str, is_hurried: bool) {
         let now = mono();
-        let is_due = self
-            .last
-            .is_none_or(|last| now.0.saturating_sub(last.0) >= BEAT_EVERY.as_nanos() as u64);
-        if is_due && heart.page.is_some() {
+        if self.is_due(now, is_hurried) && heart.page.is_some() {
             self.last = Some(now);
             self.write(heart, board, gateway, state_of(board), now);
         }
+    }
+
+    fn is_due(&self, now: Mono, is_hurried: bool) -> bool {
+        let pause = if is_hurried {
+            BEAT_AT_LEAST
+        } else {
+            BEAT_EVERY
+        };
+        self.last
+            .is_none_or(|last| Duration::from_nanos(now.0.saturating_sub(last.0)) >= pause)
     }
 
     /// The last beat of an engine that ends in order.
@@ -210,11 +220,28 @@ mod tests {
     }
 
     #[test]
+    fn a_beat_lets_an_order_pass_but_not_one_after_the_other() {
+        const MS: u64 = 1_000_000;
+        let pulse = Pulse {
+            beat: 1,
+            last: Some(Mono(0)),
+        };
+        let due = |ms: u64| {
+            let at = Mono(ms * MS);
+            (pulse.is_due(at, false), pulse.is_due(at, true))
+        };
+        assert_eq!(due(99), (false, false));
+        assert_eq!(due(100), (true, false));
+        assert_eq!(due(300), (true, true));
+        assert!(Pulse::default().is_due(Mono(0), true), "the first at once");
+    }
+
+    #[test]
     fn the_last_beat_tells_an_end_in_order() {
         let folder = std::env::temp_dir().join(format!("pitdesk-pulse-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a scratch directory");
         let (heart, board, mut pulse) = (Heart::new(&folder), Board::default(), Pulse::default());
-        pulse.beat(&heart, &board, "g");
+        pulse.beat(&heart, &board, "g", false);
         let reader = crate::database::heartbeat::Reader::open(&folder).expect("a page");
         let first = reader.engine().expect("a beat");
         assert_eq!((first.beat, first.state), (1, EngineState::Idle));
