@@ -210,15 +210,19 @@ def build_marks(
     legs = target_legs(orders)
     marks: dict[tuple[str, int], Mark] = {}
     for order in orders:
+        if order.look == "done" and order.key not in done:
+            continue
         price = working_price(order)
-        if price is None or (order.look == "done" and order.key not in done):
+        if price is None:
             continue
         place = (order.side, price)
         mark = _mark_of(order, legs.get(order.key, 0), waited_ms.get(order.key, 0), done.get(order.key, 0))
         marks[place] = _joined(marks[place], mark) if place in marks else mark
     for order in orders:
+        if order.look != "changing":
+            continue
         wanted, price = wanted_price(order), working_price(order)
-        if order.look == "changing" and wanted is not None and price is not None and (order.side, wanted) not in marks:
+        if wanted is not None and price is not None and (order.side, wanted) not in marks:
             head = f"{order.side[0].upper()}{order.size_lots - order.filled_lots}"
             marks[order.side, wanted] = Mark((order.key,), order.side, "ghost", head, ticks_text(wanted - price))
     return marks
