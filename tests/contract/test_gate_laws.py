@@ -50,9 +50,9 @@ def test_a_token_is_spent_by_the_one_function_that_builds_a_risky_request() -> N
         f"{GATE}/change.rs",
         f"{GATE}/leg.rs",
         f"{CORE}/order_execution/send.rs",
-        f"{CORE}/order_execution/trading.rs",
+        f"{CORE}/order_execution/placing.rs",
         f"{CORE}/order_execution/legs/keep.rs",
-    }, "trading.rs and the legs pass a verdict on and make none"
+    }, "placing and the legs pass a verdict on and make none"
     send = sources(CORE)[f"{CORE}/order_execution/send.rs"]
     assert re.findall(r"fn (\w+)\([^)]*Admitted", send) == ["risk"]
     assert send.count("_sealed: Sealed,") == 2, "the field, and the one place that builds a request"
@@ -60,7 +60,7 @@ def test_a_token_is_spent_by_the_one_function_that_builds_a_risky_request() -> N
 
 
 def test_only_the_engine_asks_for_risky_requests() -> None:
-    allowed = re.compile(rf"^{CORE}/order_execution/(trading|legs[a-z_/]*)\.rs$")
+    allowed = re.compile(rf"^{CORE}/order_execution/(placing|legs[a-z_/]*)\.rs$")
     found = users(r"\bOutgoing::risk\b", "native")
     assert found
     assert [name for name in found if not allowed.match(name)] == []
