@@ -667,7 +667,7 @@ class Desk(QObject):
         self._window.status.show_view(
             StatusView(
                 links=(
-                    *(LinkView(_link_name(link.name), link.state, link.age_ms) for link in links),
+                    *(LinkView(_link_name(link.name), link.state, link.age_ms, link.text) for link in links),
                     LinkView("Guardian", self._guardian, 0),
                 ),
                 paint_p50_us=self._clock.painted_us(0.5),
@@ -679,8 +679,16 @@ class Desk(QObject):
                 exits_kept=int(status.get("exits_kept", 80)),
                 now_ns=int(status.get("market_now_ns", 0)),
                 engine_state=str(status.get("state", "")),
+                login_text=self._login_text(int(status.get("login_ends_mono_ns", 0))),
             )
         )
+
+    def _login_text(self, ends_mono_ns: int) -> str:
+        """How long a login still lasts that could not be renewed; empty while there is nothing to worry about."""
+        if not ends_mono_ns:
+            return ""
+        left_ms = (ends_mono_ns - self._engine.mono_ns()) // 1_000_000
+        return f"Login ends in {formatting.age_text(left_ms)}" if left_ms > 0 else "Login has ended: sign in again"
 
     def _block_entries(self, status: dict[str, int | str | bool], links: list[Link]) -> None:
         reason = ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QRectF
-from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent
-from PySide6.QtWidgets import QStatusBar, QWidget
+from PySide6.QtCore import QEvent, QRectF
+from PySide6.QtGui import QFontMetricsF, QHelpEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QStatusBar, QToolTip, QWidget
 
 from ui import formatting
 from ui.painting import draw_runs, draw_shape
@@ -33,6 +33,7 @@ class LinkView:
     name: str
     state: str
     age_ms: int
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class StatusView:
     exits_kept: int = 80
     now_ns: int = 0
     engine_state: str = "idle"
+    # What the trader has to know of the login; empty while it is renewed in time.
+    login_text: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,17 @@ class _Run:
     text: str
     token: str = "text.secondary"
     weight: int = 400
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """Words between two rules. extra: spark or budget for a cell with a drawing."""
+
+    runs: list[_Run]
+    tone: str = ""
+    shape: str = ""
+    shape_token: str = ""
+    extra: str = ""
 
 
 class StatusBar(QStatusBar):
@@ -82,127 +96,150 @@ class StatusBar(QStatusBar):
         theme = self._theme
         painter.fillRect(self.rect(), theme.color("surface.header"))
         painter.fillRect(0, 0, self.width(), 1, theme.color("line.border"))
+        left, right = self._fitting()
         x = 0.0
-        for link in self._view.links:
-            x = self._light(painter, x, link)
-        x = self._latency(painter, x)
-        x = self._frame(painter, x)
-        x = self._requests(painter, x)
-        if self._view.engine_state == "halted":
-            x = self._cell(painter, x, [_Run("Engine halted: only cancels and closes", "status.danger", 600)], "danger")
-        self._right(painter, x)
+        for cell in left:
+            end = self._paint_cell(painter, x, cell)
+            if cell.extra == "spark":
+                self._paint_spark(painter, end - _PAD - 44)
+            elif cell.extra == "budget":
+                self._paint_budget(painter, round(x + _PAD + self._width(cell.runs[0]) + 8))
+            x = end
+        x = float(self.width())
+        for cell in right:
+            x -= self._cell_width(cell)
+            self._paint_cell(painter, x, cell, rule="left")
 
-    def _light(self, painter: QPainter, x: float, link: LinkView) -> float:
-        state, token, word = _LIGHTS.get(link.state, _LIGHTS["off"])
-        age = formatting.age_text(link.age_ms) if link.state in ("live", "late", "dead") else ""
-        runs = [_Run(link.name), _Run(f" {word} {age}".replace("  ", " ").rstrip(), "text.primary", 500)]
-        shape = self._theme.light_shape(state)
-        return self._cell(painter, x, runs, shape=shape, shape_token=token)
+    def shown_text(self) -> str:
+        """Every word of the bar at its present width."""
+        left, right = self._fitting()
+        return " | ".join("".join(run.text for run in cell.runs).strip() for cell in [*left, *reversed(right)])
 
-    def _latency(self, painter: QPainter, x: float) -> float:
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.tip_at(event.pos().x()), self)
+            return True
+        return super().event(event)
+
+    def tip_at(self, x: int) -> str:
+        """What a light says in whole words; empty beside the lights."""
+        end = 0.0
+        for link, cell in zip(self._view.links, self._fitting()[0], strict=False):
+            end += self._cell_width(cell)
+            if x < end:
+                return f"{link.name}: {link.text or link.state}"
+        return ""
+
+    def _fitting(self) -> tuple[list[_Cell], list[_Cell]]:
+        """Cells from the left and from the right edge: what measures this program gives way first, the deadline never."""
+        right = self._right_cells()
+        room = self.width() - sum(self._cell_width(cell) for cell in right)
+        left: list[_Cell] = []
+        for spare in range(5):
+            left = self._left_cells(spare)
+            if sum(self._cell_width(cell) for cell in left) <= room:
+                break
+        return left, right
+
+    def _left_cells(self, spare: int) -> list[_Cell]:
+        """spare: 0 for everything, then without the words of the reserve, the percentiles, the frame, the requests."""
         view = self._view
-        if view.paint_p50_us is None or view.paint_p99_us is None:
-            return x
-        is_slow = view.paint_p99_us > 100_000
-        runs = [
-            _Run("Wire to screen "),
-            _Run(f"p50 {_ms(view.paint_p50_us)} ", "text.primary", 500),
-            _Run(f"p99 {_ms(view.paint_p99_us)}", "text.primary"),
+        cells = [_light_cell(link, self._theme) for link in view.links]
+        if view.engine_state == "halted":
+            cells.append(_Cell([_Run("Engine halted: only cancels and closes", "status.danger", 600)], "danger"))
+        if view.login_text:
+            cells.append(_Cell([_Run(view.login_text, "status.caution", 600)], "caution", "triangle"))
+        if spare < 2:
+            cells += _latency_cells(view)
+        if spare < 3:
+            is_slow = view.frame_ms > 16
+            runs = [_Run("Frame "), _Run(f"{view.frame_ms:.1f} ms", "text.primary", 500)]
+            cells.append(_Cell(runs, "caution" if is_slow else "", "triangle" if is_slow else "", extra="spark"))
+        if spare < 4:
+            share = view.budget_used / max(1, view.budget_limit)
+            runs = [
+                _Run("Requests"),
+                _Run("\u2003" * 7),
+                _Run(f"{view.budget_used} / {view.budget_limit}", "text.primary", 500),
+            ]
+            if spare < 1:
+                runs.append(_Run(f"  {view.exits_kept} kept for exits"))
+            cells.append(_Cell(runs, "caution" if share > 0.75 else "", extra="budget"))
+        return cells
+
+    def _right_cells(self) -> list[_Cell]:
+        now_ns = self._view.now_ns
+        if not now_ns:
+            return []
+        remaining = flat_by_remaining_s(now_ns)
+        tone = "danger" if remaining < 300 else "caution" if remaining < 900 else ""
+        span = formatting.age_text(remaining * 1000)
+        flat_by = [_Run("Flat by "), _Run("15:08", "text.primary", 600), _Run(f"  {span} left")]
+        return [
+            _Cell([_Run(formatting.date_clock_text(now_ns), "text.primary", 500)]),
+            _Cell(flat_by, tone, "triangle" if tone else ""),
         ]
-        return self._cell(painter, x, runs, "caution" if is_slow else "", shape="triangle" if is_slow else "")
 
-    def _frame(self, painter: QPainter, x: float) -> float:
-        view = self._view
-        is_slow = view.frame_ms > 16
-        runs = [_Run("Frame "), _Run(f"{view.frame_ms:.1f} ms", "text.primary", 500)]
-        left = x
-        x = self._cell(painter, x, runs, "caution" if is_slow else "", shape="triangle" if is_slow else "", extra=52)
-        start = x - _PAD - 44
-        for number, worst in enumerate(view.spark):
+    def _paint_spark(self, painter: QPainter, start: float) -> None:
+        for number, worst in enumerate(self._view.spark):
             height = max(1.0, min(12.0, worst / 16 * 12))
             token = "status.caution" if worst > 16 else "text.muted"
             painter.fillRect(QRectF(start + number * 4, 18 - height, 3, height), self._theme.color(token))
-        return x if x > left else left
 
-    def _requests(self, painter: QPainter, x: float) -> float:
+    def _paint_budget(self, painter: QPainter, left: float) -> None:
         view, theme = self._view, self._theme
         share = view.budget_used / max(1, view.budget_limit)
-        tone = "caution" if share > 0.75 else ""
-        label = [_Run("Requests")]
-        width = sum(self._width(run) for run in label)
-        bar_left = round(x + _PAD + width + 8)
-        end = self._cell(
-            painter,
-            x,
-            [
-                *label,
-                _Run("\u2003" * 7),
-                _Run(f"{view.budget_used} / {view.budget_limit}  ", "text.primary", 500),
-                _Run(f"{view.exits_kept} kept for exits"),
-            ],
-            tone,
-        )
-        bar = QRectF(bar_left, 8, 64, 8)
+        bar = QRectF(left, 8, 64, 8)
         painter.fillRect(bar, theme.color("surface.input"))
         painter.setPen(theme.color("line.border"))
         painter.drawRect(bar.adjusted(0.5, 0.5, -0.5, -0.5))
         painter.fillRect(QRectF(bar.left() + 1, 9, 62 * min(1.0, share), 6), theme.color("text.secondary"))
         reserve = bar.left() + 62 * (1 - view.exits_kept / max(1, view.budget_limit))
         painter.fillRect(QRectF(round(reserve), 7, 1, 10), theme.color("text.primary"))
-        return end
 
-    def _right(self, painter: QPainter, left: float) -> None:
-        now_ns = self._view.now_ns
-        if not now_ns:
-            return
-        cells: list[tuple[list[_Run], str]] = [([_Run(formatting.date_clock_text(now_ns), "text.primary", 500)], "")]
-        remaining = flat_by_remaining_s(now_ns)
-        tone = "danger" if remaining < 300 else "caution" if remaining < 900 else ""
-        span = formatting.age_text(remaining * 1000)
-        cells.append(([_Run("Flat by "), _Run("15:08", "text.primary", 600), _Run(f"  {span} left")], tone))
-        x = float(self.width())
-        for runs, cell_tone in cells:
-            width = sum(self._width(run) for run in runs) + 2 * _PAD + (15 if cell_tone else 0)
-            if x - width < left:
-                return
-            x -= width
-            self._cell(painter, x, runs, cell_tone, shape="triangle" if cell_tone else "", rule="left")
-
-    def _cell(
-        self,
-        painter: QPainter,
-        x: float,
-        runs: list[_Run],
-        tone: str = "",
-        *,
-        shape: str = "",
-        shape_token: str = "",
-        extra: int = 0,
-        rule: str = "right",
-    ) -> float:
-        theme = self._theme
-        width = sum(self._width(run) for run in runs) + 2 * _PAD + (15 if shape else 0) + extra
-        if tone:
-            painter.fillRect(QRectF(x, 1, width, self.height() - 1), theme.color(f"status.{tone}_tint"))
+    def _paint_cell(self, painter: QPainter, x: float, cell: _Cell, *, rule: str = "right") -> float:
+        theme, width = self._theme, self._cell_width(cell)
+        if cell.tone:
+            painter.fillRect(QRectF(x, 1, width, self.height() - 1), theme.color(f"status.{cell.tone}_tint"))
         left = x + _PAD
-        if shape:
-            token = shape_token or f"status.{tone or 'caution'}"
-            draw_shape(painter, QRectF(left, round((self.height() - 9) / 2) + 1, 9, 9), shape, theme.color(token))
+        if cell.shape:
+            color = theme.color(cell.shape_token or f"status.{cell.tone or 'caution'}")
+            draw_shape(painter, QRectF(left, round((self.height() - 9) / 2) + 1, 9, 9), cell.shape, color)
             left += 15
         row = QRectF(0, 1, self.width(), self.height() - 1)
-        draw_runs(
-            painter,
-            left,
-            row,
-            [(run.text, theme.font("caption", weight=run.weight), theme.color(run.token)) for run in runs],
-        )
+        runs = [(run.text, theme.font("caption", weight=run.weight), theme.color(run.token)) for run in cell.runs]
+        draw_runs(painter, left, row, runs)
         edge = x + width if rule == "right" else x
         painter.fillRect(QRectF(round(edge), 1, 1, self.height() - 1), theme.color("line.border"))
         return x + width
 
+    def _cell_width(self, cell: _Cell) -> float:
+        width = sum(self._width(run) for run in cell.runs) + 2 * _PAD
+        return width + (15 if cell.shape else 0) + (52 if cell.extra == "spark" else 0)
+
     def _width(self, run: _Run) -> float:
         # Whole-pixel metrics fall short of what is drawn at fractional scales: the last letters would be cut.
         return QFontMetricsF(self._theme.font("caption", weight=run.weight)).horizontalAdvance(run.text)
+
+
+def _light_cell(link: LinkView, theme: Theme) -> _Cell:
+    state, token, word = _LIGHTS.get(link.state, _LIGHTS["off"])
+    age = formatting.age_text(link.age_ms) if link.state in ("live", "late", "dead") else ""
+    runs = [_Run(link.name), _Run(f" {word} {age}".replace("  ", " ").rstrip(), "text.primary", 500)]
+    tone = {"dead": "danger", "late": "caution", "absent": "caution"}.get(link.state, "")
+    return _Cell(runs, tone, theme.light_shape(state), token)
+
+
+def _latency_cells(view: StatusView) -> list[_Cell]:
+    if view.paint_p50_us is None or view.paint_p99_us is None:
+        return []
+    is_slow = view.paint_p99_us > 100_000
+    runs = [
+        _Run("Wire to screen "),
+        _Run(f"p50 {_ms(view.paint_p50_us)} ", "text.primary", 500),
+        _Run(f"p99 {_ms(view.paint_p99_us)}", "text.primary"),
+    ]
+    return [_Cell(runs, "caution" if is_slow else "", "triangle" if is_slow else "")]
 
 
 def flat_by_remaining_s(now_ns: int) -> int:

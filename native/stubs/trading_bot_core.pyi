@@ -988,7 +988,8 @@ class Engine:
     def is_armed(self, source: str, account_id: int) -> bool: ...
     def status(self) -> dict[str, int | str | bool]:
         """state (idle connecting live halted), unknown_orders, budget_used, budget_limit, exits_kept, market_now_ns,
-        messages, messages_unrecognised, journal_records, naps (of the engine's thread), and _p50/_p95/_p99 of wire_to_view_us,
+        messages, messages_unrecognised, journal_records, login_ends_mono_ns (on the clock of `mono_ns`; 0 unless the login
+        nears its end and was not renewed), naps (of the engine's thread), and _p50/_p95/_p99 of wire_to_view_us,
         press_to_bytes_us, receive_to_painted_us, journal_write_us, and of order_place_us, order_modify_us and
         order_cancel_us: from the command's entry into the queue to the views that show the answer."""
 

@@ -153,8 +153,8 @@ def new_run(base: Path, *words: str) -> Application:
     """A window of its own over `base`, as `main` builds one."""
     directories = config.Directories.under(base)
     directories.create()
-    options = config.load(None, {})
     arguments = parse(["--contract", "MNQ", "--basedir", str(base), *words])
+    options = config.load(None, {}, arguments.assignments)
     return Application(arguments, options, directories, CrashFolder(directories.crash))
 
 

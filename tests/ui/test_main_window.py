@@ -151,3 +151,29 @@ def test_no_colour_literal_outside_the_theme(path: Path) -> None:
         return
     texts = [node.value for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Constant)]
     assert [text for text in texts if isinstance(text, str) and len(text) in (7, 9) and text.startswith("#")] == []
+
+
+def test_a_narrow_status_bar_gives_up_its_own_measures_and_never_the_deadline(qtbot: Any) -> None:
+    bar = status_bar.StatusBar(Theme())
+    qtbot.addWidget(bar)
+    names = ("Market", "User", "REST", "Guardian")
+    links = tuple(status_bar.LinkView(name, "live", 12, f"{name} is well.") for name in names)
+    view = status_bar.StatusView(links, 14_000, 27_000, 4.1, (4.1,) * 11, 37, 200, 80, 1_700_000_000_000_000_000)
+    bar.show_view(view)
+    bar.resize(1920, 24)
+    assert "80 kept for exits" in bar.shown_text()
+    assert "p99" in bar.shown_text()
+    bar.resize(960, 24)
+    assert "Flat by 15:08" in bar.shown_text()
+    assert "p99" not in bar.shown_text()
+    left, right = bar._fitting()
+    assert sum(bar._cell_width(cell) for cell in [*left, *right]) <= 960
+    assert bar.tip_at(5) == "Market: Market is well."
+
+
+def test_a_login_that_nears_its_end_counts_down_in_the_status_bar(qtbot: Any) -> None:
+    bar = status_bar.StatusBar(Theme())
+    qtbot.addWidget(bar)
+    bar.resize(1280, 24)
+    bar.show_view(status_bar.StatusView(login_text="Login ends in 4:41"))
+    assert "Login ends in 4:41" in bar.shown_text()

@@ -315,7 +315,7 @@ impl Handle {
     }
 
     /// The whole numbers of `status()`, without the latencies.
-    pub fn figures(&self) -> [(&'static str, i64); 9] {
+    pub fn figures(&self) -> [(&'static str, i64); 10] {
         let status = self.board().status.load();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as i64;
         [
@@ -330,6 +330,7 @@ impl Handle {
                 count(&self.gauges().messages_unrecognised),
             ),
             ("journal_records", status.journal_records),
+            ("login_ends_mono_ns", status.login_ends_mono_ns),
             ("naps", count(&self.gauges().naps)),
         ]
     }

@@ -473,6 +473,8 @@ pub struct StatusView {
     pub exits_kept: i64,
     pub market_now_ns: i64,
     pub journal_records: i64,
+    /// End of a login that could not be renewed and nears its end; 0 while there is nothing to worry about.
+    pub login_ends_mono_ns: i64,
 }
 
 /// Everything the engine publishes, and the two words that travel back.

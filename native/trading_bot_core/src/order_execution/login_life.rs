@@ -81,6 +81,12 @@ impl Trading {
         self.notice(NoticeLevel::Alarm, "login_ends", text);
     }
 
+    /// When a login ends that nears its end without having been renewed.
+    pub(crate) fn login_ends_soon(&self) -> Option<Mono> {
+        let life = &self.login_life;
+        life.ends.filter(|_| life.is_short(self.now()))
+    }
+
     /// Why more risk waits for a new login.
     pub(super) fn login_reason(&self) -> Option<Reason> {
         self.login_life.is_short(self.now()).then(|| {
@@ -126,10 +132,12 @@ mod tests {
         let end = DAY_NS / SECOND;
         assert!(at(&mut trading, end - 601).is_empty());
         assert!(trading.login_reason().is_none());
+        assert_eq!(trading.login_ends_soon(), None);
         assert_eq!(trading.next_login_moment(), Some(Mono(DAY_NS - MARGIN_NS)));
         let told = at(&mut trading, end - 600);
         assert!(told[0].contains("ends in 10 min"), "{told:?}");
         assert!(trading.login_reason().is_some());
+        assert_eq!(trading.login_ends_soon(), Some(Mono(DAY_NS)));
         assert!(at(&mut trading, end - 599).is_empty(), "told once");
         assert!(at(&mut trading, end - 300)[0].contains("ends in 5 min"));
         trading.take_login_life(Mono(2 * DAY_NS), DAY_NS);
