@@ -178,6 +178,8 @@ class Desk(QObject):
             table.flatten_requested.connect(self._on_flatten_requested)
         self.risk.mode_requested.connect(self._on_mode_requested)
         self.risk.release_requested.connect(self._on_release_requested)
+        self.risk.flatten_requested.connect(self._on_flatten_account)
+        self.orders.oco_requested.connect(self._on_oco_requested)
         self.ticket.trail_requested.connect(self._on_trail_requested)
         self.ticket.template_save_requested.connect(self._on_template_save)
         self.ticket.template_remove_requested.connect(self._on_template_remove)
@@ -376,12 +378,28 @@ class Desk(QObject):
         self._spawn(work, "close position")
 
     def _on_reverse_requested(self, account_id: int, contract_id: str) -> None:
-        self._spawn(self._services.trading.reverse(account_id, contract_id, source=self._source()), "reverse")
+        source = self._armed_source(account_id)
+        self._spawn(self._services.trading.reverse(account_id, contract_id, source=source), "reverse")
+
+    def _armed_source(self, account_id: int) -> str:
+        """Who opens something new: the panel that was pressed, or for a table, which has no switch, an armed one."""
+        pressed = self._source()
+        if pressed in SURFACES:
+            return pressed
+        return next((each for each in SURFACES if self._services.trading.is_armed(each, account_id)), pressed)
 
     def flatten_contract(self) -> None:
         """Flatten the shown contract on the chosen account."""
         if self.account is not None and self.contract is not None:
             self._on_flatten_requested(self.account.account_id, self.contract.id)
+
+    def _on_flatten_account(self) -> None:
+        if self.account is not None:
+            work = self._services.trading.flatten(self.account.account_id, source="window")
+            self._spawn(work, "flatten the account")
+
+    def _on_oco_requested(self, keys: list[str]) -> None:
+        self._spawn(self._services.trading.link_oco(keys, source="window"), "link orders")
 
     def _on_flatten_requested(self, account_id: int, contract_id: str) -> None:
         work = self._services.trading.flatten(account_id, contract_id=contract_id, source=self._source())

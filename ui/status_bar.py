@@ -131,7 +131,7 @@ class StatusBar(QStatusBar):
         return ""
 
     def _fitting(self) -> tuple[list[_Cell], list[_Cell]]:
-        """Cells from the left and from the right edge: what measures this program gives way first, the deadline never."""
+        """Cells from the left and the right edge; what measures the program gives way first, the deadline never."""
         right = self._right_cells()
         room = self.width() - sum(self._cell_width(cell) for cell in right)
         left: list[_Cell] = []

@@ -60,6 +60,7 @@ class OrdersPanel(QWidget):
     modify_requested = Signal(str, object)
     contract_chosen = Signal(str)
     recheck_requested = Signal()
+    oco_requested = Signal(object)
 
     def __init__(self, theme: Theme, policies: ConfirmOptions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -228,6 +229,7 @@ class OrdersPanel(QWidget):
         for text, slot, is_possible in (
             ("Cancel", self._on_cancel_chosen, is_open),
             ("Change price\u2026", self._on_change_price, is_open and _price_field(order) != ""),
+            ("Change size\u2026", self._on_change_size, is_open and not order.is_foreign),
             ("Ask again", self._on_recheck, order.look == "unknown"),
             ("Show in ladder and chart", self._on_open_chosen, True),
         ):
@@ -235,7 +237,26 @@ class OrdersPanel(QWidget):
             action.setEnabled(is_possible)
             action.triggered.connect(slot)
             self._menu.addAction(action)
+        self._add_partners(order)
         self._menu.popup(place)
+
+    def _add_partners(self, order: Order) -> None:
+        """The orders that this one could be linked with, so that the fill of one cancels the other."""
+        partners = [other for other in self._orders.values() if is_partner(order, other)]
+        group = self._menu.addMenu("One cancels the other with")
+        group.setEnabled(bool(partners))
+        for other in partners:
+            contract = self._last[1].get(other.contract)
+            words = f"{other.side.capitalize()} {other.size_lots} {formatting.kind_word(other.kind)}"
+            action = QAction(f"{words} {_price(other, contract)[1]}".strip(), group)
+            action.setData([order.key, other.key])
+            action.triggered.connect(self._on_partner)
+            group.addAction(action)
+
+    def _on_partner(self) -> None:
+        action = self.sender()
+        if isinstance(action, QAction):
+            self.oco_requested.emit(action.data())
 
     def _on_recheck(self) -> None:
         self.recheck_requested.emit()
@@ -261,6 +282,27 @@ class OrdersPanel(QWidget):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
+    def _on_change_size(self) -> None:
+        order = self._orders.get(self.table.selected_key())
+        if order is None:
+            return
+        dialog = QInputDialog(self)
+        dialog.setInputMode(QInputDialog.InputMode.IntInput)
+        dialog.setIntRange(max(1, order.filled_lots), 9_999)
+        dialog.setIntValue(order.size_lots)
+        dialog.setWindowTitle(f"Size of {order.key}")
+        dialog.setLabelText(f"New size of {order.side} {order.size_lots}, {order.filled_lots} filled")
+        dialog.setObjectName(order.key)
+        dialog.intValueSelected.connect(self._on_size_chosen)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _on_size_chosen(self, lots: int) -> None:
+        dialog = self.sender()
+        order = self._orders.get(dialog.objectName()) if dialog is not None else None
+        if order is not None and lots != order.size_lots:
+            self.modify_requested.emit(order.key, {"size_lots": lots})
+
     def _on_price_typed(self, text: str) -> None:
         dialog = self.sender()
         order = self._orders.get(dialog.objectName()) if dialog is not None else None
@@ -281,6 +323,17 @@ def in_group(order: Order, name: str) -> bool:
         "Targets": order.role == "target",
         "All": True,
     }[name]
+
+
+def is_partner(order: Order, other: Order) -> bool:
+    """Whether a fill of one may cancel the other: two living orders of ours on one account and contract, not linked."""
+    both = (order, other)
+    return (
+        order.key != other.key
+        and (order.account_id, order.contract) == (other.account_id, other.contract)
+        and all(each.look in ("working", "part_filled") and not each.is_foreign for each in both)
+        and not (order.oco_group and order.oco_group == other.oco_group)
+    )
 
 
 def order_row(

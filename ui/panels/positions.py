@@ -108,7 +108,7 @@ class PositionsPanel(QWidget):
         self.half_button = self._button("\u00bd", "Close half of the position", "halve", "Close half")
         moving = "Move the stops one tick beyond the average"
         self.breakeven_button = self._button("BE +1", moving, "break_even")
-        turning = "Cancel the exits, wait for proof, turn the position with one order"
+        turning = "Cancel the exits, wait for proof, turn the position with one order; one panel has to be armed"
         self.reverse_button = self._button("Reverse", turning, "reverse")
         leaving = "Cancel the orders, close the position, read it back"
         self.flatten_button = self._button("Flatten", leaving, "flatten")

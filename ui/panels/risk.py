@@ -330,6 +330,7 @@ class RiskPanel(PanelFrame):
 
     mode_requested = Signal(str)
     release_requested = Signal(str)
+    flatten_requested = Signal()
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, "Account and risk", parent)
@@ -357,7 +358,11 @@ class RiskPanel(PanelFrame):
         self.lock_button.confirmed.connect(self._on_lock)
         self.release_button = QPushButton("Release", body)
         self.release_button.clicked.connect(self._on_release)
-        for button in (self.reduce_button, self.lock_button, self.release_button):
+        self.flatten_button = HoldButton(theme, "Flatten", role="danger", parent=body)
+        self.flatten_button.setToolTip("Hold: cancel every order of this account, close its positions, read it back")
+        self.flatten_button.setAccessibleName("Flatten this account, hold to confirm")
+        self.flatten_button.confirmed.connect(self.flatten_requested)
+        for button in (self.reduce_button, self.lock_button, self.release_button, self.flatten_button):
             button.setFixedHeight(26)
             row.addWidget(button, 1)
         column.addLayout(row)
@@ -382,6 +387,7 @@ class RiskPanel(PanelFrame):
         mode = risk.mode if risk is not None else "normal"
         enable(self.reduce_button, risk is not None and mode != "locked")
         enable(self.lock_button, risk is not None and mode != "locked")
+        enable(self.flatten_button, self.context.account is not None)
         self.reduce_button.setChecked(mode == "reducing")
         self._throttled = risk.throttled[0] if risk is not None and risk.throttled else ""
         self.release_button.setVisible(bool(self._throttled))

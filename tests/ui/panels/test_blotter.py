@@ -9,7 +9,7 @@ from app.config import ConfirmOptions
 from tests.ui import records
 from ui.panels.fills import FillsPanel
 from ui.panels.messages import MessagesPanel
-from ui.panels.orders import OrdersPanel, order_row
+from ui.panels.orders import OrdersPanel, is_partner, order_row
 from ui.panels.positions import PositionsPanel
 from ui.theme import Theme
 
@@ -257,3 +257,30 @@ def test_every_action_on_a_position_is_confirmed_as_the_options_say(qtbot: Any) 
     asked: Any = panel.close_button.question.dialog
     asked.answer("yes")
     assert told == [(7, "CON.F.US.EP.Z26", None)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "can_link"),
+    [
+        ({}, True),
+        ({"key": "p1-1-1"}, False),
+        ({"contract": 1}, False),
+        ({"account_id": 8}, False),
+        ({"is_foreign": True}, False),
+        ({"look": "done"}, False),
+        ({"oco_group": "g1"}, False),
+    ],
+)
+def test_two_living_orders_of_ours_can_be_linked(changes: dict[str, Any], can_link: bool) -> None:
+    one = records.Order(oco_group="g1" if "oco_group" in changes else "")
+    assert is_partner(one, records.Order(**{"key": "o2", **changes})) is can_link
+
+
+def test_the_menu_of_an_order_links_it_with_another(orders: Any, qtbot: Any) -> None:
+    orders.render([records.Order(), records.Order(key="o2", side="sell")], ACCOUNTS, CONTRACTS, {}, NOW)
+    orders._on_menu("p1-1-1", orders.mapToGlobal(orders.rect().center()))
+    (group,) = [action.menu() for action in orders._menu.actions() if action.menu() is not None]
+    with qtbot.waitSignal(orders.oco_requested) as linked:
+        group.actions()[0].trigger()
+    assert linked.args == [["p1-1-1", "o2"]]
+    orders._menu.close()

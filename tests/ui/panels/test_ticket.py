@@ -433,3 +433,17 @@ def test_a_sequence_under_way_keeps_its_line_whatever_fills_until_it_ends(ticket
     assert ticket._result_lines[0].text().endswith("Flat, read back.")
     ticket.show_result(records.NOON_NS, "done", "Buy 1 filled 101.0")
     assert ticket._result_lines[0].text().endswith("Buy 1 filled 101.0")
+
+
+def test_a_stop_limit_carries_its_trigger_and_a_limit_so_many_ticks_beyond(ticket: Any, qtbot: Any) -> None:
+    ticket.kinds.choose("stop_limit")
+    assert ticket.beyond_box.isVisible()
+    assert not ticket.price_note.isVisible()
+    ticket.beyond_box.stepped.emit(2)
+    for button, trigger, limit in ((ticket.buy_button, 31450, 31456), (ticket.sell_button, 31447, 31441)):
+        with qtbot.waitSignal(ticket.order_requested) as sent:
+            press(qtbot, button)
+        draft = sent.args[0]
+        assert (draft.kind, draft.stop_ticks, draft.limit_ticks) == ("stop_limit", trigger, limit)
+    ticket.kinds.choose("stop")
+    assert ticket.price_note.isVisible()

@@ -159,7 +159,7 @@ class BareStrip(QWidget):
     def _on_theme(self) -> None:
         theme = self._context.theme
         fill, on = theme.color("status.danger_fill").name(), theme.color("status.on_danger").name()
-        base = "padding: 0 8px; border-radius: 3px; font-weight: 600;"
+        base = "min-height: 0; padding: 0 8px; border-radius: 3px; font-weight: 600;"
         self.place_button.setStyleSheet(f"{base} background: {on}; color: {fill}; border: 1px solid {on};")
         self.quiet_button.setStyleSheet(f"{base} background: {fill}; color: {on}; border: 1px solid {on};")
         self.update()

@@ -48,7 +48,7 @@ RISK_PRESETS = (50, 100, 200, 300, 500)
 _DOLLAR = 10_000
 _LOWEST = 420
 _KINDS = [
-    [("market", "Market"), ("limit", "Limit"), ("stop", "Stop")],
+    [("market", "Market"), ("limit", "Limit"), ("stop", "Stop"), ("stop_limit", "Stop lmt")],
     [("join_bid", "Join bid"), ("join_ask", "Join ask"), ("trailing_stop", "Trail")],
 ]
 _RESULT_TOKENS = {"refused": "status.danger", "unknown": "status.caution"}
@@ -282,7 +282,14 @@ class TicketPanel(PanelFrame):
         self.price_note = ElidedLabel(self.context.theme, parent=self)
         row.addWidget(self.price_box)
         row.addWidget(self.lock_button)
+        self.beyond_box = Stepper(self.context.theme, 26, parent=self)
+        self.beyond_box.set_name("Limit beyond the trigger")
+        self.beyond_box.setToolTip("How many ticks beyond its trigger the limit stands")
+        self.beyond_box.stepped.connect(self._on_beyond_stepped)
+        self.beyond_box.typed.connect(self._on_beyond_typed)
+        self.beyond_box.hide()
         row.addWidget(self.price_note, 1)
+        row.addWidget(self.beyond_box, 1)
         form.addLayout(row)
 
     def _add_send(self, form: QVBoxLayout) -> None:
@@ -388,11 +395,16 @@ class TicketPanel(PanelFrame):
 
     def _refresh_price(self) -> None:
         contract, form = self.context.contract, self.form
-        has_price = form.kind in ("limit", "stop")
+        is_bounded = form.kind == "stop_limit"
+        has_price = form.kind in ("limit", "stop") or is_bounded
         is_trail = form.kind == "trailing_stop"
         self.price_box.setEnabled(has_price or is_trail)
         self.lock_button.setEnabled(has_price)
         self._show_lock()
+        self.price_note.setVisible(not is_bounded)
+        self.beyond_box.setVisible(is_bounded)
+        if is_bounded:
+            self.beyond_box.show_text(f"+{form.beyond_ticks} t")
         if is_trail:
             self.price_box.show_text(f"{form.trail_ticks} t")
             self.price_note.show_text("behind the market")
@@ -507,8 +519,8 @@ class TicketPanel(PanelFrame):
                 kind=form.kind,
                 size_lots=form.size_lots,
                 source=self.context.source,
-                limit_ticks=price if form.kind == "limit" else None,
-                stop_ticks=price if form.kind == "stop" else None,
+                limit_ticks=plan.limit_of(form, side, self._market),
+                stop_ticks=price if form.kind in ("stop", "stop_limit") else None,
                 trail_ticks=form.trail_ticks if form.kind == "trailing_stop" else None,
                 exits=exits,
                 painted_bid_ticks=self._market.bid_ticks,
@@ -576,6 +588,14 @@ class TicketPanel(PanelFrame):
             self._change(price_ticks=price if price is not None else self.form.price_ticks)
             if price is None:
                 self.price_note.show_text("not on the grid")
+
+    def _on_beyond_stepped(self, step: int) -> None:
+        self._change(beyond_ticks=max(0, self.form.beyond_ticks + step))
+
+    def _on_beyond_typed(self, text: str) -> None:
+        ticks = _ticks(text.strip().removeprefix("+"))
+        self._change(beyond_ticks=ticks if ticks or text.strip(" +t") == "0" else self.form.beyond_ticks)
+        self.beyond_box.edit.setText(f"+{self.form.beyond_ticks} t")
 
     def _on_lock(self) -> None:
         if self.form.price_ticks is None:

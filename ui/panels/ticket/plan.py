@@ -16,11 +16,13 @@ from ui import formatting
 if TYPE_CHECKING:
     from app.domain import Contract
 
-TYPES = ("market", "limit", "stop", "join_bid", "join_ask", "trailing_stop")
+TYPES = ("market", "limit", "stop", "stop_limit", "join_bid", "join_ask", "trailing_stop")
+_STOPS = ("stop", "stop_limit")
 _WORDS = {
     "market": "market",
     "limit": "limit",
     "stop": "stop",
+    "stop_limit": "stop",
     "join_bid": "join bid",
     "join_ask": "join ask",
     "trailing_stop": "trail",
@@ -38,6 +40,8 @@ class Form:
     size_lots: int = 1
     price_ticks: int | None = None
     trail_ticks: int = 8
+    # How far beyond its trigger the limit of a stop-limit stands.
+    beyond_ticks: int = 4
     exits: ExitTemplate = NO_TEMPLATE
     risk_1e4: int | None = None
 
@@ -62,7 +66,7 @@ class Limits:
 
 def price_for(form: Form, side: str, market: Market) -> int | None:
     """Price the order of this side would carry; None where its kind has none or the market shows none."""
-    if form.kind in ("limit", "stop"):
+    if form.kind == "limit" or form.kind in _STOPS:
         if form.price_ticks is not None:
             return form.price_ticks
         # A limit rests on its own side; a stop waits beyond the other one.
@@ -71,6 +75,14 @@ def price_for(form: Form, side: str, market: Market) -> int | None:
             return near
         return None if far is None else far + (1 if side == "buy" else -1)
     return None
+
+
+def limit_of(form: Form, side: str, market: Market) -> int | None:
+    """The limit price that the order carries: its own, or beyond the trigger of a stop-limit; None without one."""
+    price = price_for(form, side, market)
+    if form.kind == "stop_limit" and price is not None:
+        return price + (form.beyond_ticks if side == "buy" else -form.beyond_ticks)
+    return price if form.kind == "limit" else None
 
 
 def entry_for(form: Form, side: str, market: Market) -> int | None:
@@ -128,9 +140,9 @@ def refusal(form: Form, side: str, market: Market, net_lots: int, limits: Limits
         return f"over by {formatting.lots_text(abs(after) - limits.max_position_lots)}"
     if market.bid_ticks is None or market.ask_ticks is None:
         return "no market"
-    if form.kind in ("limit", "stop") and price_for(form, side, market) is None:
+    if (form.kind == "limit" or form.kind in _STOPS) and price_for(form, side, market) is None:
         return "no price"
-    if form.kind == "stop":
+    if form.kind in _STOPS:
         return _wrong_side_of_stop(form, side, market)
     if form.kind == "trailing_stop" and form.trail_ticks < 1:
         return "no distance"
@@ -156,6 +168,9 @@ def send_text(form: Form, side: str, market: Market, contract: Contract) -> str:
         return f"Trail {form.trail_ticks} t"
     if price is None:
         return formatting.kind_word(form.kind)
+    limit = limit_of(form, side, market)
+    if form.kind == "stop_limit" and limit is not None:
+        return f"Stop {formatting.price_text(price, contract)}, to {formatting.price_text(limit, contract)}"
     text = f"{formatting.kind_word(form.kind)} {formatting.price_text(price, contract)}"
     if form.kind == "limit" and _fills_at_once(side, price, market):
         return f"! fills at once, {formatting.price_text(price, contract)}"
@@ -172,7 +187,7 @@ def distance_text(form: Form, market: Market) -> str:
     """Where a typed price stands, as words beside the box."""
     price, bid, ask = form.price_ticks, market.bid_ticks, market.ask_ticks
     if price is None:
-        return "follows the market"
+        return "follows market"
     if bid is None or ask is None:
         return "no market"
     if price > ask:
@@ -209,7 +224,9 @@ def preview(
     sign = 1 if side == "buy" else -1
     price = price_for(form, side, market)
     at = f" at {formatting.price_text(price, contract)}" if price is not None else ""
-    pieces = [(f"{side.capitalize()} {form.size_lots} {contract.name}{at} {_WORDS[form.kind]}", True)]
+    limit = limit_of(form, side, market) if form.kind == "stop_limit" else None
+    bound = f", limit {formatting.price_text(limit, contract)}" if limit is not None else ""
+    pieces = [(f"{side.capitalize()} {form.size_lots} {contract.name}{at} {_WORDS[form.kind]}{bound}", True)]
     if exits.stop_ticks is not None:
         pieces.append((f", stop {exits.stop_ticks} t", False))
     if exits.targets:
