@@ -76,7 +76,7 @@ def test_a_living_engine_does_the_kill_itself_disarms_and_the_guardian_reads_it_
     with scene(folder) as where:
         where.place(ORDERS)
         report, is_armed = asyncio.run(kill_and_ask(where))
-        # Beside an engine that a busy machine holds up for 0.7 s the guardian helps with the cancels.
+        # Beside an engine that a busy machine holds up for 0.1 s the guardian helps with the cancels.
         assert {row["by"] for row in report["accounts"]} <= {"engine", "both"}
         assert where.is_flat()
         assert not is_armed, "nothing enters again without a person's press"

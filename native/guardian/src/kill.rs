@@ -1,8 +1,10 @@
 //! The kill: the living engine is asked first; what it does not do, or not soon, is done here.
 //!
-//! Cancelling twice harms nobody, so a slow or silent engine is helped with its cancels after 700 ms. Closing twice could
-//! turn a position, so positions are closed here only when the engine is proved dead (its end of the pipe is closed), has
-//! been silent for two seconds, has answered, or has not answered for ten. The end is always a reading of our own.
+//! Cancelling twice harms nobody, so an engine that has not answered after 100 ms is helped once: what still lives by a
+//! reading of our own is cancelled. An engine at its work has cancelled by then, and the reading finds little or nothing.
+//! After 700 ms the orders are ours until none is left. Closing twice could turn a position, so positions are closed here
+//! only when the engine is proved dead (its end of the pipe is closed), has been silent for two seconds, has answered, or
+//! has not answered for ten. The end is always a reading of our own.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use trading_bot_core::database::log::Segment;
 use trading_bot_core::engine::contract::DoneOutcome;
@@ -24,8 +26,12 @@ use crate::watch::{News, Watch};
 
 /// A beat older than this is no engine to wait for.
 const FRESH: Duration = Duration::from_millis(500);
-/// An engine that works gets so long before its cancels are helped along.
+/// An engine that works gets so long before its cancels are helped along, once.
+const HELP_AFTER: Duration = Duration::from_millis(100);
+/// And so long before they are taken over, reading after reading.
 const HEAD_START: Duration = Duration::from_millis(700);
+/// What a help that is still on its way may hold up what follows it.
+const HELP_PATIENCE: Duration = Duration::from_millis(300);
 const SILENCE: Duration = Duration::from_secs(2);
 const ENGINE_PATIENCE: Duration = Duration::from_secs(10);
 /// One whole minute of the broker's budget, and what remains of it at its end.
@@ -257,10 +263,55 @@ enum Heard {
     Nothing,
 }
 
+/// The one help with an engine's cancels. It goes on while the engine is waited for.
+#[derive(Default)]
+struct Help {
+    under_way: Option<JoinHandle<(usize, Duration)>>,
+    cancelled: usize,
+    /// From the start of the kill to the answer of its last cancel.
+    last_cancel: Option<Duration>,
+}
+
+impl Help {
+    fn start(&mut self, job: &Job) {
+        let (sweep, account, started) = (job.sweep.clone(), job.account, job.started);
+        self.under_way = Some(tokio::spawn(async move {
+            // A reading that failed is made again by what follows.
+            let cancelled = sweep.cancel_living(account).await.unwrap_or(0);
+            (cancelled, started.elapsed())
+        }));
+    }
+
+    /// Waits for its end, up to a limit; one that takes longer goes on.
+    async fn settle(&mut self, limit: Duration) {
+        let Some(under_way) = &mut self.under_way else {
+            return;
+        };
+        let Ok(ended) = tokio::time::timeout(limit, under_way).await else {
+            return;
+        };
+        self.under_way = None;
+        if let Ok((cancelled @ 1.., after)) = ended {
+            (self.cancelled, self.last_cancel) = (cancelled, Some(after));
+        }
+    }
+}
+
+impl Drop for Help {
+    /// A reading that hangs until the kill is over might name orders of a later decision.
+    fn drop(&mut self) {
+        if let Some(under_way) = &self.under_way {
+            under_way.abort();
+        }
+    }
+}
+
 impl Job {
     async fn run(self) -> Row {
         let has_answered = Arc::new(AtomicBool::new(false));
-        let (heard, asked) = self.ask_first(&has_answered).await;
+        let mut help = Help::default();
+        let (heard, asked) = self.ask_first(&has_answered, &mut help).await;
+        help.settle(HELP_PATIENCE).await;
         let may_close = || {
             let sight = self.watch.sight();
             has_answered.load(Ordering::Acquire)
@@ -272,7 +323,12 @@ impl Job {
             allowance: self.allowance,
             may_close: &may_close,
         };
-        let swept = self.sweep.flatten(self.account, None, &leave).await;
+        let began = self.started.elapsed();
+        let mut swept = self.sweep.flatten(self.account, None, &leave).await;
+        help.settle(Duration::ZERO).await;
+        swept.cancelled += help.cancelled;
+        let own = swept.last_cancel.map(|after| began + after);
+        swept.last_cancel = own.max(help.last_cancel);
         if let Some(asked) = asked {
             asked.abort();
         }
@@ -292,10 +348,11 @@ impl Job {
         }
     }
 
-    /// Asks an engine that beats, and waits as long as waiting is better than acting.
+    /// Asks an engine that beats, and waits as long as waiting is better than acting, but for the help with its cancels.
     async fn ask_first(
         &self,
         has_answered: &Arc<AtomicBool>,
+        help: &mut Help,
     ) -> (Heard, Option<tokio::task::AbortHandle>) {
         if !self.watch.sight().is_beating(FRESH) {
             return (Heard::Nothing, None);
@@ -306,6 +363,7 @@ impl Job {
             flag.store(true, Ordering::Release);
             answer
         });
+        let mut has_helped = false;
         loop {
             tokio::select! {
                 answer = &mut asking => return match answer {
@@ -316,9 +374,15 @@ impl Job {
                 () = tokio::time::sleep(WAIT_STEP) => {}
             }
             let sight = self.watch.sight();
-            let is_late = self.started.elapsed() >= HEAD_START && sight.beat.living_orders > 0;
-            if !sight.is_beating(FRESH) || is_late || self.started.elapsed() >= ENGINE_PATIENCE {
+            let waited = self.started.elapsed();
+            let has_orders = sight.beat.living_orders > 0;
+            let is_late = waited >= HEAD_START && has_orders;
+            if !sight.is_beating(FRESH) || is_late || waited >= ENGINE_PATIENCE {
                 return (Heard::Nothing, Some(asking.abort_handle()));
+            }
+            if waited >= HELP_AFTER && has_orders && !has_helped {
+                has_helped = true;
+                help.start(self);
             }
         }
     }
@@ -374,3 +438,6 @@ fn row_json(row: &Row) -> Value {
         "last_cancel_ms": row.swept.last_cancel.map(|after| after.as_millis() as u64),
     })
 }
+
+#[cfg(test)]
+mod tests;

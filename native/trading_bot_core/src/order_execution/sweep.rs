@@ -31,8 +31,9 @@ use crate::order_execution::exits::size_of;
 use crate::order_execution::rest::{Client, Outcome, Pool};
 use crate::types::{AccountId, Lots, Side};
 
-/// Cancels under way at one time. Sixty orders are two rounds; each connection beyond the warm ones is opened for it.
-const IN_FLIGHT: usize = 30;
+/// Cancels under way at one time: as many as a login may have working orders (decision 18), so that none waits for the
+/// answer of another. Each connection beyond the warm ones is opened for it.
+const IN_FLIGHT: usize = 60;
 const REQUEST_DEADLINE: Duration = Duration::from_secs(3);
 const NOTE_PATIENCE: Duration = Duration::from_millis(100);
 /// Time a market order of a close gets before the reading that judges it.
@@ -292,6 +293,17 @@ impl Sweep {
             tokio::time::sleep(if is_spent { PAUSE_LONGEST } else { pause }).await;
             pause = (pause * 2).min(PAUSE_LONGEST);
         }
+    }
+
+    /// Reads what lives and asks once for the cancel of it; how many the broker took. What the reading does not show is
+    /// done, and is not asked for again.
+    pub async fn cancel_living(&self, account: AccountId) -> Result<usize, Verdict> {
+        let all = Group::default();
+        let orders = self.open_orders(account, &Meant::all(&all)).await?;
+        if orders.is_empty() {
+            return Ok(0);
+        }
+        Ok(self.cancel_all(account, &orders).await)
     }
 
     /// Whether no order lives and no position is open.
