@@ -79,7 +79,8 @@ class Tally:
 def build() -> None:
     """Compile the subject unless it is there already, as `cargo test` does."""
     manifest = ROOT / "native" / "Cargo.toml"
-    command = ["cargo", "build", "--quiet", "--locked", "--manifest-path", str(manifest), "-p", "trading_bot_core"]
+    # Of the whole workspace: with the features of one package alone the engine would be compiled once more.
+    command = ["cargo", "build", "--quiet", "--locked", "--manifest-path", str(manifest), "--workspace"]
     subprocess.run([*command, "--example", "kill_subject"], check=True)
 
 
