@@ -36,6 +36,12 @@ def answers(dialog: Any, name: str) -> None:
     QTest.mouseClick(dialog.findChild(QPushButton, name), LEFT)
 
 
+async def requests(person: Person) -> dict[str, int]:
+    """What the exchange was asked for since its start, by operation."""
+    asked: dict[str, int] = (await person.asks_the_market("counters"))["requests"]
+    return asked
+
+
 async def is_asked(person: Person, button: Any) -> Any:
     """Press a button that asks; the question it opens."""
     QTest.mouseClick(button, LEFT)
@@ -56,6 +62,7 @@ def test_a_close_in_the_table_asks_and_only_its_yes_sends(play: Play, hello: Pat
         assert (await person.broker_orders())[1] == [2]
         answers(await is_asked(person, close), "yes")
         await person.sees(lambda: person.net() == 0, "closed")
+        assert (await requests(person))["Position/closeContract"] == 1
         await person.sees(lambda: not person.desk.open_business(), "nothing open")
         await person.closes_the_window()
 
@@ -69,6 +76,7 @@ def test_a_reverse_in_the_table_wants_a_hold_and_space_holds_as_well(play: Play,
         QTest.mouseClick(positions.reverse_button, LEFT)
         assert (await person.broker_orders())[1] == [2]
         await person.holds(positions.reverse_button, lambda: person.net() == -2, "short instead of long")
+        assert (await requests(person))["Order/place"] == 2, "the entry and the one reverse"
         await person.sees(positions.flatten_button.isEnabled, "a flatten that can be held")
         QTest.keyPress(positions.flatten_button, Qt.Key.Key_Space)
         await person.sees(lambda: person.net() == 0, "flat by the space bar")
@@ -86,10 +94,10 @@ def test_a_group_cancel_in_the_ladder_asks_about_what_works_now(play: Play, hell
         await person.sees(ladder.action_row.buys.isEnabled, "an order to cancel")
         QTest.mouseClick(ladder.action_row.buys, LEFT)
         answers(ladder.cancel.question.dialog, "no")
-        assert (await person.broker_orders())[0] == 1
         QTest.mouseClick(ladder.action_row.buys, LEFT)
         answers(ladder.cancel.question.dialog, "yes")
         await person.sees(lambda: not person.order_looks("working"), "cancelled")
+        assert (await requests(person))["Order/cancel"] == 1
         await person.closes_the_window()
 
     assert play(scene, "--attach", str(hello), *ASKS) == 0

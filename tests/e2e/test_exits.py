@@ -112,7 +112,7 @@ def test_exits_that_cannot_be_meant_send_nothing(play: Play, hello: Path) -> Non
         assert "must be below the entry" in ticket.exits.sketch.view.problem
         QTest.mouseClick(ticket.buy_button, LEFT)
         assert ticket.sell_button.mode == "armed"
-        assert await person.broker_orders() == (0, [])
         await person.closes_the_window()
+        assert await person.broker_orders() == (0, [])
 
     assert play(scene, "--attach", str(hello)) == 0

@@ -96,6 +96,7 @@ def test_a_user_hub_that_drops_in_mid_order_is_healed_and_disarms(play: Play, he
         await person.tells_the_market("fault", {"fault": "drop", "hub": "user"})
         await person.sees(lambda: person.order_looks("working"), "a working order in the end")
         assert len(person.orders) == 1
+        assert await person.broker_orders() == (1, [])
         await person.sees(lambda: not person.desk.contexts["ladder"].is_armed, "disarmed by the reconnect")
         await person.sees(lambda: all(link.state == "live" for link in person.links), "all streams live again")
         person.desk.cancel_all()
@@ -204,10 +205,10 @@ def test_a_gateway_that_dies_leaves_a_window_that_says_so_and_lives_on(play: Pla
         await person.sees(lambda: person.desk.contexts["ladder"].blocked_reason, "entries blocked, with the reason")
         await person.sees(lambda: not person.desk.contexts["ladder"].is_armed, "disarmed")
         frames = person.desk._clock.frames
+        person.clicks("bid", BID - 1)
         person.run.window.commands.actions["theme_light"].trigger()
         person.desk.refresh()
         await person.sees(lambda: person.desk._clock.frames > frames, "frames go on")
-        person.clicks("bid", BID - 1)
         assert len(person.orders) == 1
         assert person.run.window.isVisible()
         assert person.run.window.isEnabled()

@@ -210,9 +210,10 @@ def test_rules_that_cannot_be_meant_are_refused(rig: Rig) -> None:
 def test_only_the_contract_that_is_traded_moves_the_result(rig: Rig) -> None:
     chosen(rig, 7001)
     state(rig, start_balance_1e4=150_000 * USD, daily_loss_1e4=500 * USD)
-    assert CONTRACT in {contract.id for contract in rig.engine.contracts()}
     price(rig.gateway, BID - 4 * 300)
-    rig.pump(0.1)
+    index = next(contract.index for contract in rig.engine.contracts() if contract.id == CONTRACT)
+    rig.until(lambda: (f := rig.engine.frame(index, 0)) and f.last_ticks == BID - 4 * 300, "the print")
+    rig.done(rig.engine.reconcile())
     assert use(rig, "daily_loss").used == 0
 
 

@@ -86,7 +86,7 @@ def test_an_account_that_was_not_chosen_is_neither_read_nor_traded(tmp_path: Pat
         tag = ours.engine.submit(other, CONTRACT, "buy", "market", 1, source="test")
         assert "not chosen" in ours.life(tag, "denied").reason
         assert ours.done(ours.engine.flatten_everything(source="test")).outcome == "done"
-        assert theirs.life(resting, "working").life == "working"
         assert [position.account_id for position in ours.engine.positions() if position.net_lots] == []
         theirs.done(theirs.engine.reconcile())
+        assert theirs.life(resting, "working").life == "working"
         assert theirs.net() == 2

@@ -203,8 +203,9 @@ def test_a_refused_own_stop_is_told_as_unprotected_and_no_order_replaces_it(arme
         lambda: [(p.net_lots, p.unprotected_lots, p.stop_lots) for p in armed.engine.positions()] == [(1, 1, 0)],
         "a bare position",
     )
+    armed.done(armed.engine.reconcile())
     assert {order.role for order in armed.engine.orders()} <= {"entry", "stop", "target"}, "nothing closes it unasked"
-    assert at_broker(armed)["working"] == 0
+    assert (at_broker(armed)["working"], [p["lots"] for p in at_broker(armed)["positions"]]) == (0, [1])
 
 
 def test_with_the_setting_flatten_an_unprotected_position_is_closed(armed: Rig) -> None:

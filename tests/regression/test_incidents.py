@@ -176,6 +176,7 @@ def test_restart_invents_nothing(restarted: Any) -> None:
     proof = restarted()
     tag = proof.working().key
     proof.position(2)
+    proof.until(lambda: sum(fill.size_lots for fill in proof.engine.fills()) == 2, "its fill")
     before = ({o.key: o.life for o in proof.engine.orders()}, sorted(f.trade_id for f in proof.engine.fills()))
     again = restarted()
     again.done(again.engine.reconcile())
@@ -307,6 +308,7 @@ def test_token_never_in_logs(tmp_path: Path, own_gateway: Gateway) -> None:
         told = [repr([getattr(event, name) for name in dir(event) if name[0] != "_"]) for event in proof.events]
         told += [f"{link.name} {link.state} {link.text}" for link in proof.engine.links()]
     kept = [path.read_bytes().decode("latin-1") for path in (tmp_path / "base").rglob("*") if path.is_file()]
+    assert any(text for text in kept)
     for text in [*told, *kept]:
         assert hello.api_key not in text
         # Every JWT begins with the same letters: {"alg" in base64.

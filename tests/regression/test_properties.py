@@ -239,11 +239,13 @@ def traded(proof: Proof) -> int:
 
 def test_13_a_limit_of_n_bars_gives_the_newest_n_in_order(model: Proof) -> None:
     few, many = series(model, "minute", 5, 40), series(model, "minute", 15, 10)
-    for bars, count in ((few, 40), (many, 10)):
+    for bars, count, minutes in ((few, 40, 5), (many, 10, 15)):
         # The forming bar comes on top of the history that was asked for.
         assert count <= bars.count <= count + 1
         times = bars.time_ns.tolist()
         assert times == sorted(set(times))
+        age_ns = int(model.engine.status()["market_now_ns"]) - times[-1]
+        assert age_ns < 2 * minutes * 60 * 10**9, "the newest bar is that of now, or the one before"
 
 
 def test_14_day_bars_begin_with_the_session(model: Proof) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import trading_bot_core as core
+
 from tests.native.rig import BID, QUOTE
 from tests.regression.rig import Proof, Wire
 
@@ -52,6 +54,7 @@ def test_s14_cable_out_with_a_position_and_fills_meanwhile(scene: Proof, cable: 
     scene.done(scene.engine.reconcile())
     fills = [fill for fill in scene.engine.fills() if fill.tag == more]
     assert [fill.size_lots for fill in fills] == [1]
+    assert [event.fill.size_lots for event in scene.news(core.FillAdded) if event.fill.tag == more] == [1], "told once"
     (held,) = [p for p in scene.engine.positions() if p.account_id == scene.account and p.net_lots]
     assert held.realised_1e4 - held.fees_1e4 == scene.truth()["net_1e4"]
 
