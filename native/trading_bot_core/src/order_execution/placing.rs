@@ -13,7 +13,7 @@ use crate::order_execution::requests;
 use crate::order_execution::store::Place;
 use crate::order_execution::trading::{Pending, Trading};
 use crate::planted::{Bug, planted};
-use crate::types::{ClientTag, Lots, OrderKind, RequestId, Ticks};
+use crate::types::{ClientTag, Lots, OrderKind, RequestId, Side, Ticks};
 
 impl Trading {
     /// Judges a draft and, when admitted, records it and sends it once.
@@ -163,6 +163,7 @@ impl Trading {
             exposure: place
                 .map(|place| self.exposure(place, None))
                 .unwrap_or_default(),
+            open_stops: place.map_or(0, |place| self.open_stops(place, draft.side)),
             working_on_account: self.live_orders(|order| order.account == draft.account),
             working_on_login: self.live_orders(|_| true),
             has_unknown: !planted(Bug::UnknownForgotten)
@@ -234,6 +235,18 @@ impl Trading {
             exposure.add(order.side, order.may_still_fill());
         }
         exposure
+    }
+
+    /// Unfilled lots of the stops of one side that work or may work; those of an entry without a fill wait with it.
+    fn open_stops(&self, place: Place, side: Side) -> i64 {
+        let rows = self.store.open_rows().map(|(_, order)| order);
+        let stops = rows.filter(|order| {
+            (order.account, order.contract) == place
+                && order.side == side
+                && order.kind.is_stop()
+                && order.life != Life::Suspended
+        });
+        stops.map(Order::may_still_fill).sum()
     }
 
     pub(super) fn modify(&mut self, request: RequestId, key: &str, values: Values, source: &str) {

@@ -167,6 +167,11 @@ impl OrderKind {
         Self::JoinAsk,
     ];
 
+    /// Whether it waits for a price to be passed, as what protects a position does.
+    pub const fn is_stop(self) -> bool {
+        matches!(self, Self::Stop | Self::StopLimit | Self::TrailingStop)
+    }
+
     pub fn from_wire(number: i64) -> Option<Self> {
         Self::ALL
             .into_iter()

@@ -150,6 +150,8 @@ pub struct Facts<'a> {
     pub account: Option<AccountFacts>,
     pub market: MarketFacts,
     pub exposure: Exposure,
+    /// Unfilled lots of the stops on the draft's side.
+    pub open_stops: i64,
     pub working_on_account: usize,
     pub working_on_login: usize,
     /// An order of this account and contract is in doubt.

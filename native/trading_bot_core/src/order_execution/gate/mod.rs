@@ -67,13 +67,24 @@ fn verdict(reasons: Vec<Reason>) -> Result<Admitted, Vec<Reason>> {
     }
 }
 
+/// Whether the order is a stop for lots that no stop covers. Like a leg it is counted among its kind alone: the target
+/// of a position is no reason to leave the position without its stop, and whoever is short of both takes the target back.
+fn is_protection(facts: &Facts<'_>) -> bool {
+    let draft = facts.draft;
+    let held = -draft.side.sign() * facts.exposure.net;
+    draft.is_reduce_only
+        && draft.kind.is_stop()
+        && facts.open_stops.saturating_add(draft.size.0) <= held
+}
+
 /// Every reason against an order, for a question that sends nothing: no token is made for it (I-6).
 pub fn objections(facts: &Facts<'_>) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let size = facts.draft.size.0;
     // While broker and fills disagree nobody knows which side would be smaller.
-    let reduces =
-        size > 0 && !facts.is_disputed && facts.exposure.only_reduces(facts.draft.side, size);
+    let reduces = size > 0
+        && !facts.is_disputed
+        && (facts.exposure.only_reduces(facts.draft.side, size) || is_protection(facts));
     check_shape(facts, &mut reasons);
     check_identity(facts, &mut reasons);
     if !reduces {

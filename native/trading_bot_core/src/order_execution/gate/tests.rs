@@ -59,6 +59,7 @@ fn calm<'a>(draft: &'a Draft, contract: &'a Contract) -> Facts<'a> {
             is_late: false,
         },
         exposure: Exposure::default(),
+        open_stops: 0,
         working_on_account: 0,
         working_on_login: 0,
         has_unknown: false,
@@ -316,6 +317,26 @@ fn rates_hold_back_entries_and_never_what_is_meant_to_reduce() {
     facts.exposure.net = 1;
     (facts.paced, facts.is_throttled) = (busy, true);
     assert!(codes(&facts).is_empty());
+}
+
+#[test]
+fn a_stop_for_lots_without_a_stop_passes_beside_the_targets_of_the_position() {
+    let (mut stop, contract) = (draft(Side::Sell, 2), contract());
+    (stop.kind, stop.limit, stop.stop) = (OrderKind::Stop, None, Some(Ticks(90)));
+    stop.is_reduce_only = true;
+    let judge = |stop: &Draft, open_stops, open_sells| {
+        let mut facts = calm(stop, &contract);
+        facts.account.as_mut().expect("calm").is_armed = false;
+        (facts.exposure.net, facts.exposure.open_sells) = (3, open_sells);
+        facts.open_stops = open_stops;
+        codes(&facts)
+    };
+    // A bracket of one lot, and two lots that nothing covers; then targets of all three.
+    assert!(judge(&stop, 1, 2).is_empty());
+    assert!(judge(&stop, 1, 4).is_empty());
+    assert!(judge(&stop, 2, 2).contains(&"reduce_only"));
+    stop.is_reduce_only = false;
+    assert!(judge(&stop, 1, 2).contains(&"disarmed"));
 }
 
 #[test]

@@ -547,7 +547,7 @@ impl Trading {
     fn leg_facts(&mut self, index: usize, open_wanted: i64) -> LegFacts {
         let order = &self.store.orders[index];
         let (place, side) = ((order.account, order.contract), order.side);
-        let (open_now, is_stop) = (order.open().0, is_stop_kind(order.kind));
+        let (open_now, is_stop) = (order.open().0, order.kind.is_stop());
         let facts = self.leg_place_facts(place, is_stop, Some(index));
         LegFacts {
             side,
@@ -780,13 +780,6 @@ impl Trading {
             self.notice(NoticeLevel::Info, "protected", text);
         }
     }
-}
-
-fn is_stop_kind(kind: OrderKind) -> bool {
-    matches!(
-        kind,
-        OrderKind::Stop | OrderKind::StopLimit | OrderKind::TrailingStop
-    )
 }
 
 /// Lots that a stop surely covers: the smaller size while a resize is under way, none while a cancel is.
