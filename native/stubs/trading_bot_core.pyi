@@ -293,7 +293,10 @@ class Fill:
 
 @final
 class Link:
-    """State of one connection: name is market, user or rest."""
+    """State of one connection: name is market, user or rest.
+
+    `retry_mono_ns`: when the next attempt begins, on the clock of `mono_ns`; 0 while none is waited for.
+    """
 
     def __new__(
         cls,
@@ -302,12 +305,14 @@ class Link:
         since_ns: int,
         age_ms: int,
         text: str,
+        retry_mono_ns: int,
     ) -> Self: ...
     name: str
     state: str
     since_ns: int
     age_ms: int
     text: str
+    retry_mono_ns: int
 
 
 @final

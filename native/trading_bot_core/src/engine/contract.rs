@@ -153,6 +153,8 @@ pub struct LinkChange {
     pub name: LinkName,
     pub state: LinkState,
     pub text: String,
+    /// When the next attempt to connect begins, while one is waited for.
+    pub retry: Option<Mono>,
 }
 
 /// The end of a request: what happened to it, and the rows when they were read.

@@ -698,6 +698,7 @@ impl Driver {
                     name: LinkName::Rest,
                     state,
                     text,
+                    retry: None,
                 }),
                 mono(),
             );
@@ -710,6 +711,10 @@ impl Driver {
             return;
         }
         let disconnects = matches!(command, Command::Disconnect { .. });
+        if matches!(command, Command::Reconcile { .. }) {
+            // Whoever wants to know now waits for no pause between attempts either.
+            self.session.iter().for_each(Session::hurry_hubs);
+        }
         self.step(Input::Command(command), mono());
         if disconnects && self.session.take().is_some() {
             for name in [LinkName::Market, LinkName::User, LinkName::Rest] {
@@ -718,6 +723,7 @@ impl Driver {
                         name,
                         state: LinkState::Off,
                         text: String::new(),
+                        retry: None,
                     }),
                     mono(),
                 );
@@ -939,6 +945,7 @@ fn rest_link(state: LinkState, text: String) -> Input<'static> {
         name: LinkName::Rest,
         state,
         text,
+        retry: None,
     })
 }
 

@@ -202,7 +202,12 @@ impl Reader {
     }
 }
 
-fn link_change(hub: Hub, state: supervisor::LinkState, text: String) -> LinkChange {
+fn link_change(
+    hub: Hub,
+    state: supervisor::LinkState,
+    text: String,
+    retry: Option<Mono>,
+) -> LinkChange {
     let name = match hub {
         Hub::Market => LinkName::Market,
         Hub::User => LinkName::User,
@@ -214,7 +219,12 @@ fn link_change(hub: Hub, state: supervisor::LinkState, text: String) -> LinkChan
         supervisor::LinkState::Late => LinkState::Late,
         supervisor::LinkState::Dead => LinkState::Dead,
     };
-    LinkChange { name, state, text }
+    LinkChange {
+        name,
+        state,
+        text,
+        retry,
+    }
 }
 
 /// Parses the market hub.
@@ -273,8 +283,8 @@ impl FrameSink for MarketSink {
         self.postbox.wake();
     }
 
-    async fn link(&mut self, state: supervisor::LinkState, text: String) {
-        let change = link_change(Hub::Market, state, text);
+    async fn link(&mut self, state: supervisor::LinkState, text: String, retry: Option<Mono>) {
+        let change = link_change(Hub::Market, state, text, retry);
         self.postbox.post(Arrival::Link {
             session: self.session,
             change,
@@ -325,8 +335,8 @@ impl FrameSink for UserSink {
 
     async fn flush(&mut self) {}
 
-    async fn link(&mut self, state: supervisor::LinkState, text: String) {
-        let change = link_change(Hub::User, state, text);
+    async fn link(&mut self, state: supervisor::LinkState, text: String, retry: Option<Mono>) {
+        let change = link_change(Hub::User, state, text, retry);
         self.postbox.post(Arrival::Link {
             session: self.session,
             change,

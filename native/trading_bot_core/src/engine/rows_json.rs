@@ -76,6 +76,7 @@ pub fn fill(row: &FillRow) -> Value {
 pub fn link(row: &LinkRow) -> Value {
     json!({
         "name": row.name, "state": row.state, "since_ns": row.since_ns, "age_ms": row.age_ms, "text": &*row.text,
+        "retry_mono_ns": row.retry_mono_ns,
     })
 }
 

@@ -309,6 +309,12 @@ impl Session {
         );
     }
 
+    /// Hubs that wait for their next attempt begin it now.
+    pub fn hurry_hubs(&self) {
+        self.wish(Hub::Market, Wish::Hurry);
+        self.wish(Hub::User, Wish::Hurry);
+    }
+
     pub fn subscribe_accounts(&mut self, accounts: &[AccountId]) {
         self.accounts = accounts.iter().map(|account| account.0).collect();
         let mut topics: BTreeSet<Topic> = self

@@ -41,6 +41,7 @@ struct Link {
     state: LinkState,
     since_ns: i64,
     text: String,
+    retry: Option<Mono>,
 }
 
 /// The single writer. Owned by one thread; everything else reads the [`Board`].
@@ -83,6 +84,7 @@ impl Engine {
             state: LinkState::Off,
             since_ns: 0,
             text: String::new(),
+            retry: None,
         };
         Self {
             trading: Trading::new(&setup.tag_prefix, setup.settings),
@@ -283,6 +285,7 @@ impl Engine {
         }
         link.state = change.state;
         link.text = change.text;
+        link.retry = change.retry;
         self.unpublished.links = true;
         let row = self.link_row(change.name);
         self.trading.push_event(Event::LinkChanged(row));
@@ -304,6 +307,7 @@ impl Engine {
                 age / 1_000_000
             },
             text: link.text.as_str().into(),
+            retry_mono_ns: link.retry.map_or(0, |at| at.0 as i64),
         }
     }
 

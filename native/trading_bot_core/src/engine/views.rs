@@ -265,6 +265,8 @@ pub struct LinkRow {
     pub since_ns: i64,
     pub age_ms: i64,
     pub text: Text,
+    /// When the next attempt to connect begins; 0 while none is waited for.
+    pub retry_mono_ns: i64,
 }
 
 /// The gate said no: every reason, as (code, sentence). Nothing was sent.

@@ -144,6 +144,7 @@ pub fn link(row: &LinkRow) -> records::Link {
         since_ns: row.since_ns,
         age_ms: row.age_ms,
         text: row.text.to_string(),
+        retry_mono_ns: row.retry_mono_ns,
     }
 }
 

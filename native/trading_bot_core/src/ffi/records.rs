@@ -157,6 +157,7 @@ pub struct Link {
     pub since_ns: i64,
     pub age_ms: i64,
     pub text: String,
+    pub retry_mono_ns: i64,
 }
 
 /// News: an order row changed.

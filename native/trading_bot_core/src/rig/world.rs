@@ -416,6 +416,7 @@ impl World {
             name,
             state,
             text: String::new(),
+            retry: None,
         }));
         if self.memory.booted == self.now {
             // It died of this very step.

@@ -128,7 +128,8 @@ pub enum Wish {
     Want(BTreeSet<Topic>),
     /// Unsubscribe and subscribe these again, for a fresh snapshot.
     Refresh(Vec<Topic>),
-    Reconnect,
+    /// Ends the pause before the next attempt; a connection that lives stays.
+    Hurry,
 }
 
 /// What a frame amounted to.
@@ -164,10 +165,17 @@ pub struct Supervisor<S> {
 enum Ended {
     /// The owner dropped its end: the task is over.
     Stopped,
-    Again,
     Unauthorized,
     LoggedOut,
     Lost(String),
+}
+
+/// How a pause between two attempts ended.
+enum Waited {
+    Out,
+    Hurried,
+    /// The owner is gone.
+    Stopped,
 }
 
 impl<S: FrameSink> Supervisor<S> {
@@ -180,7 +188,7 @@ impl<S: FrameSink> Supervisor<S> {
             } else {
                 LinkState::Dead
             };
-            self.sink.link(state, String::new()).await;
+            self.sink.link(state, String::new(), None).await;
             let started = Instant::now();
             let generation = self.client.generation();
             let ended = self.connect_and_serve().await;
@@ -189,10 +197,6 @@ impl<S: FrameSink> Supervisor<S> {
             }
             let text = match ended {
                 Ended::Stopped => break,
-                Ended::Again => {
-                    (failures, refused) = (0, 0);
-                    continue;
-                }
                 Ended::Unauthorized | Ended::LoggedOut => {
                     refused += 1;
                     self.log_in_again(generation).await
@@ -200,20 +204,23 @@ impl<S: FrameSink> Supervisor<S> {
                 Ended::Lost(text) => text,
             };
             failures += 1;
-            self.sink.link(LinkState::Dead, text).await;
-            let is_over = if refused >= REFUSED_LOGINS {
+            let waited = if refused >= REFUSED_LOGINS {
+                self.sink.link(LinkState::Dead, text, None).await;
                 self.wait_for_word().await
             } else {
-                self.back_off(failures).await
+                let pause = pause_after(failures);
+                let retry = Mono(mono().0 + u64::try_from(pause.as_nanos()).unwrap_or(0));
+                self.sink.link(LinkState::Dead, text, Some(retry)).await;
+                self.back_off(pause).await
             };
-            if is_over {
-                break;
-            }
-            if refused >= REFUSED_LOGINS {
-                (failures, refused) = (0, 0);
+            match waited {
+                Waited::Stopped => break,
+                // Somebody is looking: the pauses begin with the short ones again.
+                Waited::Hurried => (failures, refused) = (0, 0),
+                Waited::Out => {}
             }
         }
-        self.sink.link(LinkState::Off, String::new()).await;
+        self.sink.link(LinkState::Off, String::new(), None).await;
     }
 
     async fn log_in_again(&mut self, generation: u64) -> String {
@@ -226,31 +233,29 @@ impl<S: FrameSink> Supervisor<S> {
         }
     }
 
-    /// Waits out the pause before the next attempt; true when the owner is gone.
-    async fn back_off(&mut self, failures: usize) -> bool {
-        let base = BACK_OFF_S[(failures - 1).min(BACK_OFF_S.len() - 1)] * 1_000;
-        let pause = Duration::from_millis(base / 2 + jitter_ms(base / 2 + 100));
+    /// Waits out the pause before the next attempt.
+    async fn back_off(&mut self, pause: Duration) -> Waited {
         let until = tokio::time::Instant::now() + pause;
         loop {
             tokio::select! {
-                () = tokio::time::sleep_until(until) => return false,
+                () = tokio::time::sleep_until(until) => return Waited::Out,
                 wish = self.wishes.recv() => match wish {
-                    None => return true,
-                    Some(Wish::Reconnect) => return false,
+                    None => return Waited::Stopped,
+                    Some(Wish::Hurry) => return Waited::Hurried,
                     Some(other) => self.note(other),
                 },
             }
         }
     }
 
-    /// The circuit is open: five logins were refused in a row, only the owner starts again. True when it is gone.
-    async fn wait_for_word(&mut self) -> bool {
+    /// The circuit is open: five logins were refused in a row, only the owner starts again.
+    async fn wait_for_word(&mut self) -> Waited {
         let text = "Five logins were refused in a row; connect again by hand.".to_owned();
-        self.sink.link(LinkState::Off, text).await;
+        self.sink.link(LinkState::Off, text, None).await;
         loop {
             match self.wishes.recv().await {
-                None => return true,
-                Some(Wish::Reconnect) => return false,
+                None => return Waited::Stopped,
+                Some(Wish::Hurry) => return Waited::Hurried,
                 Some(other) => self.note(other),
             }
         }
@@ -345,7 +350,13 @@ impl<S: FrameSink> Supervisor<S> {
 
 /// Where frames and news of the connection go. Both `take` and `flush` may wait: reading then stops and TCP pushes back.
 pub trait FrameSink: Send {
-    fn link(&mut self, state: LinkState, text: String) -> impl Future<Output = ()> + Send;
+    /// `retry`: when the next attempt begins, while one is waited for.
+    fn link(
+        &mut self,
+        state: LinkState,
+        text: String,
+        retry: Option<Mono>,
+    ) -> impl Future<Output = ()> + Send;
     /// A new connection begins: forget half a record.
     fn reset(&mut self);
     fn take(&mut self, frame: &[u8], received: Mono) -> impl Future<Output = Taken> + Send;
@@ -423,7 +434,7 @@ impl Session {
                 }
                 wish = owner.wishes.recv() => match wish {
                     None => return Ok(Ended::Stopped),
-                    Some(Wish::Reconnect) => return Ok(Ended::Again),
+                    Some(Wish::Hurry) => {}
                     Some(Wish::Refresh(topics)) => self.refresh(&topics).await?,
                     Some(Wish::Want(topics)) => {
                         owner.wanted = topics;
@@ -553,7 +564,7 @@ impl Session {
             self.event = self.heard;
             self.counted += taken.events;
             if std::mem::take(&mut self.is_late) {
-                owner.sink.link(LinkState::Live, String::new()).await;
+                owner.sink.link(LinkState::Live, String::new(), None).await;
             }
         }
         match taken.end? {
@@ -566,7 +577,7 @@ impl Session {
     /// now on leaves no gap. `is_overdue` tells it without the answers.
     async fn announce<S: FrameSink>(&mut self, owner: &mut Supervisor<S>, is_overdue: bool) {
         if (self.awaited == 0 || is_overdue) && !std::mem::replace(&mut self.is_announced, true) {
-            owner.sink.link(LinkState::Live, String::new()).await;
+            owner.sink.link(LinkState::Live, String::new(), None).await;
         }
     }
 
@@ -603,6 +614,7 @@ impl Session {
                 .link(
                     LinkState::Late,
                     format!("No market data for {} s.", silence.as_secs()),
+                    None,
                 )
                 .await;
         }
@@ -661,6 +673,12 @@ impl Session {
             Err(_) => Err("The far side takes no more bytes.".to_owned()),
         }
     }
+}
+
+/// How long to wait after that many failures in a row.
+fn pause_after(failures: usize) -> Duration {
+    let base = BACK_OFF_S[(failures - 1).min(BACK_OFF_S.len() - 1)] * 1_000;
+    Duration::from_millis(base / 2 + jitter_ms(base / 2 + 100))
 }
 
 /// A random pause below `bound_ms`, so that two programs that lost the same gateway do not return in step.
