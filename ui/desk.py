@@ -13,9 +13,10 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QRect, Qt, QTimer, Signal
+from PySide6.QtCore import QObject, QPoint, QRect, Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QWidget
 
+from app import errors
 from app.errors import PitdeskError
 from app.services import sizing
 from app.services.day_orders import DayOrders
@@ -69,11 +70,21 @@ _TITLES = {
     "no_guardian": "No kill switch",
     "guardian_gone": "The guardian is gone",
     "refused": "Nothing was sent",
+    "broker": "Refused by the broker",
+    "no_answer": "No answer yet",
+    "not_done": "Not done",
     "market": "Market stream",
     "user": "Order stream",
     "rest": "Requests",
 }
-_LINK_WORDS = {"late": "is late", "dead": "is lost", "connecting": "is connecting", "off": "is off"}
+_LINK_WORDS = {
+    "live": "is live",
+    "late": "is late",
+    "dead": "is lost",
+    "connecting": "is connecting",
+    "off": "is off",
+}
+_REST_WORDS = {"live": "are answered", "dead": "do not reach the broker", "connecting": "begin", "off": "are off"}
 
 
 class Desk(QObject):
@@ -197,6 +208,8 @@ class Desk(QObject):
         self.order_tabs.page_shown.connect(self._on_state_changed)
         self.book.page_shown.connect(self._on_book_page)
         self.chart.interval_changed.connect(self._on_interval)
+        # A comparison with the broker begins with the streams: it waits for no pause between attempts.
+        self._window.status.retry_requested.connect(self.recheck)
 
     def _connect_bridge(self, bridge: Bridge) -> None:
         bridge.woken.connect(self._clock.mark_dirty)
@@ -450,7 +463,7 @@ class Desk(QObject):
         try:
             await work
         except PitdeskError as error:
-            self._refused(f"{name.capitalize()}: {error.text}")
+            self._refused(f"{name.capitalize()}: {error.text}", _code_of(error))
 
     # news
 
@@ -468,6 +481,9 @@ class Desk(QObject):
         if before is None or before == order.life or not self._is_ours(order.account_id):
             return
         words = f"{order.side.capitalize()} {order.size_lots}"
+        if order.filled_lots:
+            # A fill that came before its order was known says its role and its slip now.
+            self._are_fills_listed = False
         if order.life in _BAD_LIVES:
             self.ticket.show_result(order.updated_ns, "refused", f"{words}: {order.reason or order.life}")
             self._tell_bad_order(order, words)
@@ -502,7 +518,8 @@ class Desk(QObject):
         level = (
             "info" if link.state in ("live", "connecting", "off") else "warning" if link.state == "late" else "alarm"
         )
-        self._tell(level, link.name, f"{link.name.capitalize()}: {link.state}. {link.text}".strip(), self._now_ns())
+        words = (_REST_WORDS if link.name == "rest" else _LINK_WORDS).get(link.state, link.state)
+        self._tell(level, link.name, f"{_TITLES[link.name]} {words}. {link.text}".strip(), self._now_ns())
         self._on_status()
 
     def _on_exit_progress(self, progress: ExitProgress) -> None:
@@ -523,10 +540,10 @@ class Desk(QObject):
         if done.outcome == "unknown":
             self.ticket.show_result(self._now_ns(), "unknown", done.text)
 
-    def _refused(self, text: str) -> None:
+    def _refused(self, text: str, code: str = "refused") -> None:
         now_ns = self._now_ns()
         self.ticket.show_result(now_ns, "refused", text)
-        self._tell("warning", "refused", text, now_ns)
+        self._tell("warning", code, text, now_ns)
 
     def say(self, level: str, code: str, text: str) -> None:
         """Put a message of the window itself into the list."""
@@ -541,8 +558,14 @@ class Desk(QObject):
 
     def _trading_places(self) -> list[QRect]:
         """What no toast may cover."""
-        docks = [self._window.dock(name) for name in ("ladder", "ticket")]
-        return [dock.geometry() for dock in docks if dock.isVisible() and not dock.isFloating()]
+        docks = [
+            self._window.dock(name) for name in ("ladder", "ticket", "risk") if self._window.is_panel_visible(name)
+        ]
+        places = [dock.geometry() for dock in docks if not dock.isFloating()]
+        bars = [bar for bar in (self.positions.actions_bar, self.orders.actions_bar) if bar.isVisible()]
+        return places + [
+            QRect(bar.mapTo(self._window, QPoint()), bar.size()) for bar in bars if bar.window() is self._window
+        ]
 
     def _on_book_page(self, name: str) -> None:
         if name == "messages":
@@ -642,7 +665,8 @@ class Desk(QObject):
     def _render_holdings(self) -> None:
         accounts = {account.account_id: account for account in self.accounts()}
         contracts = {contract.index: contract for contract in self._engine.contracts()}
-        self.positions.render(self._positions, self._day.live(), accounts, contracts)
+        is_stale = self._are_prices_old()
+        self.positions.render(self._positions, self._day.live(), accounts, contracts, is_stale=is_stale)
         self._read_fills()
         if not self._are_fills_listed:
             self._are_fills_listed = True
@@ -653,13 +677,19 @@ class Desk(QObject):
             for position in self._positions
             if self._is_ours(position.account_id)
         )
-        self._window.top_bar.day_result.show_result(DayResult(net))
+        has_open = any(position.net_lots and self._is_ours(position.account_id) for position in self._positions)
+        self._window.top_bar.day_result.show_result(DayResult(net, is_stale and has_open))
         self._risk = risk = next((each for each in self._engine.risks() if self._is_ours(each.account_id)), None)
         options = self._services.options.risk
         own = OwnLimit(options.daily_loss_from == "peak", options.daily_loss_counts == "open")
-        self.risk.show_risk(risk, own)
+        self.risk.show_risk(risk, own, is_stale=is_stale)
         self.ladder.offer_stop(self.ticket.stop_ticks() or self._services.options.trading.offered_stop_ticks)
         self.ticket.show_headroom(headroom_of(risk, own))
+
+    def _are_prices_old(self) -> bool:
+        """Whether what is open is counted by prices of which nobody knows whether they still hold."""
+        is_late = self._frame is not None and (self._frame.is_late or self._frame.book_state == "stale")
+        return is_late or self._link_states.get("market", "live") != "live"
 
     def _position(self) -> Position | None:
         return next((each for each in self._positions if self._is_here(each)), None)
@@ -685,7 +715,7 @@ class Desk(QObject):
         self._window.status.show_view(
             StatusView(
                 links=(
-                    *(LinkView(_link_name(link.name), link.state, link.age_ms, link.text) for link in links),
+                    *(self._link_view(link) for link in links),
                     LinkView("Guardian", self._guardian, 0),
                 ),
                 paint_p50_us=self._clock.painted_us(0.5),
@@ -700,6 +730,14 @@ class Desk(QObject):
                 login_text=self._login_text(int(status.get("login_ends_mono_ns", 0))),
             )
         )
+
+    def _link_view(self, link: Link) -> LinkView:
+        left_ms = (link.retry_mono_ns - self._engine.mono_ns()) // 1_000_000 if link.retry_mono_ns else 0
+        # The engine tells an age with each change only; in between it is counted here.
+        age_ms: int | None = (self._now_ns() - link.since_ns) // 1_000_000 if link.since_ns else link.age_ms
+        if link.state == "live":
+            age_ms = self.ladder.grid.age_ms if link.name == "market" and self._frame is not None else None
+        return LinkView(_link_name(link.name), link.state, age_ms, link.text, left_ms if left_ms > 0 else None)
 
     def _login_text(self, ends_mono_ns: int) -> str:
         """How long a login still lasts that could not be renewed; empty while there is nothing to worry about."""
@@ -757,6 +795,15 @@ def account_view(account: Any) -> AccountView:
         balance_1e4=account.balance_1e4,
         can_trade=account.can_trade and account.word != "LIVE",
     )
+
+
+def _code_of(error: PitdeskError) -> str:
+    """What became of a request: nothing was sent, the broker said no, nobody knows, or it was not done."""
+    if isinstance(error, errors.Denied | errors.InvalidOrder | errors.InvalidCommand):
+        return "refused"
+    if isinstance(error, errors.BrokerRejected):
+        return "broker"
+    return "no_answer" if isinstance(error, errors.OutcomeUnknown) else "not_done"
 
 
 def _link_name(name: str) -> str:

@@ -236,7 +236,8 @@ class MainWindow(QMainWindow):
             [docks["chart"], docks["ladder"], docks["ticket"]], [chart, ladder, ticket], Qt.Orientation.Horizontal
         )
         both = chart + ladder
-        positions = round(both * 0.58)
+        # The orders keep their distance to the market, the positions what protects them.
+        positions = max(540, min(round(both * 0.58), both - 424))
         sizes = [positions, both - positions]
         self.resizeDocks([docks["positions"], docks["orders"]], sizes, Qt.Orientation.Horizontal)
         self.resizeDocks([docks["chart"], docks["positions"]], [height - lower, lower], Qt.Orientation.Vertical)

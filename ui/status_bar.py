@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QEvent, QRectF
-from PySide6.QtGui import QFontMetricsF, QHelpEvent, QPainter, QPaintEvent
+from PySide6.QtCore import QEvent, QRectF, Qt, Signal
+from PySide6.QtGui import QFontMetricsF, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QStatusBar, QToolTip, QWidget
 
 from ui import formatting
-from ui.painting import draw_runs, draw_shape
+from ui.painting import CENTRE, draw_runs, draw_shape, draw_text
 from ui.theme import Theme
 
 FLAT_BY_SECONDS = 15 * 3600 + 8 * 60
@@ -32,8 +32,11 @@ class LinkView:
 
     name: str
     state: str
-    age_ms: int
+    # None where there is nothing to count.
+    age_ms: int | None
     text: str = ""
+    # How long until the next attempt to connect; None while none is waited for.
+    retry_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,14 @@ class _Cell:
     shape: str = ""
     shape_token: str = ""
     extra: str = ""
+    # The words of a button at the right end of the cell.
+    button: str = ""
 
 
 class StatusBar(QStatusBar):
-    """Paints its cells itself; 24 px high, 11 px text."""
+    """Paints its cells itself; 24 px high, 11 px text. `retry_requested`: nobody wants to wait for the next attempt."""
+
+    retry_requested = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -82,6 +89,7 @@ class StatusBar(QStatusBar):
         self.setSizeGripEnabled(False)
         self.setFixedHeight(theme.measure("size.status_bar"))
         self.setAccessibleName("Status")
+        self.setMouseTracking(True)
         theme.changed.connect(self.update)
 
     def show_view(self, view: StatusView) -> None:
@@ -109,6 +117,24 @@ class StatusBar(QStatusBar):
         for cell in right:
             x -= self._cell_width(cell)
             self._paint_cell(painter, x, cell, rule="left")
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and self.button_at(event.position().x()):
+            self.retry_requested.emit()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self.setCursor(
+            Qt.CursorShape.PointingHandCursor if self.button_at(event.position().x()) else Qt.CursorShape.ArrowCursor
+        )
+
+    def button_at(self, x: float) -> bool:
+        """Whether a cell's button lies there."""
+        end = 0.0
+        for cell in self._fitting()[0]:
+            end += self._cell_width(cell)
+            if cell.button and end - self._button_width(cell) - _PAD <= x < end:
+                return True
+        return False
 
     def shown_text(self) -> str:
         """Every word of the bar at its present width."""
@@ -209,13 +235,27 @@ class StatusBar(QStatusBar):
         row = QRectF(0, 1, self.width(), self.height() - 1)
         runs = [(run.text, theme.font("caption", weight=run.weight), theme.color(run.token)) for run in cell.runs]
         draw_runs(painter, left, row, runs)
+        if cell.button:
+            self._paint_button(painter, x + width, cell)
         edge = x + width if rule == "right" else x
         painter.fillRect(QRectF(round(edge), 1, 1, self.height() - 1), theme.color("line.border"))
         return x + width
 
     def _cell_width(self, cell: _Cell) -> float:
         width = sum(self._width(run) for run in cell.runs) + 2 * _PAD
+        width += self._button_width(cell) + _PAD if cell.button else 0
         return width + (15 if cell.shape else 0) + (52 if cell.extra == "spark" else 0)
+
+    def _button_width(self, cell: _Cell) -> float:
+        return self._width(_Run(cell.button, weight=600)) + 12
+
+    def _paint_button(self, painter: QPainter, end: float, cell: _Cell) -> None:
+        theme, width = self._theme, self._button_width(cell)
+        box = QRectF(end - width - _PAD + 4, 4, width, self.height() - 7)
+        painter.setBrush(theme.color("surface.raised"))
+        painter.setPen(theme.color("line.control"))
+        painter.drawRect(box.adjusted(0.5, 0.5, -0.5, -0.5))
+        draw_text(painter, box, cell.button, theme.font("caption", weight=600), theme.color("text.primary"), CENTRE)
 
     def _width(self, run: _Run) -> float:
         # Whole-pixel metrics fall short of what is drawn at fractional scales: the last letters would be cut.
@@ -224,10 +264,14 @@ class StatusBar(QStatusBar):
 
 def _light_cell(link: LinkView, theme: Theme) -> _Cell:
     state, token, word = _LIGHTS.get(link.state, _LIGHTS["off"])
-    age = formatting.age_text(link.age_ms) if link.state in ("live", "late", "dead") else ""
+    counts = link.age_ms is not None and link.state in ("live", "late", "dead", "connecting")
+    age = formatting.age_text(link.age_ms or 0) if counts else ""
     runs = [_Run(link.name), _Run(f" {word} {age}".replace("  ", " ").rstrip(), "text.primary", 500)]
+    if link.retry_ms is not None:
+        # Rounded up: the last second is never "0 s".
+        runs.append(_Run(f", next try in {-(-link.retry_ms // 1_000)} s"))
     tone = {"dead": "danger", "late": "caution", "absent": "caution"}.get(link.state, "")
-    return _Cell(runs, tone, theme.light_shape(state), token)
+    return _Cell(runs, tone, theme.light_shape(state), token, button="Now" if link.retry_ms is not None else "")
 
 
 def _latency_cells(view: StatusView) -> list[_Cell]:

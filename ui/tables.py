@@ -23,7 +23,16 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QMouseEvent, QPainter
+from PySide6.QtGui import (
+    QFocusEvent,
+    QGuiApplication,
+    QHideEvent,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -289,6 +298,9 @@ class RowTable(QTableView):
         super().__init__(parent)
         self.rows = TableModel(columns, self)
         self.hovered_row = -1
+        self._columns = list(columns)
+        self._give_way: tuple[str, ...] = ()
+        self._left_out: set[str] = set()
         self.setModel(self.rows)
         self.setItemDelegate(CellDelegate(theme, self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -308,6 +320,32 @@ class RowTable(QTableView):
         self._set_up_header(theme, columns)
         theme.changed.connect(self.viewport().update)
 
+    def let_give_way(self, *keys: str) -> None:
+        """Columns that a narrow table leaves out, the first to go first; the others are scrolled to at worst."""
+        self._give_way = keys
+        self._fit()
+
+    def leave_out(self, *keys: str) -> None:
+        """Columns that say nothing just now, such as the account where there is one."""
+        if set(keys) != self._left_out:
+            self._left_out = set(keys)
+            self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        width_of = {column.key: column.width for column in self._columns}
+        hidden = set(self._left_out)
+        for key in self._give_way:
+            if sum(width for name, width in width_of.items() if name not in hidden) <= self.viewport().width():
+                break
+            hidden.add(key)
+        for place, column in enumerate(self._columns):
+            if self.isColumnHidden(place) != (column.key in hidden):
+                self.setColumnHidden(place, column.key in hidden)
+
     def selected_key(self) -> str:
         """Key of the selected row, or empty."""
         selection = self.selectionModel()
@@ -322,12 +360,21 @@ class RowTable(QTableView):
             self.selectRow(keys.index(key))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        self.rows.pause(True)
+        # The right button opens a menu, which takes its release: rows that wait for that would be old for ever.
+        self.rows.pause(event.button() == Qt.MouseButton.LeftButton)
         super().mousePressEvent(event)
         self.row_chosen.emit(self.selected_key())
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         super().mouseReleaseEvent(event)
+        self.rows.pause(False)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.rows.pause(False)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
         self.rows.pause(False)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:

@@ -38,8 +38,6 @@ class Toast(QWidget):
         self._shape, self._token = shape, token
         self._lives_ms = int(theme.measure(limit))
         self._born_ms = _now_ms()
-        self.lines = _wrapped(text, QFontMetricsF(theme.font("body")), _WIDTH - 58)
-        self.setFixedSize(_WIDTH, 64 if len(self.lines) < 2 else 80)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAccessibleName(f"{title}. {text}")
         self.setToolTip(text)
@@ -48,6 +46,10 @@ class Toast(QWidget):
         self.read_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.read_button.setVisible(self.stays)
         self.read_button.adjustSize()
+        # The last line ends before the button.
+        taken = self.read_button.width() + 6 if self.stays else 0
+        self.lines = _wrapped(text, QFontMetricsF(theme.font("body")), _WIDTH - 58, taken)
+        self.setFixedSize(_WIDTH, 64 if len(self.lines) < 2 else 80)
         self.read_button.move(_WIDTH - self.read_button.width() - 10, self.height() - 30)
 
     @property
@@ -147,12 +149,11 @@ class Toaster(QObject):
             self._timer.stop()
 
     def _place(self) -> None:
-        """Newest at the bottom; at the left when the right would cover what trades."""
+        """Newest at the bottom; at the left when the right would cover more of what trades."""
         height = sum(toast.height() + _GAP for toast in self.shown)
         bottom = self._window.height() - self._theme.measure("size.status_bar") - _MARGIN
         right = self._window.width() - _WIDTH - _MARGIN
-        stack = QRect(right, bottom - height, _WIDTH, height)
-        x = _MARGIN if any(stack.intersects(place) for place in self._keep_free()) else right
+        x = min((right, _MARGIN), key=lambda left: self._covered(QRect(left, bottom - height, _WIDTH, height)))
         y = bottom
         for toast in reversed(self.shown):
             y -= toast.height()
@@ -160,17 +161,25 @@ class Toaster(QObject):
             toast.raise_()
             y -= _GAP
 
+    def _covered(self, stack: QRect) -> int:
+        """Square pixels of what must not be covered that a stack there would cover."""
+        common = [stack.intersected(place) for place in self._keep_free()]
+        return sum(each.width() * each.height() for each in common)
 
-def _wrapped(text: str, metrics: QFontMetricsF, width: float) -> list[str]:
-    """At most two lines; the second one is cut with an ellipsis."""
+
+def _wrapped(text: str, metrics: QFontMetricsF, width: float, taken: float) -> list[str]:
+    """At most two lines; the second one is cut with an ellipsis, and the last one is shorter by what is taken."""
+    if metrics.horizontalAdvance(text) <= width - taken:
+        return [text] if text else []
     words, first = text.split(), ""
     while words and metrics.horizontalAdvance(f"{first} {words[0]}".strip()) <= width:
         first = f"{first} {words.pop(0)}".strip()
     if not words:
-        return [first] if first else []
-    if not first:
-        return [metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)]
-    return [first, metrics.elidedText(" ".join(words), Qt.TextElideMode.ElideRight, width)]
+        head, _, last = first.rpartition(" ")
+        first, words = head or first, [last] if head else []
+    rest = " ".join(words) if first else text
+    second = metrics.elidedText(rest, Qt.TextElideMode.ElideRight, width - taken)
+    return [line for line in (first, second) if line]
 
 
 def _now_ms() -> int:

@@ -196,6 +196,6 @@ class FakeServices:
         self.templates = FakeTemplates()
 
 
-def link(name: str, state: str = "live", age_ms: int = 38) -> Any:
+def link(name: str, state: str = "live", age_ms: int = 38, retry_mono_ns: int = 0) -> Any:
     """One connection's state."""
-    return SimpleNamespace(name=name, state=state, since_ns=0, age_ms=age_ms, text="")
+    return SimpleNamespace(name=name, state=state, since_ns=0, age_ms=age_ms, text="", retry_mono_ns=retry_mono_ns)

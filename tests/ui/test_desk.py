@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtWidgets import QApplication
 
 from tests.ui import records
@@ -274,7 +274,61 @@ def test_a_stream_that_is_not_live_blocks_entries_with_its_reason(rig: Rig, stat
 def test_a_stream_that_stays_lost_is_said_once(rig: Rig) -> None:
     for state in ("live", "dead", "dead", "dead", "live"):
         rig.bridge.link_changed.emit(link("market", state))
-    assert rig.desk.messages.texts() == ["Market: live.", "Market: dead.", "Market: live."]
+    assert rig.desk.messages.texts() == [
+        "Market stream is live.",
+        "Market stream is lost.",
+        "Market stream is live.",
+    ]
+
+
+def test_a_lost_stream_counts_down_to_its_next_attempt_and_can_be_tried_now(rig: Rig, qtbot: Any) -> None:
+    rig.choose()
+    lost = link("user", "dead", 42_000, rig.services.engine.mono_ns() + 5_200_000_000)
+    rig.services.engine.link_list = [link("market"), lost, link("rest")]
+    rig.desk._on_status()
+    bar = rig.window.status
+    assert "User lost 42.0 s, next try in 6 s" in bar.shown_text()
+    (place,) = [x for x in range(bar.width()) if bar.button_at(x) and not bar.button_at(x - 1)]
+    qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=QPoint(place + 4, 12))
+    rig.settle()
+    assert rig.services.trading.asked[-1] == ("recheck",)
+    rig.services.engine.link_list = [link("market"), link("user"), link("rest")]
+    rig.desk._on_status()
+    assert not any(bar.button_at(x) for x in range(bar.width()))
+
+
+def test_results_of_old_prices_lose_their_colour_and_say_so(rig: Rig) -> None:
+    rig.services.engine.position_list = [records.Position(account_id=7)]
+    rig.choose()
+    fresh = rig.desk.positions.table.rows.index(0, 5).data()
+    rig.bridge.link_changed.emit(link("market", "late"))
+    rig.desk._on_state_changed()
+    rig.settle()
+    assert rig.desk.positions.table.rows.index(0, 5).data() == f"~ {fresh}"
+    assert rig.window.top_bar.day_result._result.is_stale
+    assert "Market stream is late" in rig.desk.messages.texts()[0]
+
+
+def test_the_age_of_a_lost_stream_goes_on_counting(rig: Rig) -> None:
+    rig.choose()
+    lost = link("user", "dead", age_ms=0)
+    lost.since_ns = records.NOON_NS - 42_000_000_000
+    rig.services.engine.link_list = [link("market"), lost, link("rest")]
+    rig.desk._on_status()
+    assert "User lost 42.0 s" in rig.window.status.shown_text()
+    assert "REST |" in rig.window.status.shown_text(), "nothing is counted there"
+
+
+def test_a_notice_covers_no_button_that_flattens(rig: Rig) -> None:
+    rig.window.resize(1920, 1080)
+    rig.window.arrange()
+    rig.choose()
+    rig.desk.say("alarm", "order", "The broker refused it.")
+    rig.settle()
+    (toast,) = rig.desk.toaster.shown
+    for panel in (rig.desk.risk, rig.desk.ticket.manage, rig.desk.positions):
+        button = panel.flatten_button
+        assert not toast.geometry().intersects(QRect(button.mapTo(rig.window, QPoint()), button.size()))
 
 
 def test_an_unresolved_order_and_a_halt_block_entries(rig: Rig) -> None:

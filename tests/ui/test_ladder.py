@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -95,8 +95,19 @@ class Hand:
     def press(self, point: QPoint, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
         self._send(QEvent.Type.MouseButtonPress, point, button, button)
 
-    def release(self, point: QPoint, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
-        self._send(QEvent.Type.MouseButtonRelease, point, button, Qt.MouseButton.NoButton)
+    def release(
+        self,
+        point: QPoint,
+        button: Qt.MouseButton = Qt.MouseButton.LeftButton,
+        keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+    ) -> None:
+        self._send(QEvent.Type.MouseButtonRelease, point, button, Qt.MouseButton.NoButton, keys)
+
+    def turn_wheel(self, column: str, ticks: int, notches: int) -> None:
+        place, none = QPointF(self.point(column, ticks)), Qt.MouseButton.NoButton
+        keys, phase = Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase
+        event = QWheelEvent(place, place, QPoint(), QPoint(0, 120 * notches), none, keys, phase, False)
+        QApplication.sendEvent(self.grid, event)
 
     def click(self, column: str, ticks: int, button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
         point = self.point(column, ticks)
@@ -104,9 +115,16 @@ class Hand:
         self.press(point, button)
         self.release(point, button)
 
-    def _send(self, kind: QEvent.Type, point: QPoint, button: Qt.MouseButton, held: Qt.MouseButton) -> None:
+    def _send(
+        self,
+        kind: QEvent.Type,
+        point: QPoint,
+        button: Qt.MouseButton,
+        held: Qt.MouseButton,
+        keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+    ) -> None:
         place = QPointF(point)
-        event = QMouseEvent(kind, place, place, button, held, Qt.KeyboardModifier.NoModifier)
+        event = QMouseEvent(kind, place, place, button, held, keys)
         QApplication.sendEvent(self.grid, event)
 
 
@@ -425,6 +443,77 @@ def test_a_book_that_is_rebuilt_gives_way_to_the_last_trade(hand: Hand) -> None:
     assert hand.drafts == []
 
 
+def drop_copy(hand: Hand, column: str, from_ticks: int, to_ticks: int) -> None:
+    start, end = hand.point(column, from_ticks), hand.point(column, to_ticks)
+    hand.press(start)
+    hand.move(end, Qt.MouseButton.LeftButton)
+    hand.release(end, keys=Qt.KeyboardModifier.ShiftModifier)
+
+
+def test_a_drop_with_shift_is_a_copy_and_the_order_stays(hand: Hand) -> None:
+    hand.panel.render(frame(), [order("a", "buy", BID - 2, size_lots=3, filled_lots=1)], None)
+    hand.panel.grab()
+    drop_copy(hand, "own_buys", BID - 2, BID - 6)
+    assert hand.moves == []
+    (draft,) = hand.drafts
+    assert (draft.side, draft.kind, draft.size_lots, draft.limit_ticks) == ("buy", "limit", 2, BID - 6)
+    assert (draft.reduce_only, draft.painted_bid_ticks) == (False, BID)
+
+
+def test_the_copy_of_a_stop_only_reduces_and_that_of_a_stop_limit_keeps_its_distance(hand: Hand) -> None:
+    stop = order("s", "sell", BID - 4, kind="stop", role="stop")
+    bounded = order("b", "buy", 0, kind="stop_limit", stop_ticks=ASK + 3, limit_ticks=ASK + 5)
+    hand.panel.render(frame(), [stop, bounded], position(1, BID * 10_000))
+    hand.panel.grab()
+    drop_copy(hand, "own_sells", BID - 4, BID - 7)
+    drop_copy(hand, "own_buys", ASK + 3, ASK + 6)
+    first, second = hand.drafts
+    assert (first.kind, first.stop_ticks, first.reduce_only) == ("stop", BID - 7, True)
+    assert (second.kind, second.stop_ticks, second.limit_ticks) == ("stop_limit", ASK + 6, ASK + 8)
+
+
+def test_a_copy_that_is_not_allowed_or_would_trade_at_once_sends_nothing(hand: Hand, context: PanelContext) -> None:
+    hand.panel.render(frame(), [order("a", "buy", BID - 2)], None)
+    hand.panel.grab()
+    drop_copy(hand, "own_buys", BID - 2, ASK + 2)
+    assert "at once" in hand.grid.strip.lead
+    context.set_blocked("market stream is lost")
+    drop_copy(hand, "own_buys", BID - 2, BID - 5)
+    assert (hand.drafts, hand.moves) == ([], [])
+
+
+def test_a_dragged_stop_limit_takes_its_limit_along(hand: Hand) -> None:
+    bounded = order("b", "buy", 0, kind="stop_limit", stop_ticks=ASK + 3, limit_ticks=ASK + 5)
+    hand.panel.render(frame(), [bounded], None)
+    hand.panel.grab()
+    start, end = hand.point("own_buys", ASK + 3), hand.point("own_buys", ASK + 6)
+    hand.press(start)
+    hand.move(end, Qt.MouseButton.LeftButton)
+    hand.release(end)
+    assert hand.moves == [("b", {"stop_ticks": ASK + 6, "limit_ticks": ASK + 8})]
+
+
+def test_the_wheel_over_an_own_order_changes_its_size_once_it_rests(hand: Hand, qtbot: QtBot) -> None:
+    hand.panel.render(frame(), [order("a", "buy", BID - 2, size_lots=2, filled_lots=1)], None)
+    hand.panel.grab()
+    rows = hand.grid.row_map
+    for notches in (1, 1, 1, -1):
+        hand.turn_wheel("own_buys", BID - 2, notches)
+    assert hand.moves == []
+    assert "4 lots" in hand.grid.strip.lead
+    qtbot.waitUntil(lambda: bool(hand.moves), timeout=5_000)
+    assert hand.moves == [("a", {"size_lots": 4})]
+    assert hand.grid.row_map == rows, "the grid did not scroll"
+    for _ in range(9):
+        hand.turn_wheel("own_buys", BID - 2, -1)
+    assert "2 lots" in hand.grid.strip.lead, "never as few as have filled"
+    QTest.keyClick(hand.grid, Qt.Key.Key_Escape)
+    hand.turn_wheel("own_buys", BID - 2, 1)
+    hand.panel.render(frame(), [], None)
+    qtbot.wait(400)
+    assert hand.moves == [("a", {"size_lots": 4})]
+
+
 @pytest.mark.parametrize("look", ["sending", "working", "changing", "cancelling", "part_filled", "unknown", "done"])
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_every_look_paints_in_both_themes(hand: Hand, context: PanelContext, look: str, theme: str) -> None:
@@ -521,6 +610,7 @@ def bare_panel(context: PanelContext, qtbot: QtBot, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(protection, "_now_ms", lambda: clock[0])
     panel = LadderPanel(context, ConfirmOptions())
     qtbot.addWidget(panel)
+    panel.resize(482, 760)
     panel.show()
     panel.offer_stop(8)
     panel.render(frame(), [], position(2, BID * 10_000))
@@ -546,6 +636,22 @@ def test_a_position_without_a_stop_is_told_after_two_seconds_and_one_press_place
     assert draft.reduce_only
     panel.render(frame(), [], None)
     assert not strip.isVisible()
+
+
+def test_the_strip_of_a_bare_position_gives_way_while_an_order_is_dragged(
+    context: PanelContext, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, clock = bare_panel(context, qtbot, monkeypatch)
+    clock[0] += 2_000
+    panel.render(frame(), [order("a", "buy", BID - 2)], position(2, BID * 10_000))
+    panel.grab()
+    hand = Hand(panel)
+    start, end = hand.point("own_buys", BID - 2), hand.point("own_buys", BID - 5)
+    hand.press(start)
+    hand.move(end, Qt.MouseButton.LeftButton)
+    assert not panel.bare_strip.isVisible()
+    hand.release(start)
+    assert panel.bare_strip.isVisible()
 
 
 def test_quiet_lasts_until_the_position_is_another_one(

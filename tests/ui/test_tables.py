@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PySide6.QtCore import QPersistentModelIndex, Qt
+from PySide6.QtCore import QEvent, QPersistentModelIndex, Qt
+from PySide6.QtGui import QFocusEvent
+from PySide6.QtWidgets import QApplication
 
 from ui.tables import Cell, Column, Row, RowTable, TableModel
 from ui.theme import Theme
@@ -111,3 +113,21 @@ def test_columns_keep_their_width_when_long_text_arrives(qtbot: Any) -> None:
     before = table.columnWidth(0)
     table.rows.show([row("a name far too long for its column, " * 5)])
     assert table.columnWidth(0) == before
+
+
+def test_a_table_never_stays_behind_after_its_menu_or_a_lost_release(qtbot: Any) -> None:
+    table = RowTable(COLUMNS, Theme())
+    qtbot.addWidget(table)
+    table.show()
+    table.rows.show([row("a", 1)])
+    place = table.visualRect(table.rows.index(0, 0)).center()
+    # A menu over the table takes the release of the right button.
+    qtbot.mousePress(table.viewport(), Qt.MouseButton.RightButton, pos=place)
+    table.rows.show([row("a", 2)])
+    assert table.rows.index(0, 1).data() == "2"
+    # Whatever takes the keyboard away while the left one is down may take its release as well.
+    qtbot.mousePress(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    table.rows.show([row("a", 3)])
+    assert table.rows.index(0, 1).data() == "2", "rows hold still under a pressed button"
+    QApplication.sendEvent(table, QFocusEvent(QEvent.Type.FocusOut, Qt.FocusReason.PopupFocusReason))
+    assert table.rows.index(0, 1).data() == "3"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QWidget
 
 from ui.theme import Theme
@@ -53,6 +54,16 @@ def test_the_same_notice_is_shown_once(window: QWidget) -> None:
     for _ in range(3):
         toaster.show("warning", "Market stream", "Market: late.")
     assert len(toaster.shown) == 1
+
+
+@pytest.mark.parametrize("words", [8, 9, 10, 11, 12, 40])
+def test_no_letter_of_a_notice_lies_under_its_button(window: QWidget, words: int) -> None:
+    toaster = Toaster(Theme(), window, list)
+    toaster.show("alarm", "Connect", " ".join(["PRAC-V2"] * words))
+    (toast,) = toaster.shown
+    widest = QFontMetricsF(Theme().font("body")).horizontalAdvance(toast.lines[-1])
+    assert 40 + widest <= toast.read_button.x()
+    assert len(toast.lines) <= 2
 
 
 @pytest.mark.parametrize(("ticket", "is_left"), [(QRect(970, 44, 304, 730), True), (QRect(970, 44, 304, 300), False)])

@@ -25,8 +25,12 @@ def wanted_price(order: Order) -> int | None:
 
 
 def price_change(order: Order, ticks: int) -> dict[str, int]:
-    """The change that moves an order to a price."""
-    return {"stop_ticks" if order.kind in STOP_KINDS else "limit_ticks": ticks}
+    """The change that moves an order to a price; the limit of a stop-limit keeps its distance from the trigger."""
+    if order.kind not in STOP_KINDS:
+        return {"limit_ticks": ticks}
+    if order.kind == "stop_limit" and order.limit_ticks is not None and order.stop_ticks is not None:
+        return {"stop_ticks": ticks, "limit_ticks": order.limit_ticks + ticks - order.stop_ticks}
+    return {"stop_ticks": ticks}
 
 
 def crosses_market(order: Order, ticks: int, bid_ticks: int | None, ask_ticks: int | None) -> bool:

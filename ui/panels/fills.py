@@ -36,6 +36,7 @@ class FillsPanel(QWidget):
         super().__init__(parent)
         self.table = RowTable(COLUMNS, theme, self)
         self.table.setAccessibleName("Fills")
+        self.table.let_give_way("account", "press", "fees", "slip", "role")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.table)

@@ -31,9 +31,8 @@ COLUMNS = (
     Column("queue", "Ahead in queue", 104),
     Column("held", "Held by", 100, "left"),
     Column("account", "Account", 76, "left"),
-    Column("age", "Age", 50),
+    Column("age", "Age", 58),
 )
-_ACCOUNT_COLUMN = next(place for place, column in enumerate(COLUMNS) if column.key == "account")
 _WORDS = {
     "sending": "Sending",
     "working": "Working",
@@ -49,7 +48,8 @@ _EMPTY_WORDS = {
     "all": ("No orders today", "Send one from ladder, chart or ticket."),
     "rejected": ("Nothing rejected", "What the gate or the broker refuses is kept here with its reason."),
 }
-_BAD_LIVES = ("refused", "denied", "not_accepted")
+_BAD_WORDS = {"refused": "Refused", "denied": "Denied here", "not_accepted": "Not accepted"}
+_BAD_LIVES = tuple(_BAD_WORDS)
 
 
 class OrdersPanel(QWidget):
@@ -77,6 +77,7 @@ class OrdersPanel(QWidget):
         )
         self.table = RowTable(COLUMNS, theme, self)
         self.table.setAccessibleName("Orders")
+        self.table.let_give_way("queue", "held", "age")
         self.table.delete_pressed.connect(self._on_delete)
         self.table.row_opened.connect(self._on_row_opened)
         self.table.menu_requested.connect(self._on_menu)
@@ -117,7 +118,7 @@ class OrdersPanel(QWidget):
         self.table.rows.show(rows)
         # One account needs no column of its own: the frames around say which.
         is_alone = len({order.account_id for order in orders}) < 2
-        self.table.setColumnHidden(_ACCOUNT_COLUMN, is_alone)
+        self.table.leave_out(*(["account"] if is_alone else []))
         self._stack.setCurrentIndex(0 if rows else 1)
         self._show_foot()
         self._refresh_actions()
@@ -182,6 +183,9 @@ class OrdersPanel(QWidget):
     def _show_foot(self) -> None:
         _accounts, contracts, _marks, now_ns = self._last
         doubt = doubt_of(list(self._orders.values()), contracts, now_ns)
+        if doubt is None and self.recheck_button.hasFocus():
+            # A hidden widget hands its focus to whatever comes next.
+            self.recheck_button.clearFocus()
         self.recheck_button.setVisible(doubt is not None)
         if doubt is None:
             self._show_newest_reject()
@@ -197,7 +201,7 @@ class OrdersPanel(QWidget):
         contract = self._last[1].get(order.contract)
         name = contract.name if contract else order.contract_id
         words = f"{order.side.capitalize()} {order.size_lots} {name}: {order.reason}"
-        text = f"{formatting.clock_text(order.updated_ns)}  Rejected: {words}"
+        text = f"{formatting.clock_text(order.updated_ns)}  {_BAD_WORDS[order.life]}: {words}"
         self.newest_reject.show_text(text, "status.danger")
 
     def _on_group_clicked(self) -> None:
@@ -372,7 +376,7 @@ def _state_cell(order: Order) -> Cell:
         swatch = Marker(order.side, order.look, done_share=share, is_foreign=order.is_foreign)
         return Cell(_WORDS.get(order.look, order.look), "text.primary", swatch=swatch)
     if order.life in _BAD_LIVES:
-        return Cell("Rejected", "status.danger", shape="exclamation", shape_token="status.danger")
+        return Cell(_BAD_WORDS[order.life], "status.danger", shape="exclamation", shape_token="status.danger")
     return Cell(
         order.life.capitalize(), "text.muted", shape=_DONE_GLYPH.get(order.life, "cross"), shape_token="text.muted"
     )

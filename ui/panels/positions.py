@@ -78,16 +78,27 @@ class PositionsPanel(QWidget):
         orders: Sequence[Order],
         accounts: Mapping[int, AccountView],
         contracts: Mapping[int, Contract],
+        *,
+        is_stale: bool = False,
     ) -> None:
-        """Show the engine's positions; flat ones stay for the session, muted."""
+        """Show the engine's positions; flat ones stay for the session, muted. is_stale: no price is of this moment."""
         self._positions = {_key(position): position for position in positions}
         self._orders, self._accounts, self._contracts = list(orders), accounts, contracts
         rows = [
-            _row(_key(position), position, orders, accounts.get(position.account_id), contracts.get(position.contract))
+            _row(
+                position,
+                orders,
+                accounts.get(position.account_id),
+                contracts.get(position.contract),
+                is_stale=is_stale,
+            )
             for position in sorted(positions, key=lambda each: (each.net_lots == 0, each.account_id, each.contract))
         ]
         if rows:
-            rows.append(_total(positions))
+            rows.append(_total(positions, is_stale=is_stale))
+        is_alone = len({position.account_id for position in positions}) < 2
+        # What protects a position stays to the last; whose it is must be told as soon as there are two accounts.
+        self.table.let_give_way("fees", "ticks", "source", "net", "last", "account" if is_alone else "target")
         self.table.rows.show(rows)
         self.empty.setVisible(not rows)
         # Without rows a scroll bar would only cover the header.
@@ -237,7 +248,12 @@ def _key(position: Position) -> str:
 
 
 def _row(
-    key: str, position: Position, orders: Sequence[Order], account: AccountView | None, contract: Contract | None
+    position: Position,
+    orders: Sequence[Order],
+    account: AccountView | None,
+    contract: Contract | None,
+    *,
+    is_stale: bool,
 ) -> Row:
     net = position.net_lots
     is_flat = net == 0
@@ -262,10 +278,10 @@ def _row(
         Cell(formatting.DASH, "text.muted")
         if is_flat or contract is None
         else Cell(formatting.average_text(position.average_ticks_1e4, contract), quiet),
-        Cell(formatting.price_text(mark, contract), quiet)
+        Cell(formatting.price_text(mark, contract), "text.muted" if is_stale else quiet)
         if mark is not None and contract
         else Cell(formatting.DASH, "text.muted"),
-        Cell(formatting.DASH, "text.muted") if is_flat else _result(position.open_pnl_1e4, 600),
+        Cell(formatting.DASH, "text.muted") if is_flat else _result(position.open_pnl_1e4, 600, is_stale=is_stale),
         Cell(formatting.DASH, "text.muted") if ticks is None else Cell(formatting.signed(ticks), quiet),
         Cell(formatting.signed_money(day_net), quiet if day_net else "text.muted", sort_key=day_net),
         Cell(formatting.plain_money(position.fees_1e4), quiet, sort_key=position.fees_1e4),
@@ -275,7 +291,7 @@ def _row(
         _source(position),
     )
     tone = "danger" if not is_flat and shield == "shield_none" else "caution" if position.is_disputed else ""
-    return Row(key, cells, tone, _sentence(position, account, contract, shield), "")
+    return Row(_key(position), cells, tone, _sentence(position, account, contract, shield), "")
 
 
 def _shape(account: AccountView | None) -> str:
@@ -289,7 +305,9 @@ def _kind_token(account: AccountView | None) -> str:
     return f"kind.{'funded' if account.kind == 'live' else account.kind}.text"
 
 
-def _result(amount_1e4: int, weight: int = 400) -> Cell:
+def _result(amount_1e4: int, weight: int = 400, *, is_stale: bool = False) -> Cell:
+    if is_stale:
+        return Cell(f"~ {formatting.result_text(amount_1e4)}", "text.muted", weight, sort_key=amount_1e4)
     sign = (amount_1e4 > 0) - (amount_1e4 < 0)
     token = {1: "side.buy_text", -1: "side.sell_text", 0: "text.muted"}[sign]
     return Cell(formatting.result_text(amount_1e4), token, weight, sort_key=amount_1e4)
@@ -381,16 +399,17 @@ def _sentence(position: Position, account: AccountView | None, contract: Contrac
     )
 
 
-def _total(positions: Sequence[Position]) -> Row:
+def _total(positions: Sequence[Position], *, is_stale: bool) -> Row:
     open_1e4 = sum(position.open_pnl_1e4 for position in positions)
     fees_1e4 = sum(position.fees_1e4 for position in positions)
     net_1e4 = sum(position.realised_1e4 for position in positions) - fees_1e4
     lots = sum(abs(position.net_lots) for position in positions)
     disputed = any(position.is_disputed for position in positions)
     cells = [_EMPTY] * len(COLUMNS)
-    cells[0] = Cell("Total", "text.secondary", 500)
+    # Not in the account's column, which a narrow table leaves out.
+    cells[1] = Cell("Total", "text.secondary", 500)
     cells[2] = Cell(formatting.lots_text(lots), "text.secondary")
-    cells[5] = _result(open_1e4, 600)
+    cells[5] = _result(open_1e4, 600, is_stale=is_stale and lots > 0)
     cells[7] = Cell(formatting.signed_money(net_1e4), "text.primary" if net_1e4 else "text.muted", 600)
     cells[8] = Cell(formatting.plain_money(fees_1e4), "text.secondary")
     cells[12] = Cell("disagrees", "status.danger", 600) if disputed else Cell("agrees", "text.muted")

@@ -61,6 +61,7 @@ class RiskView:
     """Everything the panel says."""
 
     result_1e4: int = 0
+    is_stale: bool = False
     closed_1e4: int = 0
     open_1e4: int = 0
     gauges: tuple[Gauge, ...] = ()
@@ -80,8 +81,11 @@ class OwnLimit:
 FROM_THE_START = OwnLimit()
 
 
-def view_of(risk: Risk | None, own: OwnLimit = FROM_THE_START) -> RiskView:
-    """The panel's words and numbers for one account; a plain sentence while nothing is measured."""
+def view_of(risk: Risk | None, own: OwnLimit = FROM_THE_START, *, is_stale: bool = False) -> RiskView:
+    """The panel's words and numbers for one account; a plain sentence while nothing is measured.
+
+    is_stale: what is open is worth what old prices say.
+    """
     if risk is None:
         return RiskView()
     uses = {use.rule: use for use in risk.uses}
@@ -92,6 +96,7 @@ def view_of(risk: Risk | None, own: OwnLimit = FROM_THE_START) -> RiskView:
         result_1e4=risk.realised_1e4 + risk.open_1e4,
         closed_1e4=risk.realised_1e4,
         open_1e4=risk.open_1e4,
+        is_stale=is_stale and risk.open_1e4 != 0,
         gauges=tuple(gauge for gauge in (_loss_gauge(risk, uses), _day_gauge(risk, uses, own)) if gauge),
         facts=_facts(risk, uses),
         foot=foot + (" (stricter now, looser next session)" if risk.has_pending else ""),
@@ -245,14 +250,16 @@ class RiskFace(QWidget):
         draw_text(
             painter,
             row,
-            formatting.result_text(view.result_1e4),
+            f"{'~ ' if view.is_stale else ''}{formatting.result_text(view.result_1e4)}",
             theme.font("figure_l", weight=700),
-            theme.outcome(sign),
+            theme.color("text.muted") if view.is_stale else theme.outcome(sign),
         )
         for place, (word, amount) in enumerate((("Closed", view.closed_1e4), ("Open", view.open_1e4))):
             line = QRectF(row.left(), 4 + 16 * place, row.width(), 16)
-            text = formatting.signed_money(amount)
-            draw_text(painter, line, text, theme.font("caption"), theme.color("text.primary"), RIGHT)
+            is_old = view.is_stale and word == "Open"
+            text = f"{'~ ' if is_old else ''}{formatting.signed_money(amount)}"
+            color = theme.color("text.muted" if is_old else "text.primary")
+            draw_text(painter, line, text, theme.font("caption"), color, RIGHT)
             width = theme.metrics("caption").horizontalAdvance(text)
             word_row = line.adjusted(0, 0, -width - 6, 0)
             draw_text(painter, word_row, word, theme.font("caption"), theme.color("text.secondary"), RIGHT)
@@ -376,9 +383,9 @@ class RiskPanel(PanelFrame):
         self._throttled = ""
         self.show_risk(None)
 
-    def show_risk(self, risk: Risk | None, own: OwnLimit = FROM_THE_START) -> None:
+    def show_risk(self, risk: Risk | None, own: OwnLimit = FROM_THE_START, *, is_stale: bool = False) -> None:
         """Show an account's rules and where it stands; None where it has none."""
-        view = view_of(risk, own)
+        view = view_of(risk, own, is_stale=is_stale)
         self.face.show_view(view)
         tone, lead, rest, shape = strip_of(risk)
         self.strip.show_state(tone, lead, rest, shape=shape)

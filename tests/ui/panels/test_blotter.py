@@ -108,11 +108,15 @@ def test_every_open_state_has_its_word_and_a_swatch(look: Any, word: Any) -> Non
     assert swatch.state == look
 
 
-def test_a_rejected_order_names_its_reason(orders: Any) -> None:
-    orders.render([records.Order(look="done", life="refused", reason="over plan limit")], ACCOUNTS, CONTRACTS, {}, NOW)
+@pytest.mark.parametrize(
+    ("life", "word"), [("denied", "Denied here"), ("refused", "Refused"), ("not_accepted", "Not accepted")]
+)
+def test_a_rejected_order_names_its_reason_and_who_said_no(orders: Any, life: str, word: str) -> None:
+    orders.render([records.Order(look="done", life=life, reason="over plan limit")], ACCOUNTS, CONTRACTS, {}, NOW)
+    assert f"{word}: " in orders.newest_reject.text()
     assert "over plan limit" in orders.newest_reject.text()
     orders.show_filter("rejected")
-    assert texts(orders.table, 0)[0] == "Rejected"
+    assert texts(orders.table, 0)[0] == word
 
 
 def test_a_change_on_its_way_shows_the_wanted_price() -> None:
@@ -284,3 +288,24 @@ def test_the_menu_of_an_order_links_it_with_another(orders: Any, qtbot: Any) -> 
         group.actions()[0].trigger()
     assert linked.args == [["p1-1-1", "o2"]]
     orders._menu.close()
+
+
+def headers(table: Any) -> list[str]:
+    """Titles of the columns that are shown."""
+    shown = [place for place in range(table.rows.columnCount()) if not table.isColumnHidden(place)]
+    return [table.rows.headerData(place, Qt.Orientation.Horizontal) for place in shown]
+
+
+def test_a_narrow_positions_table_shows_the_protection_to_the_last(qtbot: Any) -> None:
+    panel = PositionsPanel(Theme(), ConfirmOptions())
+    qtbot.addWidget(panel)
+    panel.resize(960, 120)
+    panel.show()
+    panel.render([records.Position()], [], ACCOUNTS, CONTRACTS)
+    assert len(headers(panel.table)) == 13
+    panel.resize(556, 120)
+    assert headers(panel.table) == ["Symbol", "Position", "Average", "Open", "Stop", "Targets", ""]
+    panel.render([records.Position(), records.Position(account_id=8)], [], ACCOUNTS, CONTRACTS)
+    assert headers(panel.table) == ["Account", "Symbol", "Position", "Average", "Open", "Stop", ""]
+    panel.resize(960, 120)
+    assert len(headers(panel.table)) == 13

@@ -99,9 +99,12 @@ class ChartPanel(PanelFrame):
         text = (
             "Left click drafts a buy, right click a sell" if self.context.is_armed else "Chart trading off until armed"
         )
+        blocked = self.context.blocked_reason
+        if blocked:
+            text = f"{blocked[:1].upper()}{blocked[1:]}: entries blocked"
         if self.view.draft is not None:
             text = "Draft: Enter sends, Esc discards"
-        self.account_bar.set_note((text, "caption", "text.secondary"))
+        self.account_bar.set_note((text, "caption", "status.caution" if blocked else "text.secondary"))
 
     def _on_identity(self) -> None:
         contract_id, account_id = _identity(self.context)

@@ -27,7 +27,7 @@ from PySide6.QtWidgets import QApplication, QMenu, QSizePolicy, QWidget
 
 from ui.bridge import OrderDraft
 from ui.charting.standing import STOP_KINDS, crosses_market, price_change, working_price
-from ui.formatting import age_text, price_text, ticks_text
+from ui.formatting import age_text, lots_text, price_text, ticks_text
 from ui.painting import PanelContext, draw_shape
 from ui.panels.ladder.columns import (
     CLICK_SIDE,
@@ -72,6 +72,7 @@ from ui.panels.ladder.strip import (
     market_condition,
     refusal,
 )
+from ui.panels.ladder.wheel import WheelSize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,6 +123,7 @@ class LadderGrid(QWidget):
     modify_requested = Signal(str, dict)
     cancel_requested = Signal(str)
     mode_changed = Signal()
+    spoke = Signal()
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -156,6 +158,8 @@ class LadderGrid(QWidget):
         self._phase = 0
         self._rebuilt_ms = 0
         self.painted_rows = 0
+        self._wheel = WheelSize(self)
+        self._wheel.settled.connect(self.modify_requested)
         self._set_up_widget()
         self._set_up_timers()
         context.changed.connect(self._on_context_changed)
@@ -217,6 +221,7 @@ class LadderGrid(QWidget):
             banked = position.realised_1e4 - position.fees_1e4
             self._holding = Holding(position.net_lots, position.average_ticks_1e4, value, banked)
         self._drop_dead_drag()
+        self._wheel.keep_to(self._orders)
         self._run_age(is_late=frame is not None and frame.is_late)
         self._refresh()
 
@@ -228,6 +233,7 @@ class LadderGrid(QWidget):
         self._memory, self._watch = PrintMemory(), OrderWatch()
         self.tracker.top_ticks = None
         self._press, self._drag = None, None
+        self._wheel.forget()
         self._is_scrolled = False
         self._run_age(is_late=False)
         self._refresh()
@@ -260,6 +266,11 @@ class LadderGrid(QWidget):
     def strip(self) -> StripText:
         """What the strip says."""
         return self._strip
+
+    @property
+    def is_answering(self) -> bool:
+        """True while the strip speaks about what a hand is doing: a drag, or an answer to the last gesture."""
+        return self._drag is not None or self._note is not None
 
     @property
     def age_ms(self) -> int:
@@ -384,6 +395,8 @@ class LadderGrid(QWidget):
         if drag is None or drag.over_ticks is None or drag.over_ticks == drag.from_ticks:
             return None
         moved = ticks_text(drag.over_ticks - drag.from_ticks)
+        if self._is_copy(drag, self._modifiers):
+            moved = "copy"
         return drag.over_ticks, Mark((drag.key,), drag.side, "ghost", drag.head, moved)
 
     def _mark_changes(self, rows: list[Row], moods: list[RowMood]) -> None:
@@ -409,6 +422,7 @@ class LadderGrid(QWidget):
         strip = self._note or self._strip_now()
         if strip != self._strip:
             self._strip = strip
+            self.spoke.emit()
             self.setAccessibleDescription(f"{strip.before} {strip.lead} {strip.rest}".strip())
             self.update(0, 0, self.width(), STRIP_HEIGHT)
 
@@ -446,6 +460,8 @@ class LadderGrid(QWidget):
         if drag.over_ticks is None or contract is None:
             return StripText("header", lead=f"{drag.head} picked up", rest="off the grid: a drop changes nothing")
         moved = drag.over_ticks - drag.from_ticks
+        if moved and self._is_copy(drag, self._modifiers):
+            return self._copy_text(drag, drag.over_ticks)
         if self._crosses(drag, drag.over_ticks):
             return StripText(
                 "caution", lead="This drop would trade at once", rest="hold Ctrl to mean it", shape="triangle"
@@ -454,14 +470,35 @@ class LadderGrid(QWidget):
         rest = f"{ticks_text(moved)}, gives up its place" if moved else "its own price"
         return StripText(drag.side, lead=lead, rest=rest, right="Esc keeps it")
 
-    def _refusal(self, intent: Intent) -> StripText | None:
+    def _copy_text(self, drag: Drag, ticks: int) -> StripText:
+        contract = self._context.contract
+        assert contract is not None, "asked for on a contract only"
+        refused = self._copy_refusal(drag, ticks, self._modifiers)
+        lead = f"Copy {drag.head} to {price_text(ticks, contract)}"
+        return refused or StripText(drag.side, lead=lead, rest="a new order", right="Esc keeps it")
+
+    def _copy_refusal(self, drag: Drag, ticks: int, modifiers: Qt.KeyboardModifier) -> StripText | None:
+        order = self._order_of(drag.key)
+        if order is None:
+            return None
+        if self._crosses(drag, ticks) and not modifiers & Qt.KeyboardModifier.ControlModifier:
+            return StripText(
+                "caution", lead="This copy would trade at once", rest="hold Ctrl to mean it", shape="triangle"
+            )
+        return self._refusal(Intent(order.side, order.kind, ticks), order.size_lots - order.filled_lots)
+
+    def _refusal(self, intent: Intent, lots: int = 0) -> StripText | None:
         resting = sum(
             order.size_lots - order.filled_lots
             for order in self._orders
             if order.side == intent.side and order.role == "entry" and order.look in _ALIVE
         )
         return refusal(
-            self._context, self._frame, intent, Exposure(self.lots, self._holding.net_lots, resting), self.age_ms
+            self._context,
+            self._frame,
+            intent,
+            Exposure(lots or self.lots, self._holding.net_lots, resting),
+            self.age_ms,
         )
 
     def _flash(self, note: StripText) -> None:
@@ -657,7 +694,7 @@ class LadderGrid(QWidget):
         )
 
     def _crosses(self, drag: Drag, ticks: int) -> bool:
-        order = next((o for o in self._orders if o.key == drag.key), None)
+        order = self._order_of(drag.key)
         frame = self._frame
         if order is None or frame is None:
             return False
@@ -668,6 +705,9 @@ class LadderGrid(QWidget):
         self.unsetCursor()
         order = next((o for o in self._orders if o.key == drag.key), None)
         if drag.over_ticks is None or drag.over_ticks == drag.from_ticks or order is None:
+            return
+        if self._is_copy(drag, modifiers):
+            self._send_copy(drag, order, drag.over_ticks, modifiers)
             return
         if self._crosses(drag, drag.over_ticks) and not modifiers & Qt.KeyboardModifier.ControlModifier:
             self._flash(
@@ -680,6 +720,40 @@ class LadderGrid(QWidget):
             )
             return
         self.modify_requested.emit(order.key, price_change(order, drag.over_ticks))
+
+    def _is_copy(self, drag: Drag, modifiers: Qt.KeyboardModifier) -> bool:
+        """Shift copies; an order that trails has no price that could be copied."""
+        order = self._order_of(drag.key)
+        is_shifted = bool(modifiers & Qt.KeyboardModifier.ShiftModifier)
+        return is_shifted and order is not None and order.kind != "trailing_stop"
+
+    def _order_of(self, key: str) -> Order | None:
+        return next((order for order in self._orders if order.key == key), None)
+
+    def _send_copy(self, drag: Drag, order: Order, ticks: int, modifiers: Qt.KeyboardModifier) -> None:
+        """A new order like the dragged one at the price of the drop; the copy of an exit only reduces as well."""
+        refused = self._copy_refusal(drag, ticks, modifiers)
+        if refused is not None:
+            self._flash(refused)
+            return
+        prices = price_change(order, ticks)
+        bid, ask = self._painted_quotes
+        self.order_requested.emit(
+            OrderDraft(
+                account_id=order.account_id,
+                contract_id=order.contract_id,
+                side=order.side,
+                kind=order.kind,
+                size_lots=order.size_lots - order.filled_lots,
+                source=self._context.source,
+                limit_ticks=prices.get("limit_ticks"),
+                stop_ticks=prices.get("stop_ticks"),
+                reduce_only=order.role in ("stop", "target"),
+                painted_bid_ticks=bid,
+                painted_ask_ticks=ask,
+                pressed_mono_ns=time.monotonic_ns(),
+            )
+        )
 
     def _end_drag(self, why: str) -> None:
         if self._drag is not None:
@@ -708,16 +782,39 @@ class LadderGrid(QWidget):
         notches = event.angleDelta().y() or event.angleDelta().x()
         if notches == 0 or self._press is not None:
             return
+        if self._drag is None and self._turn_size(event.position(), 1 if notches > 0 else -1):
+            event.accept()
+            return
         step = 10 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 3
         self.tracker.scroll(round(notches / 120 * step) or (1 if notches > 0 else -1))
         self._is_scrolled = True
         self._refresh()
         event.accept()
 
+    def _turn_size(self, position: QPointF, lots: int) -> bool:
+        """Over an own order the wheel changes its size; True when it stood over one."""
+        cell = self._cell_at(position)
+        mark = self._painted_marks.get((OWN_SIDE.get(cell.column, ""), cell.ticks)) if cell is not None else None
+        if mark is None or mark.look not in ("working", "changing", "part_filled"):
+            return False
+        order = self._order_of(mark.keys[-1])
+        if len(mark.keys) > 1 or order is None:
+            self._flash(StripText("header", lead="Several orders here", rest="change their size in the orders table"))
+            return True
+        wanted = self._wheel.turn(order, lots)
+        is_same = wanted == order.size_lots
+        words = f"{order.side.capitalize()} {order.kind.replace('_', ' ')}: {lots_text(wanted)}"
+        rest = "its own size" if is_same else f"now {order.size_lots}, sent when the wheel rests"
+        self._flash(StripText(order.side, lead=words, rest=rest, right="Esc keeps it"))
+        return True
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.isAutoRepeat():
             return
-        if event.key() == Qt.Key.Key_Escape and (self._drag is not None or self._press is not None):
+        if event.key() == Qt.Key.Key_Escape and self._wheel.key:
+            self._wheel.forget()
+            self._flash(StripText("header", lead="Size kept", rest="nothing was sent"))
+        elif event.key() == Qt.Key.Key_Escape and (self._drag is not None or self._press is not None):
             self._press = None
             self._end_drag("Drag given up")
             self._refresh()
@@ -791,6 +888,7 @@ class LadderGrid(QWidget):
         if not self._context.is_armed:
             self._end_drag("Disarmed during the drag")
             self._press = None
+            self._wheel.forget()
         self._refresh()
         self.update()
 

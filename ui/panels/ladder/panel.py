@@ -281,6 +281,7 @@ class LadderPanel(PanelFrame):
     def _connect(self) -> None:
         self.header.arm_requested.connect(self.arm_requested)
         self.grid.order_requested.connect(self.order_requested)
+        self.grid.spoke.connect(self._on_spoke)
         self.grid.modify_requested.connect(self.modify_requested)
         self.grid.cancel_requested.connect(self.cancel_requested)
         self.lots_row.lots_changed.connect(self.grid.set_lots)
@@ -315,6 +316,10 @@ class LadderPanel(PanelFrame):
         if watched is self.grid and event.type() == QEvent.Type.Resize:
             self.bare_strip.setGeometry(0, 0, self.grid.width(), self.bare_strip.height())
         return super().eventFilter(watched, event)
+
+    def _on_spoke(self) -> None:
+        self.bare_strip.give_way(self.grid.is_answering)
+        self.bare_strip.show_more(self.grid.strip.tone in ("caution", "danger"))
 
     def _on_stop_wanted(self, bare: Bare) -> None:
         account, contract = self.context.account, self.context.contract

@@ -16,6 +16,7 @@ from PySide6.QtCore import QRectF, QTimer, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
+from ui.controls import enable
 from ui.formatting import age_text
 from ui.painting import PanelContext, draw_runs, draw_shape
 
@@ -69,6 +70,8 @@ class BareStrip(QWidget):
         self._quiet_lots = 0
         self._placed_ms = 0
         self._is_shield_lit = True
+        self._gives_way = False
+        self._has_more = False
         self.setFixedHeight(_HEIGHT)
         self.setProperty("ground", "none")
         row = QHBoxLayout(self)
@@ -107,6 +110,18 @@ class BareStrip(QWidget):
         self.place_button.setText(f"Place stop {distance_ticks} t")
         self._say()
 
+    def give_way(self, gives_way: bool) -> None:
+        """Let the strip below be read while it speaks about what a hand is doing."""
+        if gives_way != self._gives_way:
+            self._gives_way = gives_way
+            self._say()
+
+    def show_more(self, has_more: bool) -> None:
+        """Say that the strip below tells of something bad as well."""
+        if has_more != self._has_more:
+            self._has_more = has_more
+            self.update()
+
     def text(self) -> str:
         """The sentence, without its age."""
         return f"No stop for {self._bare.lots} lot{'s' if self._bare.lots != 1 else ''}" if self._bare else ""
@@ -120,7 +135,8 @@ class BareStrip(QWidget):
         if self._is_shield_lit:
             draw_shape(painter, QRectF(8, 5, 13, 13), "shield_none", white)
         font = theme.font("body", weight=700)
-        draw_runs(painter, 28, rect, [(f"{self.text()}, {age_text(self._age_ms())}", font, white)])
+        more = "   +1" if self._has_more else ""
+        draw_runs(painter, 28, rect, [(f"{self.text()}, {age_text(self._age_ms())}{more}", font, white)])
 
     def _button(self, text: str, tip: str) -> QPushButton:
         button = QPushButton(text, self)
@@ -132,7 +148,9 @@ class BareStrip(QWidget):
         return _now_ms() - self._since_ms
 
     def _say(self) -> None:
-        is_wanted = self._bare is not None and self._age_ms() >= _BARE_AFTER_MS and not self._quiet_lots
+        is_wanted = (
+            self._bare is not None and self._age_ms() >= _BARE_AFTER_MS and not self._quiet_lots and not self._gives_way
+        )
         self.setVisible(is_wanted)
         if is_wanted:
             self.raise_()
@@ -140,7 +158,7 @@ class BareStrip(QWidget):
 
     def _on_tick(self) -> None:
         self._is_shield_lit = self._context.is_motion_reduced or not self._is_shield_lit
-        self.place_button.setEnabled(_now_ms() - self._placed_ms >= _OFFER_AGAIN_MS)
+        enable(self.place_button, _now_ms() - self._placed_ms >= _OFFER_AGAIN_MS)
         self._say()
         self.update()
 
@@ -148,7 +166,7 @@ class BareStrip(QWidget):
         if self._bare is not None:
             # One press, one stop: the broker's answer ends the strip, and only its absence offers another.
             self._placed_ms = _now_ms()
-            self.place_button.setEnabled(False)
+            enable(self.place_button, False)
             self.stop_requested.emit(self._bare)
 
     def _on_quiet(self) -> None:

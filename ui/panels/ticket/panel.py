@@ -347,6 +347,7 @@ class TicketPanel(PanelFrame):
             pnl_1e4=position.open_pnl_1e4,
             shield=shield,
             is_doubtful=position.is_disputed or is_held,
+            is_stale=not self._market.is_live,
         )
 
     def _refresh_quantity(self) -> None:

@@ -24,15 +24,18 @@ class PositionStrip(QWidget):
         self._pnl_1e4 = 0
         self._shield = ""
         self._is_doubtful = False
+        self._is_stale = False
         self.setFixedHeight(40)
         theme.changed.connect(self.update)
 
-    def show_state(self, *, net_lots: int, average: str, pnl_1e4: int, shield: str, is_doubtful: bool) -> None:
-        """Take over the position; repaints only on a difference."""
-        state = (net_lots, average, pnl_1e4, shield, is_doubtful)
-        if state == (self._net, self._average, self._pnl_1e4, self._shield, self._is_doubtful):
+    def show_state(
+        self, *, net_lots: int, average: str, pnl_1e4: int, shield: str, is_doubtful: bool, is_stale: bool = False
+    ) -> None:
+        """Take over the position; repaints only on a difference. is_stale: its result is of an old price."""
+        state = (net_lots, average, pnl_1e4, shield, is_doubtful, is_stale)
+        if state == (self._net, self._average, self._pnl_1e4, self._shield, self._is_doubtful, self._is_stale):
             return
-        self._net, self._average, self._pnl_1e4, self._shield, self._is_doubtful = state
+        self._net, self._average, self._pnl_1e4, self._shield, self._is_doubtful, self._is_stale = state
         self.setAccessibleName(f"{formatting.side_word(net_lots)} {average} {formatting.signed_money(pnl_1e4)}")
         self.update()
 
@@ -70,7 +73,7 @@ class PositionStrip(QWidget):
         theme = self._theme
         sign = (self._pnl_1e4 > 0) - (self._pnl_1e4 < 0)
         text = formatting.result_text(self._pnl_1e4)
-        if self._is_doubtful:
+        if self._is_doubtful or (self._is_stale and self._net):
             text, color = f"~ {text}", theme.color("text.muted")
         else:
             color = theme.outcome(sign)
