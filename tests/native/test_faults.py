@@ -160,3 +160,26 @@ def test_a_request_made_while_the_login_is_under_way_has_an_end(rig: Rig) -> Non
     assert (early.outcome, early.text) == ("failed", "There is no connection.")
     assert rig.done(login).outcome == "done"
     assert rig.done(rig.engine.search_contracts("MNQ")).outcome == "done"
+
+
+def test_a_lost_hub_tells_its_next_attempt_and_a_comparison_does_not_wait_for_it(rig: Rig) -> None:
+    rig.connect()
+    rig.gateway.fault(fault="drop", hub="user", count=0)
+
+    def waiting() -> core.Link | None:
+        (link,) = [link for link in rig.engine.links() if link.name == "user"]
+        return link if link.state == "dead" and link.retry_mono_ns > rig.engine.mono_ns() + 1_500_000_000 else None
+
+    link = rig.until(waiting, "a pause before the next attempt")
+    rig.gateway.clear_faults()
+    rig.engine.reconcile()
+    rig.until(lambda: link_states(rig, "user")[-1] == "live", "live")
+    assert rig.engine.mono_ns() < link.retry_mono_ns, "nobody waited for the pause"
+    (link,) = [link for link in rig.engine.links() if link.name == "user"]
+    assert link.retry_mono_ns == 0
+
+
+def test_the_market_clock_runs_on_while_nothing_is_heard(rig: Rig) -> None:
+    rig.connect()
+    first = int(rig.engine.status()["market_now_ns"])
+    rig.until(lambda: int(rig.engine.status()["market_now_ns"]) > first, "a later time without a message")

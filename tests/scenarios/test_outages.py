@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import trading_bot_core as core
 
 from tests.native.rig import BID, QUOTE
@@ -79,3 +80,22 @@ def test_s15_lost_answer(scene: Proof) -> None:
     scene.until(lambda: "It may be live" in "".join(scene.notices("unknown")), "the doubt told in words")
     scene.engine.arm("test", scene.account, is_armed=True)
     scene.life(scene.submit("sell", "market", 2), "filled")
+
+
+def test_s13_silent_feed(scene: Proof, pace: float) -> None:
+    """Messages stop, the socket goes on answering pings: late, entries blocked, and the session is built anew."""
+    if pace < 1.0:
+        pytest.skip("half a minute at wall time; under --full")
+
+    def market() -> str:
+        return next(link.state for link in scene.engine.links() if link.name == "market")
+
+    scene.wait(10)
+    scene.gateway.fault(fault="silent", hub="market")
+    scene.until(lambda: market() == "late", "the silence noticed")
+    assert scene.denied(scene.submit("buy", "market"))
+    scene.wait(15)
+    scene.until(lambda: market() == "dead", "a connection behind which nobody lives")
+    scene.until(lambda: market() == "live", "the session built anew")
+    scene.engine.arm("test", scene.account, is_armed=True)
+    scene.life(scene.submit("buy", "market"), "filled")

@@ -317,13 +317,18 @@ impl Handle {
     /// The whole numbers of `status()`, without the latencies.
     pub fn figures(&self) -> [(&'static str, i64); 10] {
         let status = self.board().status.load();
+        let since_ns = (mono().0 as i64 - status.mono_ns).max(0);
+        let market_now_ns = match status.market_now_ns {
+            0 => 0,
+            published => published + since_ns,
+        };
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as i64;
         [
             ("unknown_orders", status.unknown_orders),
             ("budget_used", status.budget_used),
             ("budget_limit", status.budget_limit),
             ("exits_kept", status.exits_kept),
-            ("market_now_ns", status.market_now_ns),
+            ("market_now_ns", market_now_ns),
             ("messages", count(&self.gauges().messages)),
             (
                 "messages_unrecognised",

@@ -513,6 +513,7 @@ impl Engine {
             budget_limit: self.trading.budget.limit() as i64,
             exits_kept: self.trading.budget.exits_kept(now) as i64,
             market_now_ns: self.trading.now_ns().0,
+            mono_ns: now,
             journal_records: self.trading.journal_records as i64,
             login_ends_mono_ns: self.trading.login_ends_soon().map_or(0, |at| at.0 as i64),
         };

@@ -473,7 +473,9 @@ pub struct StatusView {
     pub budget_used: i64,
     pub budget_limit: i64,
     pub exits_kept: i64,
+    /// Market time at `mono_ns`, when this was published: the engine sleeps while nothing happens, and the clock runs on.
     pub market_now_ns: i64,
+    pub mono_ns: i64,
     pub journal_records: i64,
     /// End of a login that could not be renewed and nears its end; 0 while there is nothing to worry about.
     pub login_ends_mono_ns: i64,

@@ -365,6 +365,7 @@ pub trait FrameSink: Send {
 }
 
 /// A live connection: what it is subscribed to and when it was last heard.
+#[expect(clippy::struct_excessive_bools, reason = "independent marks of one connection")]
 struct Session {
     socket: Socket,
     /// The token it was opened with, as the client counts them.
@@ -384,6 +385,8 @@ struct Session {
     opened: Instant,
     /// Invocations without an answer.
     awaited: u64,
+    /// The gateway answers invocations at all.
+    has_answered: bool,
     is_announced: bool,
 }
 
@@ -406,6 +409,7 @@ impl Session {
             is_late: false,
             opened: now,
             awaited: 0,
+            has_answered: false,
             is_announced: false,
         }
     }
@@ -559,6 +563,7 @@ impl Session {
     ) -> Option<Ended> {
         let taken = owner.sink.take(frame, received).await;
         self.awaited = self.awaited.saturating_sub(taken.completions);
+        self.has_answered |= taken.completions > 0;
         self.announce(owner, false).await;
         if taken.events > 0 {
             self.event = self.heard;
@@ -620,6 +625,13 @@ impl Session {
         }
         if self.is_late && silence >= RESUBSCRIBE_AFTER && now - self.refreshed >= RESUBSCRIBE_AFTER
         {
+            // A socket may answer pings for ever while nobody behind it lives; a quiet market answers the invocation.
+            if self.has_answered && self.awaited > 0 {
+                return Err(format!(
+                    "The {} hub is silent and answers no subscription.",
+                    owner.hub.word()
+                ));
+            }
             self.refreshed = now;
             let topics: Vec<Topic> = self.active.iter().cloned().collect();
             self.refresh(&topics).await?;
