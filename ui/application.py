@@ -19,7 +19,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -166,6 +166,7 @@ class Application:
         window.lock_requested.connect(self.desk.lock_all)
         window.flatten_all_requested.connect(self._on_flatten_all)
         self.desk.account_changed.connect(self._on_account_changed)
+        self.desk.options_stated.connect(self._on_options_stated)
 
     def _pump(self) -> None:
         if self.services is not None:
@@ -440,8 +441,20 @@ class Application:
         """Switch now and keep the choice in the options file."""
         self.theme.choose(name)
         self._check_theme_commands()
+        self._keep({"window.theme": name})
+
+    def _on_options_stated(self, values: dict[str, int]) -> None:
+        self._keep(values)
+
+    def _keep(self, values: Mapping[str, str | int]) -> None:
+        """Write options into the person's file."""
         file = self.arguments.config or self.directories.config / config.CONFIG_FILE_NAME
-        self.keeper.spawn(asyncio.to_thread(config.write_option, file, "window.theme", name), "keep theme")
+
+        def write() -> None:
+            for name, value in values.items():
+                config.write_option(file, name, value)
+
+        self.keeper.spawn(asyncio.to_thread(write), "keep options")
 
     def _on_reconcile(self) -> None:
         if self.desk is not None:

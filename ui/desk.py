@@ -22,6 +22,8 @@ from app.services import sizing
 from app.services.day_orders import DayOrders
 from ui import formatting
 from ui.bridge import Bridge, OrderDraft
+from ui.dialogs.limits import ROWS as LIMIT_ROWS
+from ui.dialogs.limits import LimitsDialog
 from ui.frame_clock import FrameClock
 from ui.loop import TaskKeeper
 from ui.main_window import DayResult, MainWindow, TabbedPanel
@@ -91,6 +93,8 @@ class Desk(QObject):
     """Owns contexts and panels of one window over one set of services."""
 
     account_changed = Signal()
+    # Options that a person stated anew, to be kept in his file.
+    options_stated = Signal(object)
 
     def __init__(
         self, window: MainWindow, services: Services, bridge: Bridge, clock: FrameClock, keeper: TaskKeeper
@@ -190,7 +194,9 @@ class Desk(QObject):
         self.risk.mode_requested.connect(self._on_mode_requested)
         self.risk.release_requested.connect(self._on_release_requested)
         self.risk.flatten_requested.connect(self._on_flatten_account)
+        self.risk.limits_requested.connect(self._on_limits_requested)
         self.orders.oco_requested.connect(self._on_oco_requested)
+        self.orders.refused.connect(self._refused)
         self.ticket.trail_requested.connect(self._on_trail_requested)
         self.ticket.template_save_requested.connect(self._on_template_save)
         self.ticket.template_remove_requested.connect(self._on_template_remove)
@@ -243,13 +249,28 @@ class Desk(QObject):
         self.disarm_all()
         account = await self._services.session.choose(wanted)
         self.account = account_view(account)
-        limits = self._engine.limits(account.id)
         self.risk_context.set_account(self.account)
         for context in self.contexts.values():
             context.set_account(self.account)
-            context.set_limits(max_order_lots=limits.max_order_lots, max_position_lots=limits.max_position_lots)
+        self._show_limits(account.id)
         self.account_changed.emit()
         self.refresh()
+
+    def _show_limits(self, account_id: int) -> None:
+        limits = self._engine.limits(account_id)
+        most = min(limits.max_position_lots, self._lots_by_rules(limits.max_position_lots))
+        for context in self.contexts.values():
+            context.set_limits(max_order_lots=limits.max_order_lots, max_position_lots=most)
+
+    def _lots_by_rules(self, default: int) -> int:
+        """How large the position here may become by the account's rules, beside what is held elsewhere."""
+        risk, contract = self._risk, self.contract
+        if risk is None or contract is None or risk.tenths_max is None or not self._is_ours(risk.account_id):
+            return default
+        tenths = sizing.tenths_of(contract)
+        position = self._position()
+        held_here = abs(position.net_lots) * tenths if position is not None else 0
+        return max(0, risk.tenths_max - max(0, risk.tenths_held - held_here)) // tenths
 
     def choose_contract(self, contract_id: str) -> None:
         """Show another contract in ladder, chart and ticket; every surface is disarmed before."""
@@ -325,10 +346,26 @@ class Desk(QObject):
             self._refused(f"{draft.side.capitalize()} {draft.size_lots}: {error.text}")
 
     def _on_modify_requested(self, key: str, changes: dict[str, int]) -> None:
-        self._spawn(self._services.trading.modify(key, source=self._source(), **changes), f"change {key}")
+        order = self._order(key)
+        source = self._armed_source(order.account_id) if order is not None else self._source()
+        self._spawn(
+            self._services.trading.modify(key, source=source, **changes), f"change {self._words_of(order, key)}"
+        )
 
     def _on_cancel_requested(self, key: str) -> None:
-        self._spawn(self._services.trading.cancel(key, source=self._source()), f"cancel {key}")
+        words = self._words_of(self._order(key), key)
+        self._spawn(self._services.trading.cancel(key, source=self._source()), f"cancel {words}")
+
+    def _order(self, key: str) -> Order | None:
+        return next((order for order in self._orders if order.key == key), None)
+
+    def _words_of(self, order: Order | None, key: str) -> str:
+        """An order as a person names it; its key where it is not known."""
+        if order is None:
+            return key
+        contract = next((each for each in self._engine.contracts() if each.index == order.contract), None)
+        name = contract.name if contract is not None else order.contract_id
+        return f"{order.side} {order.size_lots - order.filled_lots} {name} {order.kind.replace('_', ' ')}"
 
     def _on_cancel_keys(self, keys: list[str]) -> None:
         for key in keys:
@@ -405,6 +442,29 @@ class Desk(QObject):
         """Flatten the shown contract on the chosen account."""
         if self.account is not None and self.contract is not None:
             self._on_flatten_requested(self.account.account_id, self.contract.id)
+
+    def _on_limits_requested(self) -> None:
+        account = self.account
+        if account is None:
+            return
+        limits, risk = self._engine.limits(account.account_id), self._services.session.risk
+        held = {row.name: getattr(limits, row.name, getattr(risk, row.name)) for row in LIMIT_ROWS}
+        dialog = LimitsDialog(held, account.nickname, self._window)
+        dialog.limits_stated.connect(self._on_limits_stated)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _on_limits_stated(self, changes: dict[str, int]) -> None:
+        self._spawn(self._state_limits(changes), "limits")
+
+    async def _state_limits(self, changes: dict[str, int]) -> None:
+        await self._services.session.restate(**changes)
+        self.options_stated.emit({f"risk.{name}": value for name, value in changes.items()})
+        if self.account is not None:
+            self._show_limits(self.account.account_id)
+        words = ", ".join(f"{row.label.lower()} {changes[row.name]}" for row in LIMIT_ROWS if row.name in changes)
+        self.say("info", "limits", f"Limits stated: {words}. Lower ones hold now, higher ones from the next session.")
+        self._on_state_changed()
 
     def _on_flatten_account(self) -> None:
         if self.account is not None:
@@ -680,9 +740,11 @@ class Desk(QObject):
         has_open = any(position.net_lots and self._is_ours(position.account_id) for position in self._positions)
         self._window.top_bar.day_result.show_result(DayResult(net, is_stale and has_open))
         self._risk = risk = next((each for each in self._engine.risks() if self._is_ours(each.account_id)), None)
-        options = self._services.options.risk
+        options = self._services.session.risk
         own = OwnLimit(options.daily_loss_from == "peak", options.daily_loss_counts == "open")
         self.risk.show_risk(risk, own, is_stale=is_stale)
+        if self.account is not None:
+            self._show_limits(self.account.account_id)
         self.ladder.offer_stop(self.ticket.stop_ticks() or self._services.options.trading.offered_stop_ticks)
         self.ticket.show_headroom(headroom_of(risk, own))
 

@@ -52,6 +52,10 @@ _TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# What a person reads as a price or a time, programs read in whole numbers.
+_FOR_PROGRAMS = ("_ticks", "_ns", "_1e4")
+
+
 def exit_code(error: errors.PitdeskError) -> int:
     if isinstance(error, Usage):
         return 2
@@ -59,13 +63,8 @@ def exit_code(error: errors.PitdeskError) -> int:
 
 
 def table(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    def cell(value: Any) -> str:
-        if value is None:
-            return "-"
-        return ("no", "yes")[value] if isinstance(value, bool) else str(value)
-
     lines = [[name.replace("_", " ") for name in columns]]
-    lines += [[cell(row[name]) for name in columns] for row in rows]
+    lines += [[_word(row[name]) for name in columns] for row in rows]
     widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -78,7 +77,18 @@ def _text_of(answer: Row) -> str:
         return table(value, _TABLE_COLUMNS[name]) if value else f"No {name}."
     if isinstance(value, str):
         return value
-    return "\n".join(f"{key.replace('_', ' ')}: {'-' if held is None else held}" for key, held in value.items())
+    shown = [
+        (key, held)
+        for key, held in value.items()
+        if not key.endswith(_FOR_PROGRAMS) and held != "" and not (held and isinstance(held, list | dict))
+    ]
+    return "\n".join(f"{key.replace('_', ' ')}: {_word(held)}" for key, held in shown)
+
+
+def _word(value: Any) -> str:
+    if value is None or value == []:
+        return "-"
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
 def fail(error: errors.PitdeskError, *, is_json: bool) -> int:

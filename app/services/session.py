@@ -13,6 +13,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import structlog
+from pydantic import ValidationError
 
 from app.config import ConnectionOptions, RiskOptions
 from app.domain import Account, Limits
@@ -22,6 +23,7 @@ from app.services import credentials
 from app.services.credentials import Secret
 from app.services.gateway import Hello
 from app.services.risk import rules_of
+from app.services.rows import LIMIT_NAMES
 
 Environment = Literal["demo", "replay", "live"]
 
@@ -79,6 +81,7 @@ class SessionService:
         self._engine = engine
         self._connection = connection
         self._risk = risk
+        self._limited: set[int] = set()
         self._endpoint: Endpoint | None = None
         self._chosen: Account | None = None
 
@@ -124,11 +127,39 @@ class SessionService:
         account = account_named(self._engine.accounts(), wanted)
         rules = rules_of(account, self._risk)
         await self.observe([account])
-        self._engine.set_limits(account.id, limits_of(self._risk))
+        self._state_limits(account.id)
         await self._engine.done(self._engine.set_rules(account.id, rules), self._connection.deadline_s)
         self._chosen = account
         _log.info("session account chosen", account=account.name, word=account.word, rules=rules.name)
         return account
+
+    @property
+    def risk(self) -> RiskOptions:
+        """The trader's own limits as they are stated now."""
+        return self._risk
+
+    async def restate(self, **changes: int) -> None:
+        """State other limits of the options' section `risk`: lower at once, higher from the next session.
+
+        Raises InvalidOption, InvalidRules, or what `NativeEngine.done` raises.
+        """
+        try:
+            self._risk = RiskOptions.model_validate(self._risk.model_dump() | changes)
+        except ValidationError as error:
+            raise InvalidOption("limits", str(changes), str(error.errors()[0]["msg"])) from None
+        if self._chosen is not None:
+            account = self._chosen
+            self._state_limits(account.id)
+            rules = rules_of(account, self._risk)
+            await self._engine.done(self._engine.set_rules(account.id, rules), self._connection.deadline_s)
+
+    def _state_limits(self, account_id: int) -> None:
+        """What this run has stated once is only made stricter: a limit is raised for the next session."""
+        wanted = limits_of(self._risk)
+        if account_id in self._limited:
+            wanted = stricter_of(self._engine.limits(account_id), wanted)
+        self._limited.add(account_id)
+        self._engine.set_limits(account_id, wanted)
 
     async def observe(self, accounts: Sequence[Account]) -> None:
         """Follow orders and positions of these accounts; that alone trades nothing."""
@@ -144,6 +175,16 @@ def account_named(accounts: Sequence[Account], wanted: str) -> Account:
         if wanted.lower() in {account.name.lower(), str(account.id)}:
             return account
     raise InvalidOption("account", wanted, "one of " + ", ".join(f"{held.name} ({held.word})" for held in accounts))
+
+
+# What a trader may state anew; a repetition's figures are of another kind.
+SIZES = ("max_order_lots", "max_position_lots", "max_working_orders")
+
+
+def stricter_of(held: Limits, wanted: Limits) -> Limits:
+    """What is wanted, with no size above the one that holds."""
+    values = {name: getattr(wanted, name) for name in LIMIT_NAMES}
+    return Limits(**values | {name: min(values[name], getattr(held, name)) for name in SIZES})
 
 
 def limits_of(risk: RiskOptions) -> Limits:

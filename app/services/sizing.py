@@ -121,6 +121,11 @@ def ticks_on(contract: Contract, ticks: int, other: Contract) -> int | None:
     return int(result) if result.denominator == 1 else None
 
 
+def tenths_of(contract: Contract) -> int:
+    """What one lot counts for in limits that are stated in minis, in tenths of one."""
+    return 1 if contract.root in MICRO_OF.values() else 10
+
+
 def micro_of(contract: Contract, contracts: Sequence[Contract]) -> Contract | None:
     """The micro of the same month, among those known, else the nearest listed one."""
     root = MICRO_OF.get(contract.root)

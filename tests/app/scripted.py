@@ -73,6 +73,9 @@ class ScriptedCore:
     def set_limits(self, account_id: int, limits: object) -> None:
         self.calls.append(("set_limits", account_id, limits))
 
+    def limits(self, account_id: int) -> object:
+        return next(limits for held_id, limits in reversed(self.called("set_limits")) if held_id == account_id)
+
     def set_rules(self, account_id: int, rules: object) -> int:
         return self._request("set_rules", account_id, rules)
 

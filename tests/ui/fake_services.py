@@ -70,7 +70,7 @@ class FakeEngine:
         return self.status_values
 
     def limits(self, _account_id: int) -> Any:
-        return SimpleNamespace(max_order_lots=5, max_position_lots=10)
+        return SimpleNamespace(max_order_lots=5, max_position_lots=10, max_working_orders=60)
 
     def mono_ns(self) -> int:
         return 20_000_000
@@ -160,6 +160,11 @@ class FakeSession:
 
     def __init__(self, engine: FakeEngine) -> None:
         self._engine = engine
+        self.risk = Options().risk
+        self.stated: list[dict[str, int]] = []
+
+    async def restate(self, **changes: int) -> None:
+        self.stated.append(changes)
 
     async def choose(self, wanted: str) -> Any:
         return next(account for account in self._engine.account_list if str(account.id) == wanted)

@@ -16,6 +16,7 @@ from tests.ui import records
 from tests.ui.fake_services import FakeServices, link
 from ui.bridge import Bridge, OrderDraft
 from ui.desk import Desk
+from ui.dialogs.limits import LimitsDialog
 from ui.frame_clock import FrameClock
 from ui.loop import TaskKeeper, make_loop
 from ui.main_window import MainWindow
@@ -317,6 +318,50 @@ def test_the_age_of_a_lost_stream_goes_on_counting(rig: Rig) -> None:
     rig.desk._on_status()
     assert "User lost 42.0 s" in rig.window.status.shown_text()
     assert "REST |" in rig.window.status.shown_text(), "nothing is counted there"
+
+
+def test_limits_are_stated_in_the_window_with_the_time_from_which_they_hold(rig: Rig, qtbot: Any) -> None:
+    rig.choose()
+    kept: list[Any] = []
+    rig.desk.options_stated.connect(kept.append)
+    qtbot.mouseClick(rig.desk.risk.limits_button, Qt.MouseButton.LeftButton)
+    (dialog,) = rig.window.findChildren(LimitsDialog)
+    assert not dialog.state_button.isEnabled()
+    dialog.fields["max_order_lots"].setText("3")
+    dialog.fields["max_position_lots"].setText("12")
+    dialog.fields["daily_loss"].setText("400")
+    notes = {name: note.text() for name, note in dialog.notes.items()}
+    assert (notes["max_order_lots"], notes["daily_loss"]) == ("was 5; at once", "was 0; at once")
+    assert notes["max_position_lots"] == "was 10; from the next session"
+    dialog.fields["max_working_orders"].setText("61")
+    assert not dialog.state_button.isEnabled(), "more than the login may have"
+    dialog.fields["max_working_orders"].setText("60")
+    qtbot.mouseClick(dialog.state_button, Qt.MouseButton.LeftButton)
+    rig.settle()
+    wanted = {"max_order_lots": 3, "max_position_lots": 12, "daily_loss": 400}
+    assert rig.services.session.stated == [wanted]
+    assert kept == [{f"risk.{name}": value for name, value in wanted.items()}]
+    assert "higher ones from the next session" in rig.desk.messages.texts()[0]
+
+
+def test_the_surfaces_know_how_many_lots_the_rules_of_the_account_leave(rig: Rig) -> None:
+    rig.services.engine.risk_list = [records.Risk(account_id=7, tenths_held=20, tenths_max=60)]
+    rig.services.engine.position_list = [records.Position(account_id=7, net_lots=1)]
+    rig.choose()
+    rig.desk._on_state_changed()
+    rig.settle()
+    # Six minis, one of which is held in another contract.
+    assert {context.max_position_lots for context in rig.desk.contexts.values()} == {5}
+
+
+def test_a_change_from_a_table_goes_by_an_armed_surface(rig: Rig) -> None:
+    rig.services.engine.order_list = [records.Order(key="o1", account_id=7)]
+    rig.choose()
+    rig.desk.orders.modify_requested.emit("o1", {"size_lots": 3})
+    rig.services.trading.arm("chart", 7, is_armed=True)
+    rig.desk.orders.modify_requested.emit("o1", {"size_lots": 3})
+    rig.settle()
+    assert [asked[-1] for asked in rig.services.trading.asked] == ["window", "chart"]
 
 
 def test_a_notice_covers_no_button_that_flattens(rig: Rig) -> None:

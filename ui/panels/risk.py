@@ -338,10 +338,17 @@ class RiskPanel(PanelFrame):
     mode_requested = Signal(str)
     release_requested = Signal(str)
     flatten_requested = Signal()
+    limits_requested = Signal()
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, "Account and risk", parent)
         self.header.arm_switch.hide()
+        self.limits_button = QPushButton("Limits\u2026", self)
+        self.limits_button.setProperty("size", "small")
+        self.limits_button.setFixedHeight(22)
+        self.limits_button.setToolTip("State the limits of this account: lower ones hold at once")
+        self.limits_button.clicked.connect(self.limits_requested)
+        self.header.add_control(self.limits_button)
         # A dock takes its title bar's height from the layout, which the hidden switch leaves empty.
         self.header.row.addStrut(22)
         theme = context.theme
@@ -395,6 +402,7 @@ class RiskPanel(PanelFrame):
         enable(self.reduce_button, risk is not None and mode != "locked")
         enable(self.lock_button, risk is not None and mode != "locked")
         enable(self.flatten_button, self.context.account is not None)
+        enable(self.limits_button, self.context.account is not None)
         self.reduce_button.setChecked(mode == "reducing")
         self._throttled = risk.throttled[0] if risk is not None and risk.throttled else ""
         self.release_button.setVisible(bool(self._throttled))
