@@ -61,6 +61,7 @@ class OrdersPanel(QWidget):
     contract_chosen = Signal(str)
     recheck_requested = Signal()
     oco_requested = Signal(object)
+    refused = Signal(str)
 
     def __init__(self, theme: Theme, policies: ConfirmOptions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -277,7 +278,7 @@ class OrdersPanel(QWidget):
         if order is None or contract is None:
             return
         dialog = QInputDialog(self)
-        dialog.setWindowTitle(f"Price of {order.key}")
+        dialog.setWindowTitle("Change price")
         dialog.setLabelText(f"New price of {order.side} {order.size_lots} {contract.name}")
         price = getattr(order, _price_field(order))
         dialog.setTextValue(formatting.price_text(price, contract))
@@ -294,7 +295,7 @@ class OrdersPanel(QWidget):
         dialog.setInputMode(QInputDialog.InputMode.IntInput)
         dialog.setIntRange(max(1, order.filled_lots), 9_999)
         dialog.setIntValue(order.size_lots)
-        dialog.setWindowTitle(f"Size of {order.key}")
+        dialog.setWindowTitle("Change size")
         dialog.setLabelText(f"New size of {order.side} {order.size_lots}, {order.filled_lots} filled")
         dialog.setObjectName(order.key)
         dialog.intValueSelected.connect(self._on_size_chosen)
@@ -314,7 +315,12 @@ class OrdersPanel(QWidget):
         if order is None or contract is None:
             return
         ticks = formatting.parse_price(text, contract)
-        if ticks is not None:
+        if ticks is None:
+            step = formatting.price_text(1, contract)
+            self.refused.emit(
+                f"{text.strip()!r} is no price on the {step} grid of {contract.name}; nothing was changed."
+            )
+        else:
             self.modify_requested.emit(order.key, {_price_field(order): ticks})
 
 
@@ -367,7 +373,7 @@ def order_row(
     )
     sentence = f"{cells[0].text}: {order.side} {order.size_lots} {name} {kind} {price_text}, {order.filled_lots} filled"
     tone = "caution" if order.look == "unknown" else ""
-    return Row(order.key, cells, tone, sentence, order.reason)
+    return Row(order.key, cells, tone, sentence, order.reason or f"Held by: {_holder(order).lower()}")
 
 
 def _state_cell(order: Order) -> Cell:

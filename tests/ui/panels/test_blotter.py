@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QInputDialog
 
 from app.config import ConfirmOptions
 from tests.ui import records
@@ -309,3 +310,15 @@ def test_a_narrow_positions_table_shows_the_protection_to_the_last(qtbot: Any) -
     assert headers(panel.table) == ["Account", "Symbol", "Position", "Average", "Open", "Stop", ""]
     panel.resize(960, 120)
     assert len(headers(panel.table)) == 13
+
+
+def test_a_typed_price_off_the_grid_is_answered(orders: Any, qtbot: Any) -> None:
+    refused: list[str] = []
+    orders.refused.connect(refused.append)
+    orders.render([records.Order(key="o1")], ACCOUNTS, CONTRACTS, {}, NOW)
+    orders.table.select_key("o1")
+    orders._on_change_price()
+    (dialog,) = orders.findChildren(QInputDialog)
+    dialog.setTextValue("7860.13")
+    dialog.accept()
+    assert refused == ["'7860.13' is no price on the 0.25 grid of ESZ6; nothing was changed."]

@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 
     from app.domain import BarFrame, Fill, MarketFrame, Order, Position
 
+# The two lines of the legend at the top left, at their widest.
+_LEGEND_WIDTH, _LEGEND_BOTTOM = 440, 46
 _DRAG_START_PX = 4
 _ZOOM_STEP = 1.15
 _DRAFT_KEY = "draft"
@@ -823,7 +825,10 @@ class ChartView(QWidget):
         chips = []
         if above:
             text = f"{len(above)} at {price_text(above[0], contract)}"
-            chips.append((self._free_box(text, right, 6), text, "up", above[0]))
+            box = self._free_box(text, right, 6)
+            if box.left() < _LEGEND_WIDTH:
+                box = self._free_box(text, right, _LEGEND_BOTTOM)
+            chips.append((box, text, "up", above[0]))
         if below:
             text = f"{len(below)} at {price_text(below[0], contract)}"
             chips.append((self._free_box(text, right, view.height - 24), text, "down", below[0]))
