@@ -79,7 +79,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One row. `tone` grounds it: empty, danger, caution. `sentence` is what a screen reader says."""
+    """One row. `tone` grounds it: empty, danger, caution. `sentence` is what a screen reader says.
+
+    bond: first, middle or last of rows that belong together, joined by a bracket in the left margin.
+    """
 
     key: str
     cells: tuple[Cell, ...]
@@ -87,6 +90,7 @@ class Row:
     sentence: str = ""
     tip: str = ""
     is_total: bool = field(default=False)
+    bond: str = ""
 
 
 class TableModel(QAbstractTableModel):
@@ -244,6 +248,8 @@ class CellDelegate(QStyledItemDelegate):
         if ground:
             painter.fillRect(rect, theme.color(ground))
         painter.fillRect(QRect(rect.left(), rect.bottom(), rect.width(), 1), theme.color("line.hair"))
+        if row.bond and index.column() == 0:
+            self._paint_bond(painter, rect, row.bond)
         inner = QRectF(rect).adjusted(6, 0, -6, 0)
         painter.setClipRect(QRectF(rect))
         inner = self._paint_marks(painter, inner, cell)
@@ -258,6 +264,14 @@ class CellDelegate(QStyledItemDelegate):
         font = theme.font("body", weight=cell.weight)
         draw_elided(painter, inner, cell.text, font, theme.color(token), align)
         painter.restore()
+
+    def _paint_bond(self, painter: QPainter, rect: QRect, bond: str) -> None:
+        color, middle = self._theme.color("text.secondary"), rect.center().y()
+        top = middle if bond == "first" else rect.top()
+        bottom = middle if bond == "last" else rect.bottom()
+        painter.fillRect(QRect(rect.left() + 2, top, 1, bottom - top + 1), color)
+        if bond != "middle":
+            painter.fillRect(QRect(rect.left() + 2, middle, 3, 1), color)
 
     def _paint_marks(self, painter: QPainter, inner: QRectF, cell: Cell) -> QRectF:
         """Swatch or shape before the text; returns what is left for the text."""

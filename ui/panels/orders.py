@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, Signal
@@ -108,15 +109,27 @@ class OrdersPanel(QWidget):
         self._orders = {order.key: order for order in orders}
         self._last = (accounts, contracts, marks, now_ns)
         chosen = [order for order in orders if self._is_wanted(order)]
-        # Newest first; children below their parent.
-        chosen.sort(key=lambda order: (-_family_time(order, self._orders), _is_child(order), order.created_ns))
+        bonds = _bonds(chosen)
+        newest: dict[str, int] = {}
+        for order in chosen:
+            bond = bonds.get(order.key, order.key)
+            newest[bond] = max(newest.get(bond, 0), _family_time(order, self._orders))
+
+        def place(order: Order) -> tuple[int, str, bool, int]:
+            """Newest first; linked orders side by side, children below their parent."""
+            bond = bonds.get(order.key, order.key)
+            time_ns = _family_time(order, self._orders)
+            group = "" if _is_child(order) or order.key not in bonds else bond
+            return -max(time_ns, newest[bond]), group, _is_child(order), order.created_ns
+
+        chosen.sort(key=place)
         rows = [
             order_row(
                 order, accounts.get(order.account_id), contracts.get(order.contract), marks.get(order.contract), now_ns
             )
             for order in chosen
         ]
-        self.table.rows.show(rows)
+        self.table.rows.show(_joined(rows, [bonds.get(order.key, "") for order in chosen]))
         # One account needs no column of its own: the frames around say which.
         is_alone = len({order.account_id for order in orders}) < 2
         self.table.leave_out(*(["account"] if is_alone else []))
@@ -333,6 +346,31 @@ def in_group(order: Order, name: str) -> bool:
         "Targets": order.role == "target",
         "All": True,
     }[name]
+
+
+def _bonds(orders: Sequence[Order]) -> dict[str, str]:
+    """The name of the group in which one cancels the others, by key of each living order that is in one."""
+    living = [order for order in orders if order.look != "done"]
+    keys = {order.order_id: order.key for order in living if order.order_id}
+    bonds: dict[str, str] = {}
+    for order in living:
+        if order.oco_group:
+            bonds[order.key] = order.oco_group
+        elif order.linked_id in keys:
+            low, high = sorted((order.order_id, order.linked_id))
+            bonds[order.key] = bonds[keys[order.linked_id]] = f"{low} {high}"
+    return bonds
+
+
+def _joined(rows: Sequence[Row], bonds: Sequence[str]) -> list[Row]:
+    """Rows of one group that stand together get their bracket."""
+    joined = []
+    for place, (row, bond) in enumerate(zip(rows, bonds, strict=True)):
+        before = bool(bond) and place > 0 and bonds[place - 1] == bond
+        after = bool(bond) and place + 1 < len(bonds) and bonds[place + 1] == bond
+        word = "middle" if before and after else "first" if after else "last" if before else ""
+        joined.append(replace(row, bond=word))
+    return joined
 
 
 def is_partner(order: Order, other: Order) -> bool:

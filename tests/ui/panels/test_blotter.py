@@ -322,3 +322,16 @@ def test_a_typed_price_off_the_grid_is_answered(orders: Any, qtbot: Any) -> None
     dialog.setTextValue("7860.13")
     dialog.accept()
     assert refused == ["'7860.13' is no price on the 0.25 grid of ESZ6; nothing was changed."]
+
+
+def test_linked_orders_stand_together_in_a_bracket(orders: Any) -> None:
+    one = records.Order(key="one", order_id=11, created_ns=10, oco_group="g")
+    between = records.Order(key="between", order_id=12, created_ns=20)
+    other = records.Order(key="other", order_id=13, created_ns=30, oco_group="g")
+    parent = records.Order(key="p", order_id=14, created_ns=5)
+    stop = records.Order(key="s", order_id=15, parent_id=14, created_ns=6)
+    target = records.Order(key="t", order_id=16, parent_id=14, created_ns=6, linked_id=15)
+    orders.render([one, between, other, parent, stop, target], ACCOUNTS, CONTRACTS, {}, NOW)
+    model = orders.table.rows
+    bonds = [(row.key, row.bond) for row in (model.row_of(model.index(place, 0)) for place in range(model.rowCount()))]
+    assert bonds == [("one", "first"), ("other", "last"), ("between", ""), ("p", ""), ("s", "first"), ("t", "last")]
