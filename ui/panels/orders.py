@@ -29,10 +29,10 @@ COLUMNS = (
     Column("done", "Done", 44),
     Column("price", "Price", 74),
     Column("away", "Away", 56),
-    Column("queue", "Ahead in queue", 104),
-    Column("held", "Held by", 100, "left"),
+    Column("queue", "Ahead in queue", 102),
+    Column("held", "Held by", 96, "left"),
     Column("account", "Account", 76, "left"),
-    Column("age", "Age", 58),
+    Column("age", "Age", 56),
 )
 _WORDS = {
     "sending": "Sending",
