@@ -116,3 +116,29 @@ def test_exits_that_cannot_be_meant_send_nothing(play: Play, hello: Path) -> Non
         assert await person.broker_orders() == (0, [])
 
     assert play(scene, "--attach", str(hello)) == 0
+
+
+def test_lots_without_a_stop_get_theirs_by_one_press_and_the_table_follows(play: Play, hello: Path) -> None:
+    """One lot in a bracket, two without: the strip's stop is placed beside them, and a menu stops no table."""
+
+    async def scene(person: Person) -> None:
+        await buys_one_with_swing(person)
+        ticket, table = person.desk.ticket, person.desk.positions.table
+        ticket.exits.row.menu.actions()[0].trigger()
+        ticket.set_size(2)
+        QTest.mouseClick(ticket.buy_button, LEFT)
+        strip = person.desk.ladder.bare_strip
+        await person.sees(strip.isVisible, "the strip")
+        assert strip.text() == "No stop for 2 lots"
+        place = table.visualRect(table.rows.index(0, 0)).center()
+        QTest.mousePress(table.viewport(), Qt.MouseButton.RightButton, pos=place)
+        person.desk.positions._menu.close()
+        QTest.mouseClick(strip.place_button, LEFT)
+        await person.sees(lambda: not strip.isVisible(), "a stop for every lot")
+        (position,) = [each for each in person.run.services.engine.positions() if each.net_lots]  # type: ignore[union-attr]
+        assert (position.net_lots, position.stop_lots) == (3, 3)
+        await person.sees(lambda: table.rows.index(0, 9).data().startswith("3 @ "), "the table tells it")
+        await person.flattens_by_holding_the_button()
+        await person.closes_the_window()
+
+    assert play(scene, "--attach", str(hello)) == 0
