@@ -158,7 +158,14 @@ async def _modify(desk: Desk, arguments: argparse.Namespace) -> Row:
         stop=arguments.stop,
         trail=arguments.trail,
     )
-    return {"modified": await acts.modify(desk, arguments.key, change, is_armed=arguments.yes)}
+    try:
+        return {"modified": await acts.modify(desk, arguments.key, change, is_armed=arguments.yes)}
+    except errors.Denied as error:
+        if arguments.yes or "not armed" not in error.text:
+            raise
+        # The gate speaks of panels; here the switch is an option.
+        hint = ("not_confirmed", "Nothing was changed: this raises the risk; add --yes.")
+        raise errors.Denied(error.tag, [hint]) from None
 
 
 async def _modify_stop(desk: Desk, arguments: argparse.Namespace) -> Row:

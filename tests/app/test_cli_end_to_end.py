@@ -182,6 +182,8 @@ def test_working_orders_are_changed_and_cancelled_by_group(window: Services, ask
     stop = ask("stop-buy", "MNQ", "1", "21510.00", *mine, "--yes")[1]["order"]["key"]
     trail = ask("trail", "MNQ", "sell", "1", "10p", *mine, "--yes")[1]["order"]
     assert trail["kind"] == "trailing_stop"
+    code, told = ask("modify", low, "--size", "2")
+    assert (code, "add --yes" in told["error"]["text"]) == (3, True)
     assert ask("modify", low, "--price", "21498.50", "--size", "2", "--yes")[0] == 0
     assert ask("modify", stop, "--price", "21512.00")[0] == 0
     wanted = {low: (2, "21498.50", None), stop: (1, None, "21512.00")}
