@@ -594,6 +594,10 @@ class Desk(QObject):
         self._refused(" ".join(sentence for _code, sentence in denied.reasons))
 
     def _on_notice(self, notice: Notice) -> None:
+        if notice.code == "refused":
+            # The order itself tells it over the window.
+            self._list(notice.level, "broker", notice.text, notice.time_ns)
+            return
         self._tell(notice.level, notice.code, notice.text, notice.time_ns)
 
     def _on_request_done(self, done: RequestDone) -> None:
@@ -611,10 +615,13 @@ class Desk(QObject):
 
     def _tell(self, level: str, code: str, text: str, time_ns: int) -> None:
         """A row of the message list; what wants a look is over the window as well."""
-        self.messages.add(level, code, text, time_ns)
-        self.book.show_count("messages", self.messages.unread)
+        self._list(level, code, text, time_ns)
         if level != "info":
             self.toaster.show(level, _TITLES.get(code, code.replace("_", " ").capitalize()), text)
+
+    def _list(self, level: str, code: str, text: str, time_ns: int) -> None:
+        self.messages.add(level, code, text, time_ns)
+        self.book.show_count("messages", self.messages.unread)
 
     def _trading_places(self) -> list[QRect]:
         """What no toast may cover."""

@@ -364,6 +364,17 @@ def test_a_change_from_a_table_goes_by_an_armed_surface(rig: Rig) -> None:
     assert [asked[-1] for asked in rig.services.trading.asked] == ["window", "chart"]
 
 
+def test_a_refusal_of_the_broker_is_told_once_and_not_as_something_unsent(rig: Rig) -> None:
+    rig.choose()
+    for life in ("sent", "refused"):
+        rig.bridge.order_changed.emit(records.Order(key="o1", account_id=7, life=life, reason="Trading is halted."))
+    refused = SimpleNamespace(level="warning", code="refused", text="The broker refused order o1.", time_ns=1)
+    rig.bridge.notice.emit(refused)
+    (toast,) = rig.desk.toaster.shown
+    assert (toast.title, toast.text) == ("Buy 2 refused", "Trading is halted.")
+    assert "The broker refused order o1." in rig.desk.messages.texts()
+
+
 def test_a_notice_covers_no_button_that_flattens(rig: Rig) -> None:
     rig.window.resize(1920, 1080)
     rig.window.arrange()
