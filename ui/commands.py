@@ -83,7 +83,8 @@ class CommandTable(QObject):
         for command in COMMANDS:
             menu = menus.get(command.menu)
             if menu is None:
-                menu = menus[command.menu] = bar.addMenu(command.menu)
+                # Alt and its first letter open it.
+                menu = menus[command.menu] = bar.addMenu(f"&{command.menu}")
             if command.starts_group:
                 menu.addSeparator()
             menu.addAction(self.actions[command.name])

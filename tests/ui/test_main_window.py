@@ -102,6 +102,17 @@ def test_choosing_an_account_from_the_menu_tells_its_id(qtbot: Any) -> None:
     assert chosen.args == [3_000_000_000]
 
 
+def test_two_accounts_of_one_kind_are_told_apart_in_the_menu(qtbot: Any) -> None:
+    window = MainWindow(Theme())
+    qtbot.addWidget(window)
+    names = ("50KTC-V2-900001-22223333", "150KTC-V2-DLL-900001-33334444")
+    accounts = [records.AccountView(place, "combine", "COMBINE", "combine", name) for place, name in enumerate(names)]
+    window.top_bar.show_account(None, accounts)
+    words = [text for _key, text in window.top_bar.account_button._entries]
+    assert len(set(words)) == 2
+    assert "3333" in words[0]
+
+
 def test_the_ring_follows_the_keyboard_and_changes_no_size(qtbot: Any) -> None:
     window = make_window(qtbot)
     window.activateWindow()
