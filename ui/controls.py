@@ -256,6 +256,14 @@ def enable(button: QWidget, is_enabled: bool) -> None:
     button.setEnabled(is_enabled)
 
 
+def reveal(widget: QWidget, is_shown: bool) -> None:
+    """Show or hide a widget that may hold the keyboard; hidden, it hands the focus to nobody."""
+    focused = QApplication.focusWidget()
+    if not is_shown and focused is not None and (focused is widget or widget.isAncestorOf(focused)):
+        focused.clearFocus()
+    widget.setVisible(is_shown)
+
+
 class PaintedButton(QAbstractButton):
     """A button that paints itself; knows hover and keyboard focus, never auto-repeats."""
 

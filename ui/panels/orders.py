@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QMenu, QPushButton, QSt
 
 from ui import formatting
 from ui.action_bar import ActionBar
-from ui.controls import ElidedLabel, EmptyNotice, enable
+from ui.controls import ElidedLabel, EmptyNotice, enable, reveal
 from ui.dialogs.question import GroupCancel
 from ui.painting import AccountView, Marker
 from ui.panels.doubt import doubt_of
@@ -197,10 +197,7 @@ class OrdersPanel(QWidget):
     def _show_foot(self) -> None:
         _accounts, contracts, _marks, now_ns = self._last
         doubt = doubt_of(list(self._orders.values()), contracts, now_ns)
-        if doubt is None and self.recheck_button.hasFocus():
-            # A hidden widget hands its focus to whatever comes next.
-            self.recheck_button.clearFocus()
-        self.recheck_button.setVisible(doubt is not None)
+        reveal(self.recheck_button, doubt is not None)
         if doubt is None:
             self._show_newest_reject()
         else:

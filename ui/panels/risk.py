@@ -16,7 +16,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPolygonF
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from ui import formatting
-from ui.controls import ConditionStrip, ElidedLabel, HoldButton, PanelFrame, enable
+from ui.controls import ConditionStrip, ElidedLabel, HoldButton, PanelFrame, enable, reveal
 from ui.painting import LEFT, RIGHT, PanelContext, draw_elided, draw_runs, draw_shape, draw_text, hatch_brush
 from ui.theme import Theme
 
@@ -405,7 +405,7 @@ class RiskPanel(PanelFrame):
         enable(self.limits_button, self.context.account is not None)
         self.reduce_button.setChecked(mode == "reducing")
         self._throttled = risk.throttled[0] if risk is not None and risk.throttled else ""
-        self.release_button.setVisible(bool(self._throttled))
+        reveal(self.release_button, bool(self._throttled))
         self.release_button.setText(f"Release {self._throttled}")
 
     def _on_reduce(self) -> None:

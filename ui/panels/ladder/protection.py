@@ -16,7 +16,7 @@ from PySide6.QtCore import QRectF, QTimer, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-from ui.controls import enable
+from ui.controls import enable, reveal
 from ui.formatting import age_text
 from ui.painting import PanelContext, draw_runs, draw_shape
 
@@ -97,7 +97,7 @@ class BareStrip(QWidget):
         if bare is None:
             self._bare, self._quiet_lots = None, 0
             self._timer.stop()
-            self.hide()
+            reveal(self, False)
             return
         if self._bare is None:
             self._since_ms = _now_ms()
@@ -151,7 +151,7 @@ class BareStrip(QWidget):
         is_wanted = (
             self._bare is not None and self._age_ms() >= _BARE_AFTER_MS and not self._quiet_lots and not self._gives_way
         )
-        self.setVisible(is_wanted)
+        reveal(self, is_wanted)
         if is_wanted:
             self.raise_()
             self.setAccessibleName(self.text())

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLineEdit, QMenu, QToolB
 from app.errors import InvalidOrder
 from app.services.exits import NO_TEMPLATE, STAGES_MOST, TARGETS_MOST, ExitTemplate, parse_distance
 from app.services.templates import NamedTemplate
-from ui.controls import ElidedLabel, PaintedButton, caption
+from ui.controls import ElidedLabel, PaintedButton, caption, reveal
 from ui.painting import draw_elided, draw_runs, icon, icon_pixmap
 from ui.panels.ticket.sketch import ExitsSketch
 from ui.theme import Theme
@@ -405,7 +405,7 @@ class ExitsBlock(QWidget):
         self._take(self.template.model_copy(update={"held_by": "computer" if is_own else "broker"}))
 
     def _on_edit(self, is_editing: bool) -> None:
-        self.legs.setVisible(is_editing)
+        reveal(self.legs, is_editing)
         self.sketch.setVisible(not is_editing)
 
     def _on_save(self) -> None:

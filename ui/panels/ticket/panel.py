@@ -30,7 +30,7 @@ from app.services.sizing import Sizing
 from app.services.templates import NamedTemplate
 from ui import formatting
 from ui.bridge import OrderDraft
-from ui.controls import ElidedLabel, PanelFrame, Segmented, SendButton, WordSwitch, caption
+from ui.controls import ElidedLabel, PanelFrame, Segmented, SendButton, WordSwitch, caption, reveal
 from ui.painting import PanelContext, icon
 from ui.panels.doubt import Doubt
 from ui.panels.ticket import plan
@@ -403,7 +403,7 @@ class TicketPanel(PanelFrame):
         self.lock_button.setEnabled(has_price)
         self._show_lock()
         self.price_note.setVisible(not is_bounded)
-        self.beyond_box.setVisible(is_bounded)
+        reveal(self.beyond_box, is_bounded)
         if is_bounded:
             self.beyond_box.show_text(f"+{form.beyond_ticks} t")
         if is_trail:
