@@ -237,7 +237,7 @@ class MainWindow(QMainWindow):
         )
         both = chart + ladder
         # The orders keep their distance to the market, the positions what protects them.
-        positions = max(540, min(round(both * 0.58), both - 424))
+        positions = max(554, min(round(both * 0.58), both - 408))
         sizes = [positions, both - positions]
         self.resizeDocks([docks["positions"], docks["orders"]], sizes, Qt.Orientation.Horizontal)
         self.resizeDocks([docks["chart"], docks["positions"]], [height - lower, lower], Qt.Orientation.Vertical)

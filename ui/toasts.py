@@ -91,6 +91,7 @@ class Toaster(QObject):
         self._window = window
         self._keep_free = keep_free
         self.shown: list[Toast] = []
+        self._is_covering = False
         self._timer = QTimer(self)
         self._timer.setObjectName("toasts")
         self._timer.setInterval(_STEP_MS)
@@ -109,6 +110,10 @@ class Toaster(QObject):
         toast.read_button.clicked.connect(self._on_read)
         self.shown.append(toast)
         self._place()
+        # On a small window fewer are shown rather than what trades covered; the list of messages has them all.
+        while self._is_covering and (spare := next((each for each in self.shown[:-1] if not each.stays), None)):
+            self._drop(spare)
+            self._place()
         toast.show()
         self._timer.start()
         if level != "info":
@@ -153,7 +158,9 @@ class Toaster(QObject):
         height = sum(toast.height() + _GAP for toast in self.shown)
         bottom = self._window.height() - self._theme.measure("size.status_bar") - _MARGIN
         right = self._window.width() - _WIDTH - _MARGIN
-        x = min((right, _MARGIN), key=lambda left: self._covered(QRect(left, bottom - height, _WIDTH, height)))
+        covered = {left: self._covered(QRect(left, bottom - height, _WIDTH, height)) for left in (right, _MARGIN)}
+        x = min(covered, key=lambda left: covered[left])
+        self._is_covering = covered[x] > 0
         y = bottom
         for toast in reversed(self.shown):
             y -= toast.height()

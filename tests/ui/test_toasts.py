@@ -76,3 +76,16 @@ def test_nothing_that_trades_is_covered(window: QWidget, ticket: QRect, is_left:
     assert not toast.geometry().intersects(ticket)
     assert (toast.x() < 640) is is_left
     assert len(toast.lines) == 2
+
+
+def test_where_they_would_cover_what_trades_the_older_ones_go(window: QWidget) -> None:
+    places = [QRect(0, 500, 600, 30), QRect(600, 0, 680, 800)]
+    toaster = Toaster(Theme(), window, lambda: places)
+    for number in range(4):
+        toaster.show("info", f"Buy 1 filled 100.{number}", "ESZ6 on practice")
+    assert [toast.title for toast in toaster.shown] == [
+        "Buy 1 filled 100.1",
+        "Buy 1 filled 100.2",
+        "Buy 1 filled 100.3",
+    ]
+    assert not any(toast.geometry().intersects(place) for toast in toaster.shown for place in places)

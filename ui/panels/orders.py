@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from app.domain import Contract, Order
 
 COLUMNS = (
-    Column("state", "State", 98, "left"),
-    Column("order", "Order", 144, "left"),
+    Column("state", "State", 94, "left"),
+    Column("order", "Order", 138, "left"),
     Column("done", "Done", 44),
     Column("price", "Price", 74),
     Column("away", "Away", 56),
@@ -408,7 +408,7 @@ def order_row(
     )
     sentence = f"{cells[0].text}: {order.side} {order.size_lots} {name} {kind} {price_text}, {order.filled_lots} filled"
     tone = "caution" if order.look == "unknown" else ""
-    return Row(order.key, cells, tone, sentence, order.reason or f"Held by: {_holder(order).lower()}")
+    return Row(order.key, cells, tone, sentence, order.reason or f"{sentence}; held by: {_holder(order).lower()}")
 
 
 def _state_cell(order: Order) -> Cell:

@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from app.domain import Contract, Order, Position
 
 COLUMNS = (
-    Column("account", "Account", 84, "left"),
-    Column("symbol", "Symbol", 66, "left"),
-    Column("position", "Position", 76, "left"),
-    Column("average", "Average", 72),
-    Column("last", "Last", 72),
-    Column("open", "Open", 92),
-    Column("ticks", "Ticks", 46),
+    Column("account", "Account", 80, "left"),
+    Column("symbol", "Symbol", 58, "left"),
+    Column("position", "Position", 88, "left"),
+    Column("average", "Average", 70),
+    Column("last", "Last", 70),
+    Column("open", "Open", 100),
+    Column("ticks", "Ticks", 44),
     Column("net", "Day net", 82),
-    Column("fees", "Fees", 50),
-    Column("stop", "Stop", 98),
-    Column("target", "Targets", 106),
-    Column("shield", "", 26, "centre"),
-    Column("source", "Source", 56),
+    Column("fees", "Fees", 46),
+    Column("stop", "Stop", 104),
+    Column("target", "Targets", 104),
+    Column("shield", "", 22, "centre"),
+    Column("source", "Source", 50),
 )
 _EMPTY = Cell("")
 _UNLIMITED = 16_777_215
@@ -98,7 +98,8 @@ class PositionsPanel(QWidget):
             rows.append(_total(positions, is_stale=is_stale))
         is_alone = len({position.account_id for position in positions}) < 2
         # What protects a position stays to the last; whose it is must be told as soon as there are two accounts.
-        self.table.let_give_way("fees", "ticks", "source", "net", "last", "account" if is_alone else "target")
+        last = ("account", "target") if is_alone else ("target", "average")
+        self.table.let_give_way("fees", "ticks", "source", "net", "last", *last)
         self.table.rows.show(rows)
         self.empty.setVisible(not rows)
         # Without rows a scroll bar would only cover the header.

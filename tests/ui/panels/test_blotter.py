@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QInputDialog
 
 from app.config import ConfirmOptions
@@ -11,6 +12,7 @@ from tests.ui import records
 from ui.panels.fills import FillsPanel
 from ui.panels.messages import MessagesPanel
 from ui.panels.orders import OrdersPanel, is_partner, order_row
+from ui.panels.positions import COLUMNS as POSITION_COLUMNS
 from ui.panels.positions import PositionsPanel
 from ui.theme import Theme
 
@@ -322,6 +324,22 @@ def test_a_typed_price_off_the_grid_is_answered(orders: Any, qtbot: Any) -> None
     dialog.setTextValue("7860.13")
     dialog.accept()
     assert refused == ["'7860.13' is no price on the 0.25 grid of ESZ6; nothing was changed."]
+
+
+def test_the_size_of_a_position_and_the_price_of_its_exits_are_never_cut(qtbot: Any) -> None:
+    theme = Theme()
+    room = {column.key: column.width - 12 for column in POSITION_COLUMNS}
+    for key, text, weight, shape in (
+        ("position", "Short 100", 600, 15),
+        ("open", "\u25bc \u2212$5,498.00", 600, 0),
+        ("stop", "12 @ 30424.50", 400, 0),
+        ("target", "12 @ 30424.50", 400, 0),
+        ("average", "30374.58", 400, 0),
+    ):
+        width = QFontMetricsF(theme.font("body", weight=weight)).horizontalAdvance(text) + shape
+        assert width <= room[key], f"{text} needs {width}, {key} has {room[key]}"
+    shown = sum(room[key] + 12 for key in ("symbol", "position", "average", "open", "stop", "target", "shield"))
+    assert shown <= 552, "what stays at 1280"
 
 
 def test_linked_orders_stand_together_in_a_bracket(orders: Any) -> None:
