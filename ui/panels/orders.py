@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from app.domain import Contract, Order
 
 COLUMNS = (
-    Column("state", "State", 94, "left"),
-    Column("order", "Order", 138, "left"),
-    Column("done", "Done", 44),
+    Column("state", "State", 98, "left"),
+    Column("order", "Order", 144, "left"),
+    Column("done", "Done", 48),
     Column("price", "Price", 74),
     Column("away", "Away", 56),
-    Column("queue", "Ahead in queue", 102),
+    Column("queue", "Ahead in queue", 100),
     Column("held", "Held by", 96, "left"),
     Column("account", "Account", 76, "left"),
-    Column("age", "Age", 56),
+    Column("age", "Age", 54),
 )
 _WORDS = {
     "sending": "Sending",
@@ -79,7 +79,7 @@ class OrdersPanel(QWidget):
         )
         self.table = RowTable(COLUMNS, theme, self)
         self.table.setAccessibleName("Orders")
-        self.table.let_give_way("queue", "held", "age")
+        self.table.let_give_way("queue", "held", "age", "done")
         self.table.delete_pressed.connect(self._on_delete)
         self.table.row_opened.connect(self._on_row_opened)
         self.table.menu_requested.connect(self._on_menu)
