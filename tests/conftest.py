@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ structlog.configure(
     wrapper_class=structlog.stdlib.BoundLogger,
     cache_logger_on_first_use=False,
 )
+
+# The locks of accounts are the user's, not the test's: whoever tests beside his own desk keeps his accounts.
+LOCKS = tempfile.TemporaryDirectory(prefix="pitdesk-locks-")
+os.environ["PITDESK_LOCKS"] = LOCKS.name
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -822,6 +822,8 @@ class Desk(QObject):
             reason = "engine halted"
         elif self.account is not None and not self.account.can_trade:
             reason = "account cannot trade"
+        elif self._is_managed_elsewhere():
+            reason = "managed by another Pitdesk"
         elif int(status.get("unknown_orders", 0)):
             reason = "an order is unresolved"
         elif self._risk is not None and self._risk.mode != "normal":
@@ -830,6 +832,10 @@ class Desk(QObject):
             reason = f"{bad.name} stream {_LINK_WORDS.get(bad.state, bad.state)}"
         for context in self.contexts.values():
             context.set_blocked(reason)
+
+    def _is_managed_elsewhere(self) -> bool:
+        held = self._engine.accounts() if self.account is not None else []
+        return any(row.managed_by for row in held if self.account and row.id == self.account.account_id)
 
     def _show_doubt(self) -> None:
         """The age of what has no answer runs on while nothing else happens."""

@@ -34,6 +34,7 @@ def account_row(account: Account) -> Row:
         "balance_1e4": account.balance_1e4,
         "balance": domain.money_text(account.balance_1e4),
         "can_trade": account.can_trade,
+        "managed_by": account.managed_by,
     }
 
 

@@ -92,6 +92,7 @@ class Account:
         is_simulated: bool,
         is_own: bool,
         bracket_mode: str,
+        managed_by: str,
     ) -> Self: ...
     id: int
     name: str
@@ -102,6 +103,8 @@ class Account:
     is_simulated: bool
     is_own: bool
     bracket_mode: str
+    managed_by: str
+    """Who else manages the account on this computer; empty when nobody does."""
 
 @final
 class Order:

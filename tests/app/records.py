@@ -66,6 +66,7 @@ ACCOUNT: dict[str, Any] = {
     "is_simulated": True,
     "is_own": True,
     "bracket_mode": "unknown",
+    "managed_by": "",
 }
 
 FILL: dict[str, Any] = {

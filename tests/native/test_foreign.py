@@ -13,10 +13,12 @@ from tests.native.rig import BID, CONTRACT, Gateway, Rig
 
 @pytest.fixture
 def pair(tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Rig, Rig]]:
-    """Two installations on one login and account; the second sweeps its orphans after half a second."""
+    """One login and account on two computers; the second sweeps its orphans after half a second."""
+    monkeypatch.setenv("PITDESK_LOCKS", str(tmp_path / "locks of theirs"))
     with Rig(tmp_path / "theirs", gateway) as theirs:
         theirs.connect()
         theirs.subscribe()
+        monkeypatch.setenv("PITDESK_LOCKS", str(tmp_path / "locks of ours"))
         monkeypatch.setenv("PITDESK_ENGINE_ORPHAN_AFTER_S", "0.5")
         with Rig(tmp_path / "ours", gateway) as ours:
             ours.connect()

@@ -90,9 +90,7 @@ def test_s13_silent_feed(scene: Proof, pace: float) -> None:
     def market() -> str:
         return next(link.state for link in scene.engine.links() if link.name == "market")
 
-    # A market of which silence says something: many quotes a second.
-    scene.gateway.play([{"ms": 50 * number, "quote": QUOTE | {"bid_lots": 40 + number % 9}} for number in range(300)])
-    scene.wait(12)
+    scene.wait(10)
     scene.gateway.fault(fault="silent", hub="market")
     scene.until(lambda: market() == "late", "the silence noticed")
     assert scene.denied(scene.submit("buy", "market"))

@@ -17,7 +17,7 @@ USD = 10_000
 
 
 def account(name: str, dollars: int = 50_000) -> Account:
-    return Account(1, name, "DEMO", "", dollars * USD, True, True, False, "unknown")
+    return Account(1, name, "DEMO", "", dollars * USD, True, True, False, "unknown", "")
 
 
 def rules(name: str, dollars: int = 50_000, **options: Any) -> Rules:

@@ -111,7 +111,7 @@ impl Home {
 }
 
 /// Opens for the owner alone: the folder holds orders and a password.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]

@@ -1,5 +1,6 @@
 //! What is kept on disk by the core.
 
+pub mod account_lock;
 pub mod heartbeat;
 pub mod home;
 pub mod journal;

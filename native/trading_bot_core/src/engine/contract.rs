@@ -81,6 +81,11 @@ pub enum Input<'a> {
     ServerTime(Nanos),
     /// Requests that the sender made for the session's own sake: logins, renewals, pings, repeats after a 401.
     Spent(u64),
+    /// The driver's answer to [`Effect::HoldAccounts`] about one account: who else manages it, or that it is held here.
+    AccountLock {
+        account: AccountId,
+        holder: Option<String>,
+    },
     /// A token was issued; by its own stamps it ends at `ends` of the local clock, after `life_ns` in all.
     LoginLife { ends: Mono, life_ns: u64 },
 }
@@ -431,6 +436,11 @@ pub enum Effect {
     },
     /// The user hub's subscriptions: replaces the set of accounts.
     SubscribeAccounts {
+        accounts: Vec<AccountId>,
+    },
+    /// Try to hold the locks of these accounts of the present gateway and give all others back; answered by
+    /// [`Input::AccountLock`] for each. Repeated while one of them is held elsewhere.
+    HoldAccounts {
         accounts: Vec<AccountId>,
     },
     /// News for Python, after publishing.

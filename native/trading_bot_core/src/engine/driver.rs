@@ -29,6 +29,7 @@ use super::wakefulness::{Spin, Wakefulness};
 use super::watch_line::WatchLine;
 use super::{Engine, Setup};
 use crate::clock::{mono, wall};
+use crate::database::account_lock::AccountLocks;
 use crate::database::home::Home;
 use crate::database::journal::Identity;
 use crate::database::log::{Durability, Log, Segment};
@@ -37,7 +38,7 @@ use crate::order_execution::order_lines::{Look, OrderLines};
 use crate::order_execution::rest::LoginFailure;
 use crate::order_execution::tag::TagMint;
 use crate::order_execution::trading::Settings;
-use crate::types::{Mono, Nanos, RequestId};
+use crate::types::{AccountId, Mono, Nanos, RequestId};
 
 /// Commands and batches taken in one turn, so that publication is never put off for long.
 const TURN_COMMANDS: usize = 64;
@@ -103,6 +104,8 @@ pub struct Shared {
     pub durability: Durability,
     /// As in [`Start`](super::handle::Start), where there is a core to spare.
     pub spin: Spin,
+    /// Folder of the accounts' locks.
+    pub locks: PathBuf,
     /// Only a rig that kills its own process has one.
     pub watch: Option<Watch>,
 }
@@ -129,6 +132,9 @@ pub struct Driver {
     identity: String,
     /// Replies made here, for requests that never left.
     returned: VecDeque<Reply>,
+    locks: AccountLocks,
+    /// Answers about locks that the engine has not heard yet.
+    locked: VecDeque<(AccountId, Option<String>)>,
     news: Vec<Event>,
     timer: Option<Mono>,
     is_dirty: bool,
@@ -222,6 +228,7 @@ impl Driver {
         let postbox = Postbox::new(arrivals.0, shared.bell.clone());
         let engine = Engine::new(&setup(&shared, Environment::Demo, ""));
         let wakefulness = Wakefulness::new(shared.spin);
+        let locks = AccountLocks::new(shared.locks.clone(), shared.home.directory());
         Self {
             shared,
             runtime,
@@ -239,6 +246,8 @@ impl Driver {
             held: VecDeque::new(),
             identity: String::new(),
             returned: VecDeque::new(),
+            locks,
+            locked: VecDeque::new(),
             news: Vec::new(),
             timer: None,
             is_dirty: true,
@@ -450,7 +459,10 @@ impl Driver {
 
     /// Performs effects until there are none, feeding back what performing them caused.
     fn perform(&mut self) {
-        while !self.outbox.effects.is_empty() || !self.returned.is_empty() {
+        while !self.outbox.effects.is_empty()
+            || !self.returned.is_empty()
+            || !self.locked.is_empty()
+        {
             self.is_dirty = true;
             let mut effects = std::mem::take(&mut self.outbox.effects);
             effects.drain(..).for_each(|effect| self.act(effect));
@@ -469,6 +481,10 @@ impl Driver {
             }
             while let Some(reply) = self.returned.pop_front() {
                 engine.step(Input::Reply(reply), stamp(mono()), &mut self.outbox);
+            }
+            while let Some((account, holder)) = self.locked.pop_front() {
+                let answer = Input::AccountLock { account, holder };
+                engine.step(answer, stamp(mono()), &mut self.outbox);
             }
         }
     }
@@ -498,6 +514,10 @@ impl Driver {
                 self.session
                     .iter()
                     .for_each(|session| session.resubscribe(&contract_id));
+            }
+            Effect::HoldAccounts { accounts } => {
+                let answers = self.locks.hold(&self.identity, &accounts);
+                self.locked.extend(answers);
             }
             Effect::SubscribeAccounts { accounts } => {
                 self.session
@@ -716,6 +736,9 @@ impl Driver {
             self.session.iter().for_each(Session::hurry_hubs);
         }
         self.step(Input::Command(command), mono());
+        if disconnects {
+            self.locks.release();
+        }
         if disconnects && self.session.take().is_some() {
             for name in [LinkName::Market, LinkName::User, LinkName::Rest] {
                 self.step(
@@ -869,6 +892,7 @@ impl Driver {
         self.shared.board.bars.write().clear();
         self.engine = Some(engine);
         self.engine_since = self.sessions;
+        self.locks.release();
         self.log = Some(log);
         self.identity = gateway;
         if unreadable > 0 {
@@ -908,6 +932,7 @@ impl Driver {
         self.engine = None;
         self.outbox = Outbox::default();
         self.returned.clear();
+        self.locked.clear();
         self.timer = None;
         let status = StatusView {
             state: "halted",

@@ -22,6 +22,7 @@ use super::session::{Arrival, Connect};
 use super::views::{Board, Event, NoticeLevel, NoticeRow};
 use super::wakefulness::{self, Spin};
 use crate::clock::{mono, wall};
+use crate::database::account_lock;
 use crate::database::home::{Home, HomeError};
 use crate::database::log::Durability;
 use crate::order_execution::boundary::Watch;
@@ -129,6 +130,7 @@ impl Handle {
             bell: Doorbell::new().map_err(failed)?,
             durability: start.durability,
             spin: start.spin.on_cores(wakefulness::cores()),
+            locks: account_lock::folder(&|name| std::env::var(name).ok()),
             watch: start.watch,
         };
         let (commands, wanted) = bounded(COMMANDS_MAX);

@@ -181,6 +181,7 @@ pub fn account_row(trading: &Trading, state: &AccountState) -> AccountRow {
         is_simulated: state.row.is_simulated,
         is_own: state.is_chosen,
         bracket_mode: trading.store.legs.mode(state.row.id.0).word(),
+        managed_by: trading.management.holder(state.row.id).into(),
     }
 }
 

@@ -15,7 +15,7 @@ pub fn account(row: &AccountRow) -> Value {
     json!({
         "id": row.id, "name": &*row.name, "word": &*row.word, "kind_text": &*row.kind_text,
         "balance_1e4": row.balance_1e4, "can_trade": row.can_trade, "is_simulated": row.is_simulated,
-        "is_own": row.is_own, "bracket_mode": row.bracket_mode,
+        "is_own": row.is_own, "bracket_mode": row.bracket_mode, "managed_by": &*row.managed_by,
     })
 }
 

@@ -162,6 +162,7 @@ impl Engine {
             Input::Timer => {}
             Input::JournalFailed { text } => self.trading.journal_failed(&text),
             Input::LoginLife { ends, life_ns } => self.trading.take_login_life(ends, life_ns),
+            Input::AccountLock { account, holder } => self.trading.take_lock(account, holder),
             Input::Spent(requests) => self.trading.note_spent(requests),
             Input::ServerTime(at) => {
                 let step = self.clock.observe_server_time(at, stamp.mono);

@@ -27,6 +27,8 @@ pub struct AccountRow {
     pub is_own: bool,
     /// The word of the account's bracket mode.
     pub bracket_mode: &'static str,
+    /// Who else manages the account on this computer; empty when nobody does.
+    pub managed_by: Text,
 }
 
 /// One order as the engine knows it. `key` is the tag of our own orders and `#<broker id>` of foreign ones.

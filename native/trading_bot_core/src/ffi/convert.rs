@@ -22,6 +22,7 @@ pub fn account(row: &AccountRow) -> records::Account {
         is_simulated: row.is_simulated,
         is_own: row.is_own,
         bracket_mode: row.bracket_mode.to_owned(),
+        managed_by: row.managed_by.to_string(),
     }
 }
 

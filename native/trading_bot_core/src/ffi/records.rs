@@ -45,6 +45,7 @@ pub struct Account {
     pub is_simulated: bool,
     pub is_own: bool,
     pub bracket_mode: String,
+    pub managed_by: String,
 }
 
 /// One order as the engine knows it. `key` is the tag of our own orders and `#<broker id>` of foreign ones.

@@ -224,6 +224,7 @@ impl Trading {
         self.has_lost_user_hub = false;
         // What was asked before this login proves nothing about the session it begins.
         self.forget_rounds();
+        self.management.keep(&[]);
         // The new session's hub follows no account yet; without a choice nothing is traded (decision 9).
         for state in self.accounts.values_mut() {
             state.is_chosen = false;

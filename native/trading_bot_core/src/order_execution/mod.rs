@@ -4,6 +4,7 @@ pub mod boundary;
 pub mod budget;
 mod cancels;
 mod changes;
+pub mod elsewhere;
 mod evidence;
 pub mod exits;
 pub mod gate;

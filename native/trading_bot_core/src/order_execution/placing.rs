@@ -13,7 +13,7 @@ use crate::order_execution::requests;
 use crate::order_execution::store::Place;
 use crate::order_execution::trading::{Pending, Trading};
 use crate::planted::{Bug, planted};
-use crate::types::{ClientTag, Lots, OrderKind, RequestId, Side, Ticks};
+use crate::types::{AccountId, ClientTag, Lots, OrderKind, RequestId, Side, Ticks};
 
 impl Trading {
     /// Judges a draft and, when admitted, records it and sends it once.
@@ -159,6 +159,7 @@ impl Trading {
             contract,
             limits,
             account,
+            elsewhere: self.elsewhere(draft.account),
             market: market.copied().unwrap_or_default(),
             exposure: place
                 .map(|place| self.exposure(place, None))
@@ -183,6 +184,17 @@ impl Trading {
             }),
             is_tag_fresh: self.is_tag_fresh(&draft.tag),
         }
+    }
+
+    /// Why this engine leaves an account to another one.
+    fn elsewhere(&self, account: AccountId) -> Option<String> {
+        let objection = self.management.objection(account);
+        // An account that is not of this login has a reason of its own.
+        objection.filter(|_| {
+            self.accounts
+                .get(&account)
+                .is_some_and(|state| state.is_chosen)
+        })
     }
 
     /// Minted in this run, and not used: of an earlier run's tags the journal may have lost the last.
@@ -332,6 +344,7 @@ impl Trading {
         let filled = order.filled();
         ChangeFacts {
             limits: self.limits.get(&order.account).copied().unwrap_or_default(),
+            elsewhere: self.elsewhere(order.account),
             market: self
                 .markets
                 .get(&order.contract)

@@ -189,9 +189,7 @@ impl Trading {
             state.next_at = Some(later);
             return;
         }
-        if is_full {
-            state.full_at = None;
-        }
+        state.full_at = state.full_at.filter(|_| !is_full);
         state.next_at = None;
         let mut reads = vec![
             (Endpoint::OrderQuery, requests::living_orders(account)),
@@ -211,6 +209,10 @@ impl Trading {
             seen: BTreeSet::new(),
             positions: Vec::new(),
         });
+        let is_chosen = self.accounts.get(&account).is_some_and(|it| it.is_chosen);
+        if is_full && is_chosen && !self.management.is_here(account) {
+            self.ask_to_manage();
+        }
         for (endpoint, body) in reads {
             let pending = Pending::Read {
                 account,

@@ -245,7 +245,8 @@ impl Trading {
                     Action::Warn => (NoticeLevel::Warning, "risk_limit", reached),
                     Action::Block | Action::Flatten => {
                         let until = self.until_text(account);
-                        let also = if latch.action == Action::Flatten {
+                        let is_here = self.management.is_here(account);
+                        let also = if latch.action == Action::Flatten && is_here {
                             " Everything is flattened."
                         } else {
                             ""
@@ -348,8 +349,10 @@ impl Trading {
                 self.refresh_times(account);
             }
             self.follow_balance(account);
-            self.finish_latched_flatten(account);
-            self.keep_flat_by(account);
+            if self.management.is_here(account) {
+                self.finish_latched_flatten(account);
+                self.keep_flat_by(account);
+            }
         }
     }
 

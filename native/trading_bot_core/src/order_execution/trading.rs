@@ -12,6 +12,7 @@ use crate::engine::views::{DoneOutcome, Event, NoticeLevel, NoticeRow};
 use crate::order_execution::budget::{Budget, BudgetLimits};
 use crate::order_execution::cancels::CancelClock;
 use crate::order_execution::changes::WaitingChanges;
+use crate::order_execution::elsewhere::Management;
 use crate::order_execution::exits::{Joint, Orphans, Task};
 use crate::order_execution::gate::{Limits, MarketFacts, Pace, Presses};
 use crate::order_execution::ledger::Ledger;
@@ -177,6 +178,7 @@ pub struct Trading {
     /// Exits of the last run that it did not end, until they were told of.
     pub(super) interrupted: BTreeSet<String>,
     pub(super) login_life: LoginLife,
+    pub(crate) management: Management,
     pub(super) orphans: Orphans,
     pub(super) waiting: Vec<(RequestId, BTreeMap<AccountId, Mono>)>,
     pub(super) next_number: u64,
@@ -233,6 +235,7 @@ impl Trading {
             joint_exits: BTreeMap::new(),
             interrupted: BTreeSet::new(),
             login_life: LoginLife::default(),
+            management: Management::default(),
             orphans: Orphans::default(),
             waiting: Vec::new(),
             next_number: 1,
@@ -562,6 +565,7 @@ impl Trading {
             Command::Disconnect { request } => {
                 self.disarm_all();
                 self.forget_login_life();
+                self.management.keep(&[]);
                 self.done(request, DoneOutcome::Done, "Disconnected.");
             }
             Command::Subscribe { request, .. }
@@ -655,8 +659,14 @@ impl Trading {
     }
 
     pub(super) fn disarm_all(&mut self) {
-        for (source, account) in std::mem::take(&mut self.armed) {
-            self.armed.insert((source.clone(), account));
+        for (source, account) in self.armed.clone() {
+            self.arm(source, account, false);
+        }
+    }
+
+    pub(super) fn disarm_account(&mut self, wanted: AccountId) {
+        let pairs = self.armed.iter().filter(|(_, account)| *account == wanted);
+        for (source, account) in pairs.cloned().collect::<Vec<_>>() {
             self.arm(source, account, false);
         }
     }
@@ -673,6 +683,8 @@ impl Trading {
             state.is_reconciled &= state.is_chosen;
         }
         self.dirty.is_account_list = true;
+        self.management.keep(accounts);
+        self.ask_to_manage();
         self.loops.retain(|id, _| accounts.contains(id));
         for account in accounts {
             self.loops.entry(*account).or_default();

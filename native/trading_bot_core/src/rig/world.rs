@@ -1,6 +1,6 @@
 //! One life: a real engine, its journal on a disk, a broker, the network between them, people and fate, in virtual time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::broker::{Broker, CONTRACTS, START};
 use super::desk::Fates;
@@ -98,6 +98,9 @@ pub struct World {
     pub(super) rest_down_until: u64,
     pub(super) disk_busy_until: u64,
     pub(super) followed: BTreeSet<AccountId>,
+    /// Who else manages the accounts on this computer; nobody in a drawn life.
+    pub other_manager: Option<String>,
+    locks_asked: VecDeque<AccountId>,
     timer: Option<u64>,
     request: u64,
     pub errands: BTreeMap<u64, Errand>,
@@ -159,6 +162,8 @@ impl World {
             rest_down_until: 0,
             disk_busy_until: 0,
             followed: BTreeSet::new(),
+            other_manager: None,
+            locks_asked: VecDeque::new(),
             timer: None,
             request: 0,
             errands: BTreeMap::new(),
@@ -248,9 +253,26 @@ impl World {
         let stamp = self.stamp();
         self.engine.step(input, stamp, &mut out);
         self.perform(&mut out);
+        self.answer_locks(&mut out);
         match self.dies.take() {
             Some(death) => self.crash(death),
             None => self.after_step(),
+        }
+    }
+
+    /// As the driver does: within the same turn.
+    fn answer_locks(&mut self, out: &mut Outbox) {
+        while let Some(account) = self.locks_asked.pop_front() {
+            if self.dies.is_some() {
+                continue;
+            }
+            let answer = Input::AccountLock {
+                account,
+                holder: self.other_manager.clone(),
+            };
+            let stamp = self.stamp();
+            self.engine.step(answer, stamp, out);
+            self.perform(out);
         }
     }
 
@@ -279,6 +301,7 @@ impl World {
                     self.schedule_at(at.0, Happening::Timer);
                 }
                 Effect::Event(event) => self.note_event(event),
+                Effect::HoldAccounts { accounts } => self.locks_asked.extend(accounts),
                 Effect::SubscribeAccounts { accounts } => {
                     self.followed = accounts.into_iter().collect();
                 }
@@ -494,6 +517,7 @@ impl World {
         self.held.clear();
         self.errands.clear();
         self.followed.clear();
+        self.locks_asked.clear();
         self.timer = None;
         self.crash_after = None;
         self.dies = None;

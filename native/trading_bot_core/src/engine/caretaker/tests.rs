@@ -249,6 +249,7 @@ async fn flatten_everything_means_the_accounts_that_were_chosen_and_no_other() {
         is_simulated: true,
         is_own,
         bracket_mode: "unknown",
+        managed_by: "".into(),
     };
     let rows = vec![row(7, true), row(8, true), row(9, false)];
     caretaker.board.accounts.store(Arc::new(rows));

@@ -78,6 +78,7 @@ impl Trading {
             && net == self.net(place)
             && !self.has_unknown(place)
             && !self.is_flattening(place)
+            && self.management.is_here(order.account)
             && self
                 .accounts
                 .get(&order.account)

@@ -1,6 +1,6 @@
 //! The rules for a modification.
 
-use super::checks::check_way;
+use super::checks::{MANAGED_ELSEWHERE, check_way};
 use super::{Admitted, Exposure, Limits, MarketFacts, Reason, verdict};
 use crate::types::{Lots, Side, Ticks};
 
@@ -12,6 +12,8 @@ use crate::types::{Lots, Side, Ticks};
 #[derive(Clone, Debug)]
 pub struct ChangeFacts {
     pub limits: Limits,
+    /// As for a new order.
+    pub elsewhere: Option<String>,
     pub market: MarketFacts,
     /// Exposure without the order itself.
     pub exposure_without: Exposure,
@@ -55,6 +57,7 @@ pub fn admit_change(facts: &ChangeFacts) -> Result<Admitted, Vec<Reason>> {
         );
         reasons.push(("size", text));
     }
+    reasons.extend(facts.elsewhere.clone().map(|text| (MANAGED_ELSEWHERE, text)));
     check_change_risk(facts, &mut reasons);
     let reference = facts.market.reference(facts.side);
     for (price, reference) in facts

@@ -11,6 +11,8 @@ pub const WORKING_ORDERS_PER_LOGIN_MAX: usize = 60;
 pub const TRAIL_TICKS_MAX: i64 = 1_000;
 /// Distances below which the broker refuses a bracket's stop.
 pub const BRACKET_STOP_TICKS_MIN: i64 = 4;
+/// The reason of an account that another engine manages.
+pub(super) const MANAGED_ELSEWHERE: &str = "managed_elsewhere";
 /// The reason that trips the repeated-execution throttle.
 pub(in crate::order_execution) const REPEATED: &str = "repeats";
 
@@ -125,6 +127,7 @@ pub(super) fn check_identity(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
             }
         }
     }
+    reasons.extend(facts.elsewhere.clone().map(|text| (MANAGED_ELSEWHERE, text)));
 }
 
 pub(super) fn check_new_risk(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {

@@ -148,6 +148,8 @@ pub struct Facts<'a> {
     pub contract: Option<&'a Contract>,
     pub limits: Limits,
     pub account: Option<AccountFacts>,
+    /// Why this engine does not manage the account; `None` where it does.
+    pub elsewhere: Option<String>,
     pub market: MarketFacts,
     pub exposure: Exposure,
     /// Unfilled lots of the stops on the draft's side.

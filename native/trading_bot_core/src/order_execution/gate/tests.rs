@@ -52,6 +52,7 @@ fn calm<'a>(draft: &'a Draft, contract: &'a Contract) -> Facts<'a> {
             is_recognised: true,
             is_armed: true,
         }),
+        elsewhere: None,
         market: MarketFacts {
             bid: Some(Ticks(99)),
             ask: Some(Ticks(101)),
@@ -222,6 +223,7 @@ fn nothing_counts_as_smaller_while_the_broker_states_another_position() {
 fn growth() -> ChangeFacts {
     ChangeFacts {
         limits: Limits::default(),
+        elsewhere: None,
         market: MarketFacts::default(),
         exposure_without: Exposure::default(),
         side: Side::Buy,

@@ -201,10 +201,11 @@ impl Trading {
         }
     }
 
-    /// Whether the engine may act for an account: chosen, and compared with the broker since the login.
+    /// Whether the engine may act for an account: chosen, managed here, and compared with the broker since the login.
     pub(super) fn may_keep(&self, place: Place) -> bool {
         let state = self.accounts.get(&place.0);
         state.is_some_and(|state| state.is_chosen && state.is_reconciled)
+            && self.management.is_here(place.0)
     }
 
     fn keep_bracket(&mut self, entry: &str, claims: &mut BTreeMap<(Place, i64), i64>) {

@@ -73,6 +73,9 @@ impl Trading {
             if self.store.legs.group_of(key).is_some() || self.store.legs.leg_of(key).is_some() {
                 return Err(format!("Order {key} is linked already."));
             }
+            if let Some(text) = self.management.objection(here.0) {
+                return Err(text);
+            }
             if *place.get_or_insert(here) != here {
                 return Err("Linked orders belong to one account and one contract.".to_owned());
             }

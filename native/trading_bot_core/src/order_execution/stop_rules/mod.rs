@@ -112,6 +112,9 @@ impl Trading {
             return Some(format!("Order {key} is not known."));
         };
         let order = &self.store.orders[index];
+        if let Some(text) = self.management.objection(order.account) {
+            return Some(text);
+        }
         let net = self.net((order.account, order.contract));
         let is_exit = order.role == Role::Stop || order.side.sign() * net < 0;
         let text = if order.is_foreign {
@@ -215,8 +218,9 @@ impl Trading {
             return;
         }
         let account = self.accounts.get(&place.0);
-        if !account.is_some_and(|state| state.is_reconciled) {
-            // A new session or a restart: what was known must be seen again first.
+        let is_compared = account.is_some_and(|state| state.is_reconciled);
+        if !is_compared || !self.management.is_here(place.0) {
+            // A new session, a restart or another engine's account: what was known must be seen again first.
             self.rules_at_work.clocks.remove(key);
             return;
         }

@@ -71,6 +71,7 @@ impl Desk {
             is_reconciled: true,
         };
         self.trading.accounts.insert(AccountId(ACCOUNT), state);
+        self.trading.take_lock(AccountId(ACCOUNT), None);
     }
 
     fn at(&self, profit: i64) -> i64 {
