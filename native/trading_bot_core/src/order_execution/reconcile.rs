@@ -39,6 +39,8 @@ pub struct AccountLoop {
     next_at: Option<Mono>,
     /// Next round that must be full.
     full_at: Option<Mono>,
+    /// The latest moment that somebody named: a full round that begins earlier is not the one he asked for.
+    full_after: Option<Mono>,
     asked_since: Mono,
     ask_number: usize,
     /// Start of the newest full round that succeeded.
@@ -92,6 +94,7 @@ impl Trading {
     pub(super) fn want_full_round(&mut self, account: AccountId, at: Mono) {
         let state = self.loops.entry(account).or_default();
         state.full_at = Some(state.full_at.map_or(at, |known| known.min(at)));
+        state.full_after = state.full_after.max(Some(at));
     }
 
     /// Asks again for a full round that begins no earlier than `since`, when none is under way: one that somebody wanted
@@ -189,7 +192,11 @@ impl Trading {
             state.next_at = Some(later);
             return;
         }
-        state.full_at = state.full_at.filter(|_| !is_full);
+        if is_full {
+            // What was wanted for later still is: what this round reads was asked for too early.
+            state.full_after = state.full_after.filter(|at| *at > now);
+            state.full_at = state.full_after;
+        }
         state.next_at = None;
         let mut reads = vec![
             (Endpoint::OrderQuery, requests::living_orders(account)),
@@ -671,5 +678,59 @@ impl Trading {
             );
             self.notice(NoticeLevel::Alarm, "journal", text);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::{ACCOUNTS, Plan, World};
+
+    fn last_full(world: &World) -> Option<Mono> {
+        world.engine.trading.loops[&ACCOUNTS[0]].last_full_started
+    }
+
+    #[test]
+    fn a_reading_wanted_for_later_is_not_the_one_that_began_before() {
+        let mut world = World::new(Plan::quiet(1));
+        world.run_for(3 * SECOND);
+        let now = world.engine.trading.now();
+        let later = Mono(now.0 + 2 * SECOND);
+        let trading = &mut world.engine.trading;
+        trading.want_full_round(ACCOUNTS[0], later);
+        trading.want_full_round(ACCOUNTS[0], now);
+        world.step(crate::engine::contract::Input::Timer);
+        world.run_for(SECOND);
+        assert!(
+            last_full(&world).is_some_and(|at| at < later),
+            "the sooner one"
+        );
+        world.run_for(3 * SECOND);
+        assert!(
+            last_full(&world).is_some_and(|at| at >= later),
+            "and the later one"
+        );
+    }
+
+    #[test]
+    fn a_reading_wanted_while_one_runs_begins_after_it() {
+        let mut world = World::new(Plan::quiet(1));
+        world.run_for(3 * SECOND);
+        world.command(|request| crate::engine::contract::Command::Reconcile { request });
+        let first = world.engine.trading.now();
+        world.run_for(SECOND / 200);
+        let is_running = |world: &World| world.engine.trading.loops[&ACCOUNTS[0]].round.is_some();
+        assert!(is_running(&world), "the first one has no answer yet");
+        let mut number = 0;
+        world.command(|request| {
+            number = request.0;
+            crate::engine::contract::Command::Reconcile { request }
+        });
+        let second = world.engine.trading.now();
+        assert!(second > first);
+        while !world.done.contains_key(&number) {
+            world.run_for(SECOND / 100);
+        }
+        assert!(last_full(&world).is_some_and(|at| at >= second));
     }
 }
