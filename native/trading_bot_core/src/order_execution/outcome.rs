@@ -156,7 +156,8 @@ fn http_text(status: u16) -> &'static str {
 fn classify_envelope(endpoint: Endpoint, envelope: &Envelope, is_only_attempt: bool) -> Outcome {
     let code = envelope.error_code;
     if envelope.success {
-        if endpoint == Endpoint::Place && envelope.order_id.is_none() {
+        // An id of zero is what a broker that did not fill the field writes; no order has it.
+        if endpoint == Endpoint::Place && envelope.order_id.is_none_or(|id| id < 1) {
             return Outcome::Unknown {
                 text: "The broker accepted without naming the order.".to_owned(),
             };
@@ -307,6 +308,8 @@ mod tests {
     #[rstest]
     #[case(success(Some(7)), true, "accepted")]
     #[case(success(None), true, "unknown")]
+    #[case(success(Some(0)), true, "unknown")]
+    #[case(success(Some(-1)), true, "unknown")]
     #[case(code(1), true, "refused")]
     #[case(code(2), true, "refused")]
     #[case(code(2), false, "unknown")]
