@@ -53,10 +53,36 @@ pub enum JournalError {
 /// What opening found wrong at the end or in the middle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Damage {
+    /// The file was cut short while it was made; it never held a record.
+    TornHeader { bytes: u64 },
     /// The last record was cut short by a crash.
     TornTail { bytes: u64 },
     /// A record inside the file fails its checksum or its chain; everything from there on was set aside.
     Broken { record_index: u64, bytes: u64 },
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TornHeader { bytes } => write!(
+                out,
+                "The order journal was cut short while it was made, before its first record; its {bytes} bytes are kept \
+                 beside it and it was begun anew."
+            ),
+            Self::TornTail { bytes } => write!(
+                out,
+                "The last record of the order journal was cut short by a crash; its {bytes} bytes are kept beside it."
+            ),
+            Self::Broken {
+                record_index,
+                bytes,
+            } => write!(
+                out,
+                "The order journal is damaged from record {record_index} on; {bytes} bytes are kept beside it, and what \
+                 they held is asked of the broker."
+            ),
+        }
+    }
 }
 
 /// A journal ready for writing, with all it held.
@@ -158,8 +184,19 @@ pub fn open(path: &Path, identity: &Identity, epoch: u64) -> Result<Opened, Jour
         .open(path)?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    if bytes.is_empty() || (bytes.len() < 20 && MAGIC.starts_with(&bytes[..bytes.len().min(8)])) {
+    if bytes.is_empty() {
         return create(file, path, identity, epoch);
+    }
+    if format::is_torn_at_birth(&bytes, identity)? {
+        set_aside(path, epoch, &bytes)?;
+        let damage = Damage::TornHeader {
+            bytes: bytes.len() as u64,
+        };
+        let opened = create(file, path, identity, epoch)?;
+        return Ok(Opened {
+            damage: Some(damage),
+            ..opened
+        });
     }
     let (header, start) = format::read_header(&bytes)?;
     if header.gateway != identity.gateway {
@@ -240,10 +277,14 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Keeps bytes beside the journal, durable before they are taken out of it.
 fn set_aside(path: &Path, epoch: u64, tail: &[u8]) -> std::io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".cut-{epoch}"));
-    std::fs::write(PathBuf::from(name), tail)
+    let mut aside = File::create(PathBuf::from(name))?;
+    aside.write_all(tail)?;
+    aside.sync_all()?;
+    sync_folder(path)
 }
 
 #[cfg(test)]
@@ -340,6 +381,53 @@ mod tests {
                 length != start && length != second,
                 "length {length}"
             );
+        }
+    }
+
+    #[test]
+    fn a_file_cut_short_at_its_birth_is_set_aside_told_and_begun_anew() {
+        let folder = Folder::new("birth");
+        write(&folder, &[b"first record"]);
+        let whole = std::fs::read(folder.file()).expect("reads");
+        let (_, start) = read_header(&whole).expect("header");
+        for length in 1..start {
+            for torn in [whole[..length].to_vec(), vec![0; length]] {
+                std::fs::write(folder.file(), &torn).expect("writes");
+                let opened = open(&folder.file(), &identity(), 9).expect("opens");
+                let bytes = length as u64;
+                assert_eq!(opened.damage, Some(Damage::TornHeader { bytes }));
+                assert!(opened.records.is_empty());
+                let aside = folder.0.join("orders.journal.cut-9");
+                assert_eq!(std::fs::read(aside).expect("kept"), torn);
+                let again = open(&folder.file(), &identity(), 10).expect("opens");
+                assert_eq!((again.damage, again.created_epoch), (None, 9));
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_header_before_a_record_is_never_begun_anew() {
+        let folder = Folder::new("rot");
+        write(&folder, &[b"1"]);
+        let whole = std::fs::read(folder.file()).expect("reads");
+        let (_, start) = read_header(&whole).expect("header");
+        let foreign = b"something else that lies here".to_vec();
+        let mut spoiled: Vec<Vec<u8>> = (0..start)
+            .filter(|at| !(8..12).contains(at))
+            .map(|at| {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 0x40;
+                bytes
+            })
+            .collect();
+        spoiled.push(foreign);
+        for bytes in spoiled {
+            std::fs::write(folder.file(), &bytes).expect("writes");
+            assert!(matches!(
+                open(&folder.file(), &identity(), 9),
+                Err(JournalError::NotAJournal)
+            ));
+            assert_eq!(std::fs::read(folder.file()).expect("reads"), bytes);
         }
     }
 

@@ -900,11 +900,7 @@ impl Driver {
             self.notice(NoticeLevel::Alarm, "journal_unreadable", text);
         }
         if let Some(damage) = opening.damage {
-            self.notice(
-                NoticeLevel::Alarm,
-                "journal_damaged",
-                format!("The order journal was damaged: {damage:?}."),
-            );
+            self.notice(NoticeLevel::Alarm, "journal_damaged", damage.to_string());
         }
         if let Some(engine) = &mut self.engine {
             engine.start(stamp(mono()), &mut self.outbox);

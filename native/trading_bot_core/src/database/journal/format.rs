@@ -104,6 +104,25 @@ pub(crate) fn read_header(bytes: &[u8]) -> Result<(Header, usize), JournalError>
     Ok((header, end))
 }
 
+/// Whether the bytes are what a crash left of a file that was just being made: no whole header, and too short to hold a
+/// record behind one, even if a number in it is damaged.
+///
+/// # Errors
+/// `NewerVersion` when another program was making it.
+pub(crate) fn is_torn_at_birth(bytes: &[u8], identity: &Identity) -> Result<bool, JournalError> {
+    match read_header(bytes) {
+        Err(JournalError::NotAJournal) => {}
+        Err(error) => return Err(error),
+        Ok(_) => return Ok(false),
+    }
+    // The shortest header of this identity, and the shortest record.
+    let (header, _) = new_file(identity, 0)?;
+    let is_short = bytes.len() < header.len() + FRAME_LENGTH + 1;
+    let begun = bytes.len().min(MAGIC.len());
+    let is_ours = bytes[..begun] == MAGIC[..begun] || bytes.iter().all(|byte| *byte == 0);
+    Ok(is_short && is_ours)
+}
+
 /// What the bytes of a file hold, up to the first damage.
 pub(crate) struct Scan {
     pub records: Vec<Vec<u8>>,
