@@ -124,6 +124,17 @@ impl Broker {
         index
     }
 
+    /// Somebody else's order like a known one, in a contract; nobody is told.
+    #[cfg(test)]
+    pub(crate) fn add_of_others(&mut self, like: usize, contract_id: &str) {
+        let order = BrokerOrder {
+            custom_tag: None,
+            contract_id: contract_id.to_owned(),
+            ..self.orders[like].clone()
+        };
+        self.add(order, Secret::default());
+    }
+
     pub(super) fn tell(&mut self, index: usize) {
         self.news.push(UserEvent::Order(self.orders[index].clone()));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Goal, Joint, Phase, READ_PATIENCE_NS, ROUNDS_MAX, SETTLE_NS, Task};
+use super::{Goal, Joint, Phase, READ_PATIENCE_NS, ROUNDS_MAX, SETTLE_NS, Task, UNREAD};
 use crate::engine::contract::{Endpoint, Lane, Outgoing};
 use crate::engine::views::{DoneOutcome, NoticeLevel};
 use crate::order_execution::order::{Change, Order, Role, Values};
@@ -161,7 +161,12 @@ impl Trading {
             return Some(task);
         }
         if places.is_empty() && !is_part_done && self.is_flat_only_by_hub(&task) {
-            return self.read_once_more(number, task);
+            let text =
+                "The order feed says flat and the readings show a position. Check with the broker.";
+            return self.read_once_more(number, task, text);
+        }
+        if places.is_empty() && !is_part_done && !self.is_account_read(task.account) {
+            return self.read_once_more(number, task, UNREAD);
         }
         if places.is_empty() || is_part_done {
             let (outcome, text) = self.final_words(&task, is_part_done);
@@ -182,12 +187,15 @@ impl Trading {
         nets.any(|(place, net)| task.covers(*place) && net.read_net != 0)
     }
 
-    /// Asks again while feed and readings contradict each other, for as long as readings may fail otherwise.
-    fn read_once_more(&mut self, number: u64, mut task: Task) -> Option<Task> {
+    /// Asks again while a reading leaves something open, for as long as readings may fail otherwise; then says `text`.
+    pub(super) fn read_once_more(
+        &mut self,
+        number: u64,
+        mut task: Task,
+        text: &str,
+    ) -> Option<Task> {
         let until = Mono(self.now.0 + READ_PATIENCE_NS);
         if self.now >= *task.contradicted_until.get_or_insert(until) {
-            let text =
-                "The order feed says flat and the readings show a position. Check with the broker.";
             self.end_task(number, &mut task, DoneOutcome::Unknown, text);
             return None;
         }

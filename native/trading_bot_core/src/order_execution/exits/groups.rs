@@ -5,7 +5,7 @@ use crate::engine::contract::Group;
 use crate::engine::views::DoneOutcome;
 use crate::order_execution::order::{Order, Role};
 use crate::order_execution::trading::Trading;
-use crate::types::{AccountId, ContractIndex, RequestId};
+use crate::types::{AccountId, RequestId};
 
 impl Trading {
     pub(in crate::order_execution) fn start_cancel_group(
@@ -15,32 +15,24 @@ impl Trading {
         group: &Group,
         source: String,
     ) {
-        let contract = group
-            .contract_id
-            .as_deref()
-            .and_then(|id| self.store.contract(id));
-        let contract = contract.map(|contract| contract.index);
         let has_prices = group.lowest.is_some() || group.highest.is_some();
         if has_prices && group.contract_id.is_none() {
             let text = "A price means something in one contract only; name it.";
             self.done(request, DoneOutcome::Denied, text);
             return;
         }
-        if group.contract_id.is_some() && contract.is_none() {
-            self.done(request, DoneOutcome::Done, "There is nothing to cancel.");
-            return;
-        }
-        let orders = self.living_of_group(account, contract, group);
-        let is_read = self
-            .accounts
-            .get(&account)
-            .is_some_and(|state| state.is_reconciled);
+        let orders = self.living_of_group(account, group);
+        let is_read = self.is_account_read(account);
         if orders.is_empty() && is_read {
             self.done(request, DoneOutcome::Done, "There is nothing to cancel.");
             return;
         }
         let must_read = orders.is_empty();
+        let contract = group.contract_id.as_deref();
+        let contract = contract.and_then(|id| self.store.contract(id));
+        let contract = contract.map(|contract| contract.index);
         let mut task = Task::new(Goal::CancelGroup, account, contract, source);
+        task.is_unread = !is_read;
         task.requests.push(request);
         task.orders = orders;
         task.group = group.clone();
@@ -52,12 +44,23 @@ impl Trading {
         }
     }
 
-    pub(super) fn living_of_group(
-        &self,
-        account: AccountId,
-        contract: Option<ContractIndex>,
-        group: &Group,
-    ) -> Vec<usize> {
+    /// Whether the account was compared with the broker in this session: before that, what is not known here may exist.
+    pub(super) fn is_account_read(&self, account: AccountId) -> bool {
+        let state = self.accounts.get(&account);
+        state.is_some_and(|state| state.is_reconciled)
+    }
+
+    pub(super) fn living_of_group(&self, account: AccountId, group: &Group) -> Vec<usize> {
+        let contract = match group
+            .contract_id
+            .as_deref()
+            .map(|id| self.store.contract(id))
+        {
+            // One that no row has named yet has no orders, and must not be taken for "any contract".
+            Some(None) => return Vec::new(),
+            Some(Some(contract)) => Some(contract.index),
+            None => None,
+        };
         self.living(|order| {
             order.account == account
                 && contract.is_none_or(|contract| order.contract == contract)

@@ -56,6 +56,9 @@ const SETTLE_NS: u64 = 300 * MILLISECOND;
 /// How long reads may fail before a task gives up with an alarm.
 const READ_PATIENCE_NS: u64 = 20_000 * MILLISECOND;
 
+/// Said when the comparison of an account does not come to an end.
+const UNREAD: &str = "The account could not be compared with the broker to the end; what is left is not known. Check with the broker.";
+
 /// What a task is to reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Goal {
@@ -107,7 +110,7 @@ pub struct Task {
     text: String,
     /// What became of the last close that was not accepted.
     trouble: Option<DoneOutcome>,
-    /// The feed says flat and the readings do not: how long that may last.
+    /// A reading left something open (the feed contradicts it, the comparison is not over): how long that may last.
     contradicted_until: Option<Mono>,
     /// Why the task stops flat instead of reaching what was pressed.
     halfway: Option<String>,
@@ -115,6 +118,8 @@ pub struct Task {
     nets: BTreeMap<ContractIndex, i64>,
     /// What a group cancel means, for one that has to read the account first.
     group: Group,
+    /// The account was not compared yet when it was pressed: what was found then need not be all.
+    is_unread: bool,
     source: String,
     lines: Vec<Line>,
 }
@@ -143,6 +148,7 @@ impl Task {
             halfway: None,
             nets: BTreeMap::new(),
             group: Group::default(),
+            is_unread: false,
             source,
             lines: Vec::new(),
         }
@@ -330,7 +336,7 @@ impl Trading {
         self.tell_cancels(number, &mut task);
         let mut orders = task.orders.iter();
         let are_gone = orders.all(|index| !self.store.orders[*index].is_live());
-        if task.goal == Goal::CancelGroup && are_gone {
+        if task.goal == Goal::CancelGroup && are_gone && !task.is_unread {
             self.end_task(number, &mut task, DoneOutcome::Done, "All cancelled.");
             return None;
         }
@@ -359,6 +365,9 @@ impl Trading {
             return self.next_round(number, task, live);
         }
         match task.goal {
+            Goal::CancelGroup if !self.is_account_read(task.account) => {
+                self.read_once_more(number, task, UNREAD)
+            }
             Goal::CancelGroup => {
                 self.end_task(number, &mut task, DoneOutcome::Done, "All cancelled.");
                 None
@@ -372,8 +381,8 @@ impl Trading {
     fn still_living(&self, task: &Task) -> Vec<usize> {
         match task.goal {
             Goal::Flatten => self.living(|order| task.covers((order.account, order.contract))),
-            Goal::CancelGroup if task.orders.is_empty() => {
-                self.living_of_group(task.account, task.contract, &task.group)
+            Goal::CancelGroup if task.orders.is_empty() || task.is_unread => {
+                self.living_of_group(task.account, &task.group)
             }
             Goal::CancelGroup | Goal::Close { .. } | Goal::Reverse(_) => {
                 let orders = task.orders.iter().copied();

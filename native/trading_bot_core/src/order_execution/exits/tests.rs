@@ -1,6 +1,6 @@
 //! Exits that a sudden end of the program cuts off: nothing of them is sent afterwards, and the trader hears of them once.
 
-use crate::engine::contract::{Command, Endpoint, LinkName, LinkState};
+use crate::engine::contract::{Command, Endpoint, Group, LinkName, LinkState};
 use crate::order_execution::record::Record;
 use crate::rig::{ACCOUNTS, CONTRACTS, Death, MILLI, Plan, SECOND, World};
 use crate::types::{AccountId, ClientTag, Lots, OrderKind, RequestId, Side, Ticks};
@@ -154,4 +154,64 @@ fn a_hub_handed_over_while_a_flatten_waits_for_its_reading_does_not_hold_it_up()
         ends + 1,
         "flat and read back within seconds"
     );
+}
+
+/// A restart after which the account is chosen and not compared yet, and an order of somebody else in each contract.
+fn before_the_first_comparison() -> World {
+    let mut world = with_a_position();
+    world.crash(Death::Killed);
+    for contract in CONTRACTS {
+        world.broker.add_of_others(1, contract);
+    }
+    for _ in 0..5_000 {
+        let state = world.engine.trading.accounts.get(&ACCOUNT);
+        if state.is_some_and(|state| state.is_chosen && !state.is_reconciled) {
+            return world;
+        }
+        world.run_for(MILLI);
+    }
+    panic!("the account was not chosen within five seconds");
+}
+
+fn cancel_group(world: &mut World, contract: Option<&str>) -> u64 {
+    let group = Group {
+        contract_id: contract.map(str::to_owned),
+        ..Group::default()
+    };
+    let mut number = 0;
+    world.command(|request| {
+        number = request.0;
+        Command::CancelGroup {
+            request,
+            account: ACCOUNT,
+            group,
+            source: "ladder".into(),
+        }
+    });
+    number
+}
+
+#[test]
+fn a_group_cancel_before_the_first_comparison_takes_what_only_the_broker_knows() {
+    let mut world = before_the_first_comparison();
+    let others = living(&world) - 1;
+    assert!(others > 0, "orders that nobody here has seen");
+    let request = cancel_group(&mut world, None);
+    world.run_for(8 * SECOND);
+    assert_eq!(world.done.get(&request), Some(&"done"));
+    assert_eq!(living(&world), 0);
+}
+
+#[test]
+fn a_group_cancel_in_a_contract_that_nobody_named_yet_waits_for_the_reading_and_takes_no_other() {
+    let mut world = before_the_first_comparison();
+    let (contract, before) = (CONTRACTS[CONTRACTS.len() - 1], living(&world));
+    let request = cancel_group(&mut world, Some(contract));
+    assert_eq!(world.done.get(&request), None, "nothing is known yet");
+    world.run_for(8 * SECOND);
+    assert_eq!(world.done.get(&request), Some(&"done"));
+    let orders = world.broker.orders.iter();
+    let mut left = orders.filter(|order| !order.status.is_terminal());
+    assert!(left.all(|order| order.contract_id != contract));
+    assert_eq!(living(&world), before - 1);
 }
