@@ -44,7 +44,18 @@ impl Trading {
         let rules = place.map_or_else(Vec::new, |place| {
             self.rule_reasons(place, draft.side, more, None)
         });
+        let legs = plan.map_or(0, BracketPlan::leg_count);
+        let counted = |is_meant: &dyn Fn(Place) -> bool| {
+            self.working_orders(|other| Some(other) != place && is_meant(other)) + legs
+        };
+        let (on_account, on_login) = (
+            counted(&|other| other.0 == draft.account),
+            counted(&|_| true),
+        );
         let mut facts = self.facts(draft);
+        // What rests on the place is gone by then.
+        facts.working_on_account = on_account;
+        facts.working_on_login = on_login;
         facts.is_flattening = false;
         facts.rule_reasons = rules.into_iter().chain(against).collect();
         facts.exposure = Exposure {
@@ -165,8 +176,8 @@ impl Trading {
                 .map(|place| self.exposure(place, None))
                 .unwrap_or_default(),
             open_stops: place.map_or(0, |place| self.open_stops(place, draft.side)),
-            working_on_account: self.live_orders(|order| order.account == draft.account),
-            working_on_login: self.live_orders(|_| true),
+            working_on_account: self.working_orders(|place| place.0 == draft.account),
+            working_on_login: self.working_orders(|_| true),
             has_unknown: !planted(Bug::UnknownForgotten)
                 && place.is_some_and(|place| self.has_unknown(place)),
             is_disputed: place.is_some_and(|place| self.is_disputed(place)),
@@ -204,10 +215,12 @@ impl Trading {
                 && self.store.order(tag.as_str()).is_none())
     }
 
-    fn live_orders(&self, matches: impl Fn(&Order) -> bool) -> usize {
+    /// Orders that a flatten may have to cancel: those that live, and legs that an admitted entry may still bring.
+    pub(super) fn working_orders(&self, matches: impl Fn(Place) -> bool) -> usize {
+        let is_meant = |order: &Order| matches((order.account, order.contract));
         let rows = self.store.open_rows();
-        rows.filter(|(_, order)| order.is_live() && matches(order))
-            .count()
+        let live = rows.filter(|(_, order)| order.is_live() && is_meant(order));
+        live.count() + self.planned_legs(is_meant)
     }
 
     pub(super) fn has_unknown(&self, place: Place) -> bool {
@@ -383,4 +396,105 @@ impl Trading {
 /// Whether an account's name says what kind it is; an unknown kind counts as live money and is blocked (decision 9).
 pub(crate) fn is_name_recognised(name: &str) -> bool {
     kind_of(name) != "LIVE"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::contract::{Command, Input};
+    use crate::order_execution::gate::{Limits, WORKING_ORDERS_PER_LOGIN_MAX};
+    use crate::order_execution::legs::{Holder, Target};
+    use crate::rig::{ACCOUNTS, Plan, SECOND, World};
+    use crate::types::Side;
+    use proptest::prelude::*;
+
+    const WIDE: Limits = Limits {
+        max_order_lots: 100,
+        max_position_lots: 1_001,
+        max_price_away_ticks: 400,
+        max_working_orders: 60,
+        duplicate_window_ms: 0,
+        max_notional: i64::MAX,
+        max_orders_per_second: 100,
+        max_orders_per_minute: 1_000,
+        max_repeats: 0,
+        repeat_window_ms: 0,
+    };
+
+    /// One account, long of more lots than orders may work, and nothing that fills.
+    fn long() -> World {
+        let plan = Plan {
+            max_position_lots: WIDE.max_position_lots,
+            ..Plan::quiet(1)
+        };
+        let mut world = World::new(plan);
+        world.broker.nets.insert((ACCOUNTS[0], 0), 90);
+        world.run_for(5 * SECOND);
+        world.broker.is_still = true;
+        for account in ACCOUNTS {
+            world.engine.trading.limits.insert(account, WIDE);
+        }
+        world
+    }
+
+    /// 0: a plain entry, 1: an exit that only reduces, else an entry with a stop and targets of this computer.
+    fn submit(world: &mut World, kind: usize, number: i64) {
+        let account = ACCOUNTS[if kind == 1 { 0 } else { number as usize % 2 }];
+        let (side, away) = if kind == 1 {
+            (Side::Sell, 1)
+        } else {
+            (Side::Buy, -1)
+        };
+        let size = Lots(kind.max(1) as i64);
+        let mut draft = world.draft(account, 0, side, size);
+        draft.kind = OrderKind::Limit;
+        draft.limit = Some(Ticks(world.broker.lasts[0] + away * (5 + number)));
+        draft.is_reduce_only = kind == 1;
+        if kind < 2 {
+            world.submit(draft);
+            return;
+        }
+        let target = |number: usize| Target {
+            ticks: 20 + number as i64,
+            lots: 1,
+        };
+        let plan = BracketPlan {
+            rule: None,
+            stop: Some(-40),
+            targets: (1..kind).map(target).collect(),
+            holder: Holder::Computer,
+            ..BracketPlan::default()
+        };
+        world.note_bracket(&draft);
+        world.step(Input::Command(Command::SubmitBracket { draft, plan }));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        /// Decision 18: a flatten has 80 requests, and every order may need one of them.
+        #[test]
+        fn no_sequence_of_orders_leaves_more_to_cancel_than_a_flatten_can(kinds in prop::collection::vec(0_usize..6, 30..75)) {
+            let mut world = long();
+            for (kind, number) in kinds.into_iter().zip(0..) {
+                submit(&mut world, kind, number);
+                world.run_for(SECOND);
+                let working = world.engine.trading.working_orders(|_| true);
+                prop_assert!(working <= WORKING_ORDERS_PER_LOGIN_MAX, "{working}");
+                prop_assert!(world.broken.is_none(), "{:?}", world.broken);
+            }
+        }
+    }
+
+    #[test]
+    fn exits_that_only_reduce_end_at_the_cap_too() {
+        let mut world = long();
+        for number in 0..70 {
+            submit(&mut world, 1, number);
+            world.run_for(SECOND);
+        }
+        assert_eq!(
+            world.engine.trading.working_orders(|_| true),
+            WORKING_ORDERS_PER_LOGIN_MAX
+        );
+    }
 }

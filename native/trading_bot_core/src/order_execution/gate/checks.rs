@@ -127,7 +127,12 @@ pub(super) fn check_identity(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
             }
         }
     }
-    reasons.extend(facts.elsewhere.clone().map(|text| (MANAGED_ELSEWHERE, text)));
+    reasons.extend(
+        facts
+            .elsewhere
+            .clone()
+            .map(|text| (MANAGED_ELSEWHERE, text)),
+    );
 }
 
 pub(super) fn check_new_risk(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
@@ -204,15 +209,17 @@ pub(super) fn check_limits(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
     }
     check_notional(facts, worst, reasons);
     let per_account = usize::try_from(limits.max_working_orders).unwrap_or(0);
-    if facts.working_on_account >= per_account
-        || facts.working_on_login >= WORKING_ORDERS_PER_LOGIN_MAX
-    {
+    if facts.working_on_account >= per_account && !is_login_full(facts) {
         let text = format!(
-            "{} orders work already; no more can be guarded.",
-            facts.working_on_login
+            "{} orders work or are planned on this account; the limit is {per_account}.",
+            facts.working_on_account
         );
         reasons.push(("working_orders", text));
     }
+}
+
+fn is_login_full(facts: &Facts<'_>) -> bool {
+    facts.working_on_login >= WORKING_ORDERS_PER_LOGIN_MAX
 }
 
 fn check_notional(facts: &Facts<'_>, worst: i64, reasons: &mut Vec<Reason>) {
@@ -324,6 +331,14 @@ pub(super) fn check_always(facts: &Facts<'_>, reasons: &mut Vec<Reason>) {
             "duplicate",
             format!("The same order was given less than {window} ms ago."),
         ));
+    }
+    // Also for what reduces: one order more could not be cancelled in time, and a close needs no working order.
+    if is_login_full(facts) {
+        let text = format!(
+            "{} orders work or are planned already; no more can be guarded. Cancel some, or close.",
+            facts.working_on_login
+        );
+        reasons.push(("working_orders", text));
     }
     if !facts.is_tag_fresh {
         reasons.push((

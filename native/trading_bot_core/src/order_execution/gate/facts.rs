@@ -154,6 +154,7 @@ pub struct Facts<'a> {
     pub exposure: Exposure,
     /// Unfilled lots of the stops on the draft's side.
     pub open_stops: i64,
+    /// Orders that work, are on their way or are planned as legs, without the draft.
     pub working_on_account: usize,
     pub working_on_login: usize,
     /// An order of this account and contract is in doubt.

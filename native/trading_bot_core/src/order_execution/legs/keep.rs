@@ -274,6 +274,41 @@ impl Trading {
         })
     }
 
+    /// Legs that do not live and may still be placed, of the entries that match.
+    pub(in crate::order_execution) fn planned_legs(
+        &self,
+        matches: impl Fn(&Order) -> bool,
+    ) -> usize {
+        if self.store.legs.is_empty() {
+            return 0;
+        }
+        let entries = self.store.legs.entries().into_iter();
+        let indices = entries.filter_map(|entry| Some((self.store.order(&entry)?, entry)));
+        let meant = indices.filter(|(index, _)| matches(&self.store.orders[*index]));
+        meant
+            .map(|(index, entry)| self.legs_to_come(&entry, index))
+            .sum()
+    }
+
+    fn legs_to_come(&self, entry: &str, index: usize) -> usize {
+        let order = &self.store.orders[index];
+        let available = order.side.sign() * self.net((order.account, order.contract));
+        let Some(view) = self.view(entry, index, available.max(0)) else {
+            return 0;
+        };
+        if !order.is_live() && view.is_booked && view.held() == 0 {
+            return 0;
+        }
+        let stop = view.has_stop.then_some(STOP);
+        let targets = (1..).take(view.targets.len());
+        let is_to_come = |slot: &Slot| {
+            let mut legs = view.legs.iter();
+            !view.released.contains(slot)
+                && !legs.any(|leg| leg.slot == *slot && leg.is_live && !leg.is_vacated)
+        };
+        stop.into_iter().chain(targets).filter(is_to_come).count()
+    }
+
     /// Whether the answer to a place is still to come: it tells about the account's bracket mode.
     fn is_place_pending(&self, wanted: &str) -> bool {
         let mut pending = self.pending.values();
