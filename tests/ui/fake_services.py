@@ -17,10 +17,22 @@ class FakeEngine:
     def __init__(self) -> None:
         self.account_list = [
             SimpleNamespace(
-                id=7, name="DEMO-50K-4471", word="DEMO", kind_text="Alpha 50K", balance_1e4=500_000_000, can_trade=True, managed_by=""
+                id=7,
+                name="DEMO-50K-4471",
+                word="DEMO",
+                kind_text="Alpha 50K",
+                balance_1e4=500_000_000,
+                can_trade=True,
+                managed_by="",
             ),
             SimpleNamespace(
-                id=8, name="DEMO-150K-0917", word="DEMO", kind_text="150K", balance_1e4=1_500_000_000, can_trade=True, managed_by=""
+                id=8,
+                name="DEMO-150K-0917",
+                word="DEMO",
+                kind_text="150K",
+                balance_1e4=1_500_000_000,
+                can_trade=True,
+                managed_by="",
             ),
         ]
         self.contract_list = [records.Contract(), records.Contract(1, "CON.F.US.MNQ.Z26", "MNQZ6", root="MNQ")]

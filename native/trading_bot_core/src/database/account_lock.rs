@@ -127,8 +127,11 @@ pub fn folder(variable: &dyn Fn(&str) -> Option<String>) -> PathBuf {
             path("XDG_DATA_HOME").or_else(|| path("HOME").map(|home| home.join(".local/share")))
         }
     };
-    path(FOLDER_VARIABLE)
-        .unwrap_or_else(|| data().unwrap_or_else(std::env::temp_dir).join("pitdesk/locks"))
+    path(FOLDER_VARIABLE).unwrap_or_else(|| {
+        data()
+            .unwrap_or_else(std::env::temp_dir)
+            .join("pitdesk/locks")
+    })
 }
 
 #[cfg(test)]

@@ -36,8 +36,12 @@ pub fn risk_row(trading: &Trading, account: AccountId) -> Option<RiskRow> {
         high_balance_1e4: book.high,
         is_floor_uncertain: book.is_floor_uncertain(),
         floor_1e4: rules.max_loss.map(floor),
-        target_1e4: rules.profit_target.map(|won| rules.start_balance + won),
-        equity_1e4: book.opening + marks.realised + marks.open,
+        target_1e4: rules
+            .profit_target
+            .map(|won| rules.start_balance.saturating_add(won)),
+        equity_1e4: (book.opening)
+            .saturating_add(marks.realised)
+            .saturating_add(marks.open),
         realised_1e4: marks.realised,
         open_1e4: marks.open,
         peak_1e4: marks.peak,

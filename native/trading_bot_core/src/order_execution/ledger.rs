@@ -39,7 +39,7 @@ impl Fill {
 
     /// Lots with the sign of the side.
     pub fn signed(&self) -> i64 {
-        self.side().sign() * self.size
+        self.side().sign().saturating_mul(self.size)
     }
 }
 
@@ -136,8 +136,8 @@ impl Ledger {
 
     fn refold(&mut self) {
         let cost = i128::from(self.opening.average_1e4)
-            * i128::from(self.opening.net.abs())
-            * i128::from(self.tick_value);
+            .saturating_mul(i128::from(self.opening.net.unsigned_abs()))
+            .saturating_mul(i128::from(self.tick_value));
         self.totals = Totals {
             net: self.opening.net,
             cost: divide_half_even(cost, 10_000),
@@ -165,18 +165,27 @@ impl Ledger {
 
     /// Average price of the open lots in 1/10,000 tick; zero when flat.
     pub fn average_1e4(&self) -> i64 {
-        let lots = i128::from(self.totals.net.abs()) * i128::from(self.tick_value);
+        let lots = i128::from(self.totals.net.unsigned_abs()) * i128::from(self.tick_value);
         if lots == 0 {
             return 0;
         }
-        divide_half_even(self.totals.cost * 10_000, lots) as i64
+        clamp(divide_half_even(
+            self.totals.cost.saturating_mul(10_000),
+            lots,
+        ))
     }
 
     /// Profit of the open lots at `mark`, in 1/10,000 dollar.
     pub fn open_pnl(&self, mark: i64) -> i64 {
         let net = i128::from(self.totals.net);
-        let value = i128::from(mark) * net.abs() * i128::from(self.tick_value);
-        clamp((value - self.totals.cost) * net.signum())
+        let value = i128::from(mark)
+            .saturating_mul(net.abs())
+            .saturating_mul(i128::from(self.tick_value));
+        clamp(
+            value
+                .saturating_sub(self.totals.cost)
+                .saturating_mul(net.signum()),
+        )
     }
 
     /// The fills, oldest first, with the profit each realised (`None` when it opened or was voided).
@@ -200,29 +209,33 @@ fn fold(totals: &mut Totals, fill: &Fill, tick_value: i64) -> Option<i64> {
     }
     totals.fees = totals.fees.saturating_add(fill.fees);
     let signed = fill.signed();
-    let value_of = |lots: i64| i128::from(fill.price) * i128::from(lots) * i128::from(tick_value);
+    let value_of = |lots: i64| {
+        (i128::from(fill.price) * i128::from(lots)).saturating_mul(i128::from(tick_value))
+    };
     let closing = if totals.net.signum() == -signed.signum() {
-        totals.net.abs().min(fill.size)
+        totals.net.saturating_abs().min(fill.size)
     } else {
         0
     };
     let mut realised = None;
     if closing > 0 {
-        let held = totals.net.abs();
+        let held = totals.net.saturating_abs();
         let taken = if closing == held {
             totals.cost
         } else if planted(Bug::RoundedDown) {
-            totals.cost * i128::from(closing) / i128::from(held)
+            totals.cost.saturating_mul(i128::from(closing)) / i128::from(held)
         } else {
-            divide_half_even(totals.cost * i128::from(closing), i128::from(held))
+            let share = totals.cost.saturating_mul(i128::from(closing));
+            divide_half_even(share, i128::from(held))
         };
-        let pnl = clamp((value_of(closing) - taken) * i128::from(totals.net.signum()));
-        totals.cost -= taken;
+        let gained = value_of(closing).saturating_sub(taken);
+        let pnl = clamp(gained.saturating_mul(i128::from(totals.net.signum())));
+        totals.cost = totals.cost.saturating_sub(taken);
         totals.realised = totals.realised.saturating_add(pnl);
         realised = Some(pnl);
     }
-    totals.cost += value_of(fill.size - closing);
-    totals.net += signed;
+    totals.cost = totals.cost.saturating_add(value_of(fill.size - closing));
+    totals.net = totals.net.saturating_add(signed);
     realised
 }
 

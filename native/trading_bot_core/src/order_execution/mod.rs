@@ -8,6 +8,8 @@ pub mod elsewhere;
 mod evidence;
 pub mod exits;
 pub mod gate;
+#[cfg(test)]
+mod hostile;
 mod http_reply;
 pub mod ledger;
 pub mod legs;

@@ -438,7 +438,8 @@ impl Order {
     /// Lots that may still move the position: what is open, and fills that the broker counted and that did not arrive yet.
     pub fn may_still_fill(&self) -> i64 {
         let unseen = (self.filled().0 - self.traded.0).max(0);
-        self.open().0 + if self.is_foreign { 0 } else { unseen }
+        let unseen = if self.is_foreign { 0 } else { unseen };
+        self.open().0.saturating_add(unseen)
     }
 
     /// Whether it can be cancelled or changed at the broker.

@@ -79,7 +79,7 @@ impl SeenRow {
             limit: on_grid(row.limit_price),
             stop: on_grid(row.stop_price),
             average_1e4: row.filled_price.and_then(|price| contract.ticks_1e4(price)),
-            trail: row.trail_distance.map(i64::abs),
+            trail: row.trail_distance.map(i64::saturating_abs),
             parent: row.parent_id.map(|id| id.0),
             linked: row.linked_id.map(|id| id.0),
             created: row.created.map_or(0, |at| at.0),

@@ -42,14 +42,14 @@ pub fn place(draft: &Draft, contract: &Contract, last: Option<Ticks>) -> String 
         let _ = write!(
             body,
             r#","stopLossBracket":{{"ticks":{},"type":4}}"#,
-            -sign * ticks
+            ticks.saturating_mul(-sign)
         );
     }
     if let Some(ticks) = draft.target_bracket_ticks {
         let _ = write!(
             body,
             r#","takeProfitBracket":{{"ticks":{},"type":1}}"#,
-            sign * ticks
+            ticks.saturating_mul(sign)
         );
     }
     body.push('}');

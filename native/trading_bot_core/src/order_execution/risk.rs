@@ -416,7 +416,8 @@ impl Trading {
     fn realised(&self, account: AccountId) -> i64 {
         let live = self.risk.live.get(&account);
         let fills = live.into_iter().flat_map(|live| live.fills.values());
-        fills.map(|day| day.realised).sum()
+        let sums = fills.map(|day| day.realised);
+        sums.fold(0, i64::saturating_add)
     }
 
     fn open_result(&self, account: AccountId) -> i64 {
@@ -460,11 +461,12 @@ impl Trading {
         let (Some(stated), Some(_)) = (state.row.balance, book.day) else {
             return;
         };
-        let diff = stated.0 - realised - book.opening;
+        let diff = stated.0.saturating_sub(realised);
+        let diff = diff.saturating_sub(book.opening);
         let Some(live) = self.risk.live.get_mut(&account) else {
             return;
         };
-        if diff.abs() < DRIFT_MIN_1E4 || !state.is_reconciled {
+        if diff.saturating_abs() < DRIFT_MIN_1E4 || !state.is_reconciled {
             live.drift = None;
             return;
         }
@@ -472,7 +474,7 @@ impl Trading {
             Some((known, since)) if known == diff => {
                 if self.now.since(since) >= DRIFT_NS {
                     live.drift = None;
-                    let (balance, at) = (book.opening + diff, self.now_ns.0);
+                    let (balance, at) = (book.opening.saturating_add(diff), self.now_ns.0);
                     self.risk_event(account, RiskEvent::Rebased { balance, at });
                     self.judge_account(account);
                 }

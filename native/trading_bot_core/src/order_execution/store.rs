@@ -611,7 +611,8 @@ impl Store {
         };
         order.traded = Lots(lots);
         if lots > 0 {
-            order.average_1e4 = Some(divide_half_even(sum * 10_000, i128::from(lots)) as i64);
+            order.average_1e4 =
+                Some(divide_half_even(sum.saturating_mul(10_000), i128::from(lots)) as i64);
         }
     }
 
@@ -635,8 +636,9 @@ impl Store {
         for (fill, sign) in [(before.as_ref(), -1), (after.as_ref(), 1)] {
             if let Some(fill) = fill.filter(|fill| !fill.voided) {
                 let entry = self.traded.entry(OrderId(fill.order_id)).or_default();
-                entry.0 += sign * fill.size;
-                entry.1 += i128::from(sign) * i128::from(fill.price) * i128::from(fill.size);
+                let value = i128::from(fill.price) * i128::from(fill.size);
+                entry.0 = entry.0.saturating_add(fill.size.saturating_mul(sign));
+                entry.1 = entry.1.saturating_add(value * i128::from(sign));
             }
         }
         let order = self.order_by_id(OrderId(fill.order_id));

@@ -21,13 +21,16 @@ impl DayFills {
         let day: Vec<_> = fills
             .filter(|(fill, _)| is_of_day(fill.time, fill.voided))
             .collect();
-        let moved: i64 = day.iter().map(|(fill, _)| fill.signed()).sum();
-        let mut net = ledger.net() - moved;
+        let moves = day.iter().map(|(fill, _)| fill.signed());
+        let mut net = moves.fold(ledger.net(), i64::saturating_sub);
         let mut sums = Self::default();
         for (fill, pnl) in day {
-            sums.realised += pnl.unwrap_or(0) - fill.fees;
-            let after = net + fill.signed();
-            if after.abs() > net.abs() || after.signum() == -net.signum() && after != 0 {
+            let gained = pnl.unwrap_or(0).saturating_sub(fill.fees);
+            sums.realised = sums.realised.saturating_add(gained);
+            let after = net.saturating_add(fill.signed());
+            if after.unsigned_abs() > net.unsigned_abs()
+                || after.signum() == -net.signum() && after != 0
+            {
                 sums.trades.insert(fill.order_id);
             }
             net = after;

@@ -41,28 +41,31 @@ impl Use {
 /// `start`, `limit`, `high`: 1/10,000 dollar. An Express account starts at 0, so its floor ends at 0.
 /// Source: protocol document 18.1, "MLL" (Topstep help article 8284204, modified 2026-09-18).
 pub fn floor(start: i64, limit: i64, high: i64) -> i64 {
-    start.min(start - limit + (high - start).max(0))
+    let risen = high.saturating_sub(start).max(0);
+    start.min(start.saturating_sub(limit).saturating_add(risen))
 }
 
 /// The result that the personal rules look at.
 pub fn personal_pnl(rules: &Rules, realised: i64, open: i64) -> i64 {
-    realised + if rules.counts_open { open } else { 0 }
+    realised.saturating_add(if rules.counts_open { open } else { 0 })
 }
 
 /// How much of each rule is used.
 pub fn uses(rules: &Rules, book: &Book, marks: &Marks) -> Vec<Use> {
     let pnl = personal_pnl(rules, marks.realised, marks.open);
-    let day = marks.realised + marks.open;
-    let equity = book.opening + day;
+    let day = marks.realised.saturating_add(marks.open);
+    let equity = book.opening.saturating_add(day);
     let from = if rules.is_personal_trailing {
         marks.peak.max(0)
     } else {
         0
     };
     let lost_of_floor = rules.max_loss.map_or(0, |limit| {
-        floor(rules.start_balance, limit, book.high) + limit - equity
+        let floor = floor(rules.start_balance, limit, book.high);
+        floor.saturating_add(limit).saturating_sub(equity)
     });
-    let won = book.opening + marks.realised - rules.start_balance;
+    let won = book.opening.saturating_add(marks.realised);
+    let won = won.saturating_sub(rules.start_balance);
     let rows = [
         (
             RuleName::MaxLoss,
@@ -73,13 +76,13 @@ pub fn uses(rules: &Rules, book: &Book, marks: &Marks) -> Vec<Use> {
         (
             RuleName::DailyLoss,
             rules.daily_loss,
-            -day,
+            day.saturating_neg(),
             rules.daily_loss_action,
         ),
         (
             RuleName::PersonalLoss,
             rules.personal_loss,
-            from - pnl,
+            from.saturating_sub(pnl),
             rules.personal_loss_action,
         ),
         (
@@ -120,7 +123,10 @@ pub fn events(book: &Book, marks: &Marks, at: i64) -> Vec<RiskEvent> {
     };
     let mut events = Vec::new();
     let step = rules.personal_loss.unwrap_or(i64::MAX) / PEAK_STEPS;
-    if rules.is_personal_trailing && marks.peak > book.peak && marks.peak - book.peak >= step {
+    if rules.is_personal_trailing
+        && marks.peak > book.peak
+        && marks.peak.saturating_sub(book.peak) >= step
+    {
         events.push(RiskEvent::Peak {
             pnl: marks.peak,
             at,
@@ -159,7 +165,7 @@ pub fn begin_day(book: &Book, day: i32, balance: i64, realised: i64, at: i64) ->
     let rules = book.pending.as_ref().or(book.rules.as_ref());
     let start = rules.map_or(i64::MIN, |rules| rules.start_balance);
     let stated = rules.and_then(|rules| rules.stated_high);
-    let balance = balance - realised;
+    let balance = balance.saturating_sub(realised);
     let high = book
         .day
         .map_or(balance, |_| book.high.max(balance))

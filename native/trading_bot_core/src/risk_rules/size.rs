@@ -23,7 +23,7 @@ pub fn tenths_max(rules: &Rules, balance: i64) -> Option<i64> {
 /// Tenths of a mini of `(root, worst lots)`, added up without regard to side: mixes add up.
 pub fn tenths<'a>(rules: &Rules, lots: impl IntoIterator<Item = (&'a str, i64)>) -> i64 {
     lots.into_iter().fold(0, |sum: i64, (root, lots)| {
-        sum.saturating_add(lots.abs().saturating_mul(rules.weight(root)))
+        sum.saturating_add(lots.saturating_abs().saturating_mul(rules.weight(root)))
     })
 }
 
@@ -54,6 +54,6 @@ pub fn are_equivalent(rules: &Rules, one: &str, other: &str) -> bool {
 pub fn is_opposite(side: Side, net: i64, open_buys: i64, open_sells: i64) -> bool {
     match side {
         Side::Buy => net < 0 || open_sells > net.max(0),
-        Side::Sell => net > 0 || open_buys > (-net).max(0),
+        Side::Sell => net > 0 || open_buys > net.saturating_neg().max(0),
     }
 }

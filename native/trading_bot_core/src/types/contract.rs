@@ -1,5 +1,6 @@
 //! One listed contract: its grid, and the exact way between decimal text and ticks.
 
+use super::sane::{TICK_VALUE_MAX, TICKS_MAX};
 use super::{BrokerContract, ContractIndex, Decimal, Money, Ticks, divide_half_even};
 
 /// Definition of a contract. Price of `t` ticks = `t × tick_units / 10^decimals`, exactly.
@@ -54,7 +55,7 @@ pub enum PriceError {
 pub enum ContractError {
     #[error("Contract {id} has no positive tick size.")]
     TickSize { id: String },
-    #[error("Contract {id} has no positive tick value.")]
+    #[error("Contract {id} has no tick value between 0 and a million dollars.")]
     TickValue { id: String },
 }
 
@@ -73,7 +74,7 @@ impl Contract {
         let tick_value = row
             .tick_value
             .to_money()
-            .filter(|value| value.0 > 0)
+            .filter(|value| (1..=TICK_VALUE_MAX).contains(&value.0))
             .ok_or_else(value_error)?;
         if decimals > 12 {
             return Err(size_error());
@@ -102,6 +103,9 @@ impl Contract {
     pub fn ticks(&self, value: Decimal) -> Result<Ticks, PriceError> {
         if let Some(units) = value.exact_units(self.decimals) {
             let below = units.div_euclid(self.tick_units);
+            if !(-TICKS_MAX..=TICKS_MAX).contains(&below) {
+                return Err(PriceError::OutOfRange);
+            }
             return match units.rem_euclid(self.tick_units) {
                 0 => Ok(Ticks(below)),
                 _ => Err(PriceError::OffGrid {
@@ -122,7 +126,9 @@ impl Contract {
             .checked_mul(i128::from(self.tick_units))
             .ok_or(PriceError::Unreadable)?;
         let below = i64::try_from(i128::from(value.mantissa).div_euclid(grid))
-            .map_err(|_| PriceError::OutOfRange)?;
+            .ok()
+            .filter(|below| (-TICKS_MAX..=TICKS_MAX).contains(below))
+            .ok_or(PriceError::OutOfRange)?;
         Err(PriceError::OffGrid {
             below: Ticks(below),
             above: Ticks(below + 1),
@@ -133,6 +139,7 @@ impl Contract {
     pub fn ticks_1e4(&self, value: Decimal) -> Option<i64> {
         let shift = i32::from(value.exponent) + i32::from(self.decimals);
         let scaled = i128::from(value.mantissa) * 10_000;
+        let most = TICKS_MAX * 10_000;
         let power = 10i128.checked_pow(shift.unsigned_abs())?;
         let grid = i128::from(self.tick_units);
         let (dividend, divisor) = if shift >= 0 {
@@ -140,7 +147,8 @@ impl Contract {
         } else {
             (scaled, grid.checked_mul(power)?)
         };
-        i64::try_from(divide_half_even(dividend, divisor)).ok()
+        let average = i64::try_from(divide_half_even(dividend, divisor)).ok()?;
+        (-most..=most).contains(&average).then_some(average)
     }
 
     /// The price as an exact decimal, for requests.

@@ -24,6 +24,18 @@ pub(crate) use time::{civil_from_days, days_from_civil};
 
 use std::fmt;
 
+/// What no broker means: a number of the wire beyond it is corrupt. Sums of what lies within fit their integers.
+pub mod sane {
+    /// Lots of one order, fill or position.
+    pub const LOTS_MAX: i64 = 1_000_000;
+    /// Ticks of one price, to either side of zero.
+    pub const TICKS_MAX: i64 = 10_000_000_000;
+    /// Value of one tick: a million dollars.
+    pub const TICK_VALUE_MAX: i64 = 10_000_000_000;
+    /// One amount of money: a trillion dollars.
+    pub const MONEY_MAX: i64 = 10_000_000_000_000_000;
+}
+
 /// Price as a count of the contract's minimum increment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Ticks(pub i64);

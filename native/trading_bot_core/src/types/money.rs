@@ -39,7 +39,7 @@ impl Money {
 /// Integer division that rounds half to even. `divisor` must not be zero.
 pub fn divide_half_even(dividend: i128, divisor: i128) -> i128 {
     let (dividend, divisor) = if divisor < 0 {
-        (-dividend, -divisor)
+        (dividend.saturating_neg(), divisor.saturating_neg())
     } else {
         (dividend, divisor)
     };

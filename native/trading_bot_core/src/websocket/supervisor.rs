@@ -365,7 +365,10 @@ pub trait FrameSink: Send {
 }
 
 /// A live connection: what it is subscribed to and when it was last heard.
-#[expect(clippy::struct_excessive_bools, reason = "independent marks of one connection")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent marks of one connection"
+)]
 struct Session {
     socket: Socket,
     /// The token it was opened with, as the client counts them.

@@ -408,7 +408,7 @@ pub(in crate::order_execution) fn size_of(part: Part, net: i64) -> Result<Option
         Part::Percent(percent) if !(1..=100).contains(&percent) => Err(format!(
             "{percent} % is no part of a position; 1 to 100 are allowed."
         )),
-        Part::Percent(percent) => match net.abs() * percent / 100 {
+        Part::Percent(percent) => match net.saturating_abs().saturating_mul(percent) / 100 {
             0 => Err(format!(
                 "{percent} % of {} lots is less than one lot; nothing was closed.",
                 net.abs()

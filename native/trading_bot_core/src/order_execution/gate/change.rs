@@ -57,7 +57,12 @@ pub fn admit_change(facts: &ChangeFacts) -> Result<Admitted, Vec<Reason>> {
         );
         reasons.push(("size", text));
     }
-    reasons.extend(facts.elsewhere.clone().map(|text| (MANAGED_ELSEWHERE, text)));
+    reasons.extend(
+        facts
+            .elsewhere
+            .clone()
+            .map(|text| (MANAGED_ELSEWHERE, text)),
+    );
     check_change_risk(facts, &mut reasons);
     let reference = facts.market.reference(facts.side);
     for (price, reference) in facts

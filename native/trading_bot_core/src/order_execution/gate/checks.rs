@@ -231,7 +231,9 @@ fn check_notional(facts: &Facts<'_>, worst: i64, reasons: &mut Vec<Reason>) {
     let (Some(contract), Some(price)) = (facts.contract, price) else {
         return;
     };
-    let value = i128::from(price.0.abs()) * i128::from(contract.tick_value.0) * i128::from(worst);
+    let value = i128::from(price.0.unsigned_abs())
+        .saturating_mul(i128::from(contract.tick_value.0))
+        .saturating_mul(i128::from(worst));
     if value > i128::from(facts.limits.max_notional) {
         let text = format!(
             "The position could be worth ${}; the limit is ${}.",

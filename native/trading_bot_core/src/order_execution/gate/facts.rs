@@ -73,7 +73,7 @@ impl Exposure {
             Side::Sell => (self.open_buys, self.open_sells.saturating_add(size)),
         };
         (self.net.saturating_add(buys))
-            .max(-(self.net.saturating_sub(sells)))
+            .max(self.net.saturating_sub(sells).saturating_neg())
             .max(0)
     }
 
@@ -96,7 +96,9 @@ impl Exposure {
     /// Whether `size` on `side` can only make the position smaller, whatever else fills.
     pub fn only_reduces(&self, side: Side, size: i64) -> bool {
         match side {
-            Side::Buy => self.net < 0 && self.open_buys.saturating_add(size) <= -self.net,
+            Side::Buy => {
+                self.net < 0 && self.open_buys.saturating_add(size) <= self.net.saturating_neg()
+            }
             Side::Sell => self.net > 0 && self.open_sells.saturating_add(size) <= self.net,
         }
     }

@@ -71,7 +71,7 @@ fn verdict(reasons: Vec<Reason>) -> Result<Admitted, Vec<Reason>> {
 /// of a position is no reason to leave the position without its stop, and whoever is short of both takes the target back.
 fn is_protection(facts: &Facts<'_>) -> bool {
     let draft = facts.draft;
-    let held = -draft.side.sign() * facts.exposure.net;
+    let held = facts.exposure.net.saturating_mul(-draft.side.sign());
     draft.is_reduce_only
         && draft.kind.is_stop()
         && facts.open_stops.saturating_add(draft.size.0) <= held

@@ -421,3 +421,22 @@ proptest! {
         prop_assert_eq!(exposure.worst_with(side_of(is_buy), size).max(net.abs()), worst_by_enumeration(net, &orders));
     }
 }
+
+proptest! {
+    /// A number typed by a cat, or sent by a broken program: every reason is told, and nothing panics (D10).
+    #[test]
+    fn the_gate_answers_to_any_number(numbers in prop::collection::vec(prop_oneof![any::<i64>(), Just(i64::MIN), Just(i64::MAX)], 9)) {
+        let mut draft = draft(if numbers[0] % 2 == 0 { Side::Sell } else { Side::Buy }, numbers[0]);
+        draft.is_reduce_only = numbers[1] % 2 == 0;
+        draft.limit = Some(Ticks(numbers[1]));
+        draft.stop_bracket_ticks = Some(numbers[2]);
+        let mut contract = contract();
+        contract.tick_value = crate::types::Money(numbers[3]);
+        let mut facts = calm(&draft, &contract);
+        facts.market.bid = Some(Ticks(numbers[4]));
+        facts.exposure = Exposure { net: numbers[5], open_buys: numbers[6].max(0), open_sells: numbers[7].max(0) };
+        facts.limits.max_notional = numbers[8];
+        facts.limits.max_position_lots = numbers[8];
+        objections(&facts);
+    }
+}

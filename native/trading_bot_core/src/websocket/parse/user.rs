@@ -2,6 +2,7 @@
 
 use super::super::json::{Cursor, Value};
 use super::{Counters, Oddity, UserEvent};
+use crate::types::sane::{LOTS_MAX, MONEY_MAX};
 use crate::types::{
     AccountId, BrokerAccount, BrokerBar, BrokerContract, BrokerOrder, BrokerPosition, BrokerTrade,
     Decimal, Lots, Money, Nanos, OrderId, OrderKind, OrderStatus, Side, TradeId,
@@ -47,6 +48,9 @@ impl<'a> Row<'a> {
     }
 }
 
+/// A number that no broker means.
+struct NotMeant;
+
 /// Reads fields of one row and counts what cannot be used.
 struct Fields<'r, 'a> {
     row: &'r Row<'a>,
@@ -79,8 +83,32 @@ impl<'a> Fields<'_, 'a> {
         }
     }
 
-    fn money(&mut self, name: &str) -> Option<Money> {
-        self.decimal(name).and_then(Decimal::to_money)
+    /// A number of lots, if it is stated; one that cannot be meant takes its row with it.
+    fn lots(&mut self, name: &str) -> Result<Option<Lots>, NotMeant> {
+        let is_stated = self.row.get(name).is_some();
+        let lots = self.integer(name);
+        let is_meant = |lots| (-LOTS_MAX..=LOTS_MAX).contains(&lots);
+        self.meant(lots.map_or(!is_stated, is_meant))?;
+        Ok(lots.map(Lots))
+    }
+
+    /// An amount of money, as `lots`.
+    fn money(&mut self, name: &str) -> Result<Option<Money>, NotMeant> {
+        let Some(written) = self.decimal(name) else {
+            return Ok(None);
+        };
+        let money = written.to_money();
+        let is_meant = money.is_some_and(|it| (-MONEY_MAX..=MONEY_MAX).contains(&it.0));
+        self.meant(is_meant)?;
+        Ok(money)
+    }
+
+    fn meant(&mut self, is_meant: bool) -> Result<(), NotMeant> {
+        if is_meant {
+            return Ok(());
+        }
+        self.counters.note(Oddity::UnreadableField);
+        Err(NotMeant)
     }
 
     fn stamp(&mut self, name: &str) -> Option<Nanos> {
@@ -212,8 +240,8 @@ pub(super) fn order(
         status,
         kind: fields.enumeration("type", OrderKind::from_wire),
         side: fields.enumeration("side", Side::from_wire),
-        size: fields.integer("size").map(Lots),
-        filled: fields.integer("fillVolume").map(Lots),
+        size: fields.lots("size").ok()?,
+        filled: fields.lots("fillVolume").ok()?,
         limit_price: fields.decimal("limitPrice"),
         stop_price: fields.decimal("stopPrice"),
         filled_price: fields.decimal("filledPrice"),
@@ -234,11 +262,11 @@ pub(super) fn trade(row: &Row<'_>, counters: &mut Counters) -> Option<BrokerTrad
         contract_id: row.text_or_empty("contractId"),
         created: fields.stamp("creationTimestamp"),
         price: fields.decimal("price")?,
-        profit_and_loss: fields.money("profitAndLoss"),
-        fees: fields.money("fees").unwrap_or_default(),
-        commissions: fields.money("commissions").unwrap_or_default(),
+        profit_and_loss: fields.money("profitAndLoss").ok()?,
+        fees: fields.money("fees").ok()?.unwrap_or_default(),
+        commissions: fields.money("commissions").ok()?.unwrap_or_default(),
         side: fields.enumeration("side", Side::from_wire)?,
-        size: fields.integer("size").filter(|lots| *lots > 0).map(Lots)?,
+        size: fields.lots("size").ok()?.filter(|lots| lots.0 > 0)?,
         is_voided: row.flag("voided").unwrap_or(false),
         order_id: fields.integer("orderId").map(OrderId),
     })
@@ -250,7 +278,7 @@ pub(super) fn position(
     counters: &mut Counters,
 ) -> Option<BrokerPosition> {
     let mut fields = Fields { row, counters };
-    let size = fields.integer("size")?.checked_abs()?;
+    let size = fields.lots("size").ok()??.0.abs();
     let direction = match fields.integer("type")? {
         1 => 1,
         2 => -1,
@@ -284,7 +312,7 @@ pub(super) fn account(row: &Row<'_>, counters: &mut Counters) -> Option<BrokerAc
     Some(BrokerAccount {
         id: fields.account("id")?,
         name: row.text_or_empty("name"),
-        balance: fields.money("balance"),
+        balance: fields.money("balance").ok()?,
         can_trade: row.flag("canTrade").unwrap_or(false),
         is_visible: row.flag("isVisible").unwrap_or(true),
         is_simulated: row.flag("simulated").unwrap_or(false),
