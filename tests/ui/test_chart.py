@@ -17,6 +17,7 @@ pytest.importorskip("trading_bot_core", reason="the extension is not built")
 from app.domain import BarFrame, Position
 from tests.ui.test_ladder import ASK, BID, ES, frame, order
 from ui.bridge import OrderDraft
+from ui.charting.axes import PlacedTag, Tag, countdown_top
 from ui.charting.interval import INTERVALS, Interval
 from ui.charting.overlays import Handle, PlacedHandle, order_handles
 from ui.formatting import chicago
@@ -361,3 +362,12 @@ def test_a_frame_that_changes_only_the_book_paints_nothing(hand: Hand, qtbot: Qt
     assert paints == []
     hand.panel.render(frame(last_ticks=ASK + 1), None, [], None)
     qtbot.waitUntil(lambda: paints != [], timeout=5_000)
+
+
+def test_the_countdown_stands_where_no_tag_covers_it() -> None:
+    last = PlacedTag(Tag(ASK, "7862.25", "light", rank=0), 200, 200)
+    below = PlacedTag(Tag(BID - 3, "7861.25", "filled", "buy"), 218, 218)
+    above = PlacedTag(Tag(ASK + 3, "7863.00", "filled", "sell"), 182, 182)
+    assert countdown_top([last]) == 209
+    assert countdown_top([last, below]) == 176
+    assert countdown_top([last, below, above]) is None

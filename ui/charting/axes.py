@@ -225,10 +225,22 @@ def on_crosshair(theme: Theme) -> QColor:
     return primary if primary.lightness() > inverse.lightness() else inverse
 
 
+def countdown_top(placed: list[PlacedTag]) -> float | None:
+    """Top of the 15 px below the last price, or above it where a tag stands below; None where both are taken."""
+    last = next((item for item in placed if item.tag.style == "light"), None)
+    if last is None:
+        return None
+    others = [item.span for item in placed if item is not last]
+    for top in (last.span[1], last.span[0] - 15):
+        if not any(start < top + 15 and end > top for start, end in others):
+            return top
+    return None
+
+
 def draw_countdown(painter: QPainter, theme: Theme, letters: Lettering, place: tuple[float, float], text: str) -> None:
-    """Plate of 15 px under the last price with the time left in the bar."""
-    x, centre = place
-    box = QRectF(x + 4, centre + TAG_HEIGHT / 2, PRICE_AXIS - 5, 15)
+    """Plate of 15 px beside the last price with the time left in the bar. place: left and top."""
+    x, top = place
+    box = QRectF(x + 4, top, PRICE_AXIS - 5, 15)
     painter.fillRect(box, theme.color("surface.raised"))
     letters.right(painter, x + PRICE_AXIS - 8, box.y(), 15, text, "caption", theme.color("text.secondary"), 400)
 

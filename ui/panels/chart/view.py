@@ -19,6 +19,7 @@ from ui.charting.axes import (
     PRICE_AXIS,
     TIME_AXIS,
     Tag,
+    countdown_top,
     draw_countdown,
     draw_grid,
     draw_price_axis,
@@ -759,9 +760,9 @@ class ChartView(QWidget):
         placed = place_tags(view, tags)
         taken = [item.span for item in placed]
         countdown = self._countdown()
-        plate = next((item.centre for item in placed if item.tag.style == "light"), None) if countdown else None
+        plate = countdown_top(placed) if countdown else None
         if plate is not None:
-            taken.append((plate, plate + 25))
+            taken.append((plate, plate + 15))
         draw_price_labels(painter, theme, self._letters, view, self._axis_labels, taken)
         if plate is not None:
             draw_countdown(painter, theme, self._letters, (view.width, plate), countdown)
