@@ -2,12 +2,14 @@
 
 use proptest::prelude::*;
 
+use crate::engine::contract::{Board, Input, Outbox, Stamp};
 use crate::order_execution::gate::Exposure;
 use crate::order_execution::ledger::{Fill, Ledger, Opening};
+use crate::rig::{ACCOUNTS, CONTRACTS, Plan, SECOND, World};
 use crate::risk_rules::{Book, DayFills, Marks, Rules, judge, size};
 use crate::types::sane::{LOTS_MAX, MONEY_MAX, TICKS_MAX};
-use crate::types::{BrokerContract, Contract, ContractIndex, Decimal, Side};
-use crate::websocket::parse;
+use crate::types::{BrokerContract, Contract, ContractIndex, Decimal, Mono, Nanos, Side};
+use crate::websocket::parse::{self, HubEvent, HubParser};
 
 /// Every magnitude alike, the ends more often than chance would have them.
 fn any_number() -> impl Strategy<Value = i64> {
@@ -128,6 +130,60 @@ proptest! {
                 contract.price_text(ticks);
             }
             contract.ticks_1e4(price);
+        }
+    }
+}
+
+/// One row of the user hub with whatever numbers, on an account and contract that the engine knows.
+fn any_row() -> impl Strategy<Value = String> {
+    let numbers = prop::collection::vec(any_number(), 5);
+    let small = (
+        0_usize..4,
+        0_i64..11,
+        0_i64..7,
+        0_i64..2,
+        -12_i32..12,
+        any::<bool>(),
+    );
+    (numbers, small).prop_map(|(numbers, (target, status, kind, side, power, is_known))| {
+        let id = if is_known { 9_000 + status } else { numbers[0] };
+        let account = ACCOUNTS[side as usize].0;
+        let contract = CONTRACTS[side as usize];
+        let (size, filled, price, money) = (numbers[1], numbers[2], numbers[3], numbers[4]);
+        let (target, row) = match target {
+            0 => ("Order", format!(r#""status":{status},"type":{kind},"side":{side},"size":{size},"fillVolume":{filled},"limitPrice":{price}e{power},"stopPrice":{money}e{power},"filledPrice":{price}e{power},"trailDistance":{money}"#)),
+            1 => ("Trade", format!(r#""price":{price}e{power},"fees":{money}e{power},"side":{side},"size":{size},"orderId":{}"#, 9_000 + status)),
+            2 => ("Position", format!(r#""type":{kind},"size":{size},"averagePrice":{price}e{power}"#)),
+            _ => ("Account", format!(r#""name":"PRAC-1","balance":{money}e{power},"canTrade":true"#)),
+        };
+        let id = if target == "Account" { i64::from(account) } else { id };
+        format!(r#"{{"type":1,"target":"GatewayUser{target}","arguments":[{{"action":1,"data":{{"id":{id},"accountId":{account},"contractId":"{contract}","creationTimestamp":"2026-10-06T14:30:02.012+00:00",{row}}}}}]}}"#)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    /// Decoded, applied, judged, valued and shown: the sums of a desk hold whatever the broker's feed says.
+    #[test]
+    fn no_feed_of_numbers_stops_the_engine(rows in prop::collection::vec(any_row(), 1..40)) {
+        let mut world = World::new(Plan::quiet(1));
+        world.run_for(3 * SECOND);
+        let (board, mut out, mut parser) = (Board::default(), Outbox::default(), HubParser::new());
+        let contracts: Vec<Contract> = Vec::new();
+        for (row, step) in rows.into_iter().zip(1..) {
+            let mut events = Vec::new();
+            parser.read(row.as_bytes(), &contracts, &mut |event| {
+                if let HubEvent::User(event) = event {
+                    events.push(event);
+                }
+            });
+            let mono = Mono(world.now + step * SECOND);
+            for event in events {
+                let stamp = Stamp { mono, wall: Nanos(0), recv: mono };
+                world.engine.step(Input::User(event), stamp, &mut out);
+            }
+            world.engine.publish(&board);
+            out.effects.clear();
         }
     }
 }

@@ -431,6 +431,15 @@ const SAMPLES: [&str; 4] = [
     r#"{"type":1,"target":"GatewayUserTrade","arguments":[{"action":0,"data":{"id":3100000011,"accountId":90000001,"price":25110.25,"fees":0.36,"side":0,"size":1}}]}"#,
 ];
 
+const ANSWERS: [&str; 6] = [
+    r#"{"orders":[{"id":7,"accountId":1,"contractId":"CON.F.US.MNQ.Z26","creationTimestamp":"2026-10-06T14:30:02.012+00:00","status":1,"type":4,"side":1,"size":2,"stopPrice":25110.25,"fillVolume":0,"customTag":"pabc123-1-1"}],"success":true,"errorCode":0}"#,
+    r#"{"trades":[{"id":3,"accountId":1,"contractId":"C","creationTimestamp":"2026-10-06T14:30:02.012+00:00","price":25110.25,"profitAndLoss":-12.5,"fees":0.36,"side":0,"size":1,"voided":false,"orderId":7}],"success":true,"errorCode":0}"#,
+    r#"{"positions":[{"id":3,"accountId":1,"contractId":"C","type":2,"size":3,"averagePrice":25110.333333}],"success":true,"errorCode":0}"#,
+    r#"{"accounts":[{"id":1,"name":"PRAC-1","balance":50000.25,"canTrade":true,"isVisible":true,"simulated":true}],"success":true,"errorCode":0}"#,
+    r#"{"contracts":[{"id":"C","name":"MNQZ6","tickSize":0.25,"tickValue":5e-1,"activeContract":true,"symbolId":"F.US.MNQ"}],"success":true,"errorCode":0}"#,
+    r#"{"bars":[{"t":"2026-10-06T14:30:00+00:00","o":25110.25,"h":25111,"l":25110,"c":25110.5,"v":12}],"orderId":null,"success":true,"errorCode":0}"#,
+];
+
 proptest! {
     #[test]
     fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
@@ -451,6 +460,28 @@ proptest! {
         read(&mut HubParser::new(), &bytes);
         read(&mut HubParser::new(), &bytes[..cut.index(bytes.len())]);
         let _ = rest_orders(&bytes);
+    }
+
+    #[test]
+    fn a_damaged_answer_never_makes_a_reader_panic(
+        sample in prop::sample::select(ANSWERS.to_vec()),
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), prop_oneof![any::<u8>(), Just(b'9'), Just(b'-'), Just(b'e')]), 0..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = sample.as_bytes().to_vec();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        for body in [&bytes[..], &bytes[..cut.index(bytes.len())]] {
+            let _ = rest_envelope(body);
+            let _ = rest_orders(body);
+            let _ = rest_trades(body);
+            let _ = rest_positions(body);
+            let _ = rest_accounts(body);
+            let _ = rest_contracts(body);
+            let _ = rest_bars(body);
+        }
     }
 
     #[test]
