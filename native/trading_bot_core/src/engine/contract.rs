@@ -408,6 +408,16 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// A trader's press about one order: its request is what he waits for.
+    pub const fn is_of_one_order(&self) -> bool {
+        matches!(
+            self,
+            Self::Submit(_) | Self::Modify { .. } | Self::Cancel { .. }
+        )
+    }
+}
+
 /// What the driver has to do. Order matters.
 #[expect(
     clippy::large_enum_variant,

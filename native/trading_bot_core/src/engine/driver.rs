@@ -457,6 +457,15 @@ impl Driver {
         }
     }
 
+    /// The request leaves before rows and rules are looked at; `publish` or the next step, a millisecond later at the most,
+    /// does the rest.
+    fn step_ahead(&mut self, command: Command) {
+        if let Some(engine) = &mut self.engine {
+            engine.step_ahead(command, stamp(mono()), &mut self.outbox);
+            self.perform();
+        }
+    }
+
     /// Performs effects until there are none, feeding back what performing them caused.
     fn perform(&mut self) {
         while !self.outbox.effects.is_empty()
@@ -625,6 +634,10 @@ impl Driver {
     }
 
     fn publish(&mut self, received: Option<Mono>) {
+        if let Some(engine) = &mut self.engine {
+            engine.catch_up(stamp(mono()), &mut self.outbox);
+        }
+        self.perform();
         self.is_dirty = false;
         if let Some(engine) = &mut self.engine {
             engine.publish(&self.shared.board);
@@ -729,6 +742,9 @@ impl Driver {
         if let Some(caretaker) = &mut self.caretaker {
             caretaker.command(command, &self.runtime, &self.shared.news);
             return;
+        }
+        if command.is_of_one_order() {
+            return self.step_ahead(command);
         }
         let disconnects = matches!(command, Command::Disconnect { .. });
         if matches!(command, Command::Reconcile { .. }) {

@@ -61,6 +61,8 @@ pub struct Engine {
     order_table: OrderTable,
     /// Positions as last told, without what every tick moves.
     told_positions: BTreeMap<Place, PositionRow>,
+    /// `step_ahead` was called and `finish` was not.
+    is_ahead: bool,
 }
 
 /// What `publish` has to rebuild.
@@ -108,6 +110,7 @@ impl Engine {
             stale_rows: BTreeSet::new(),
             order_table: OrderTable::default(),
             told_positions: BTreeMap::new(),
+            is_ahead: false,
         }
     }
 
@@ -131,15 +134,39 @@ impl Engine {
     /// Takes one input. Never fails, never blocks.
     pub fn step(&mut self, input: Input<'_>, stamp: Stamp, out: &mut Outbox) {
         self.set_clocks(stamp);
+        if self.take(input, stamp, out) {
+            self.finish(out);
+        }
+    }
+
+    /// Takes a command and gives out its records and requests; what else follows from it waits for the next step or for
+    /// `catch_up`. Rows, timers and rules can be put off for a moment, an order cannot.
+    pub fn step_ahead(&mut self, command: Command, stamp: Stamp, out: &mut Outbox) {
+        self.catch_up(stamp, out);
+        self.set_clocks(stamp);
+        self.take_command(command);
+        self.is_ahead = true;
+        self.give_effects(out);
+    }
+
+    /// Does what `step_ahead` has put off; nothing when a step has come since.
+    pub fn catch_up(&mut self, stamp: Stamp, out: &mut Outbox) {
+        if self.is_ahead {
+            self.set_clocks(stamp);
+            self.finish(out);
+        }
+    }
+
+    /// False when nothing can follow from it.
+    fn take(&mut self, input: Input<'_>, stamp: Stamp, out: &mut Outbox) -> bool {
         match input {
             Input::Market(event) => {
                 self.take_market(event, stamp);
                 self.take_queue_news();
                 out.push(Effect::Wake);
                 // Most messages change nothing but the market: no order, no timer, no news.
-                if self.trading.is_idle() && self.timer.is_none_or(|at| at > stamp.mono) {
-                    return;
-                }
+                let is_due = self.timer.is_some_and(|at| at <= stamp.mono);
+                return is_due || self.is_ahead || !self.trading.is_idle();
             }
             Input::User(event) => self.take_user(event, stamp),
             Input::Command(command) => self.take_command(command),
@@ -158,7 +185,7 @@ impl Engine {
             }
             Input::Link(change) => self.take_link(change),
             // The sender waits for the record, the engine for nothing: there is nothing to run.
-            Input::JournalDone { .. } => return,
+            Input::JournalDone { .. } => return false,
             Input::Timer => {}
             Input::JournalFailed { text } => self.trading.journal_failed(&text),
             Input::LoginLife { ends, life_ns } => self.trading.take_login_life(ends, life_ns),
@@ -169,7 +196,7 @@ impl Engine {
                 self.after_clock(step);
             }
         }
-        self.finish(out);
+        true
     }
 
     fn set_clocks(&mut self, stamp: Stamp) {
@@ -314,15 +341,14 @@ impl Engine {
 
     /// Runs what is due, and turns changed state into news.
     fn finish(&mut self, out: &mut Outbox) {
+        self.is_ahead = false;
         self.trading.run();
         for id in self.trading.held_under_rules() {
             self.market
                 .subscribe(RequestId::NOBODY, &id, &mut self.trading);
         }
         self.market.run(&mut self.trading, &self.clock);
-        for effect in self.trading.take_effects() {
-            out.push(effect);
-        }
+        self.give_effects(out);
         self.emit_rows(out);
         self.take_queue_news();
         let next = [self.trading.next_moment(), self.market.next_moment()];
@@ -332,6 +358,12 @@ impl Engine {
             if let Some(at) = next {
                 out.push(Effect::SetTimer(at));
             }
+        }
+    }
+
+    fn give_effects(&mut self, out: &mut Outbox) {
+        for effect in self.trading.take_effects() {
+            out.push(effect);
         }
     }
 

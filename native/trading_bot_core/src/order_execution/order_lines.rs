@@ -41,6 +41,8 @@ pub struct Line {
     /// Everything has reached the kernel, what TLS makes of it included.
     is_flushed: bool,
     answer: Vec<u8>,
+    /// What one read takes. A fresh one each time would be cleared first, and push an order's own data out of the cache.
+    piece: Box<[u8]>,
     /// Last use by an order, and last use at all.
     used: Mono,
     pinged: Mono,
@@ -319,6 +321,7 @@ impl Line {
             written: 0,
             is_flushed: true,
             answer: Vec::with_capacity(4_096),
+            piece: vec![0; PIECE].into_boxed_slice(),
             used: now,
             pinged: now,
         })
@@ -413,7 +416,7 @@ impl Line {
             return (self.is_silent(), None);
         }
         let is_broken = !self.is_flushed && self.write(watch).is_err();
-        let (mut is_ended, mut piece) = (false, [0; PIECE]);
+        let mut is_ended = false;
         loop {
             match http_reply::read(&self.answer, is_ended) {
                 Progress::Whole(whole) if self.is_sent() => {
@@ -428,9 +431,9 @@ impl Line {
                 }
                 Progress::Whole(_) | Progress::Partial => {}
             }
-            match self.stream.read(&mut piece) {
+            match self.stream.read(&mut self.piece) {
                 Ok(0) => is_ended = true,
-                Ok(count) => self.answer.extend_from_slice(&piece[..count]),
+                Ok(count) => self.answer.extend_from_slice(&self.piece[..count]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     return self.wait_on(is_broken);
                 }

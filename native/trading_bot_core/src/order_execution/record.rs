@@ -287,7 +287,12 @@ pub enum Record {
 impl Record {
     /// The bytes of the journal.
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+        // Room for all but the longest, which would otherwise be copied twice as they grow.
+        let mut bytes = Vec::with_capacity(512);
+        match serde_json::to_writer(&mut bytes, self) {
+            Ok(()) => bytes,
+            Err(_) => Vec::new(),
+        }
     }
 
     /// Reads the bytes of the journal.

@@ -8,6 +8,9 @@ use crate::types::{
     AccountId, BrokerOrder, BrokerTrade, Contract, Nanos, OrderId, OrderKind, Side, Ticks,
 };
 
+/// Enough for every body of an order, so that none grows while it is written.
+const ROOM: usize = 320;
+
 /// A broker row whose contract is not known yet; it is applied as soon as it is.
 #[expect(
     clippy::large_enum_variant,
@@ -21,7 +24,10 @@ pub enum Held {
 
 /// `Order/place`. `last` is needed by a trailing stop only: the broker measures the distance from it.
 pub fn place(draft: &Draft, contract: &Contract, last: Option<Ticks>) -> String {
-    let mut body = format!(
+    let mut body = String::with_capacity(ROOM);
+    // A string takes every write.
+    let _ = write!(
+        body,
         r#"{{"accountId":{},"contractId":{},"type":{},"side":{},"size":{}"#,
         draft.account.0,
         json_text(&draft.contract_id),
@@ -59,7 +65,12 @@ pub fn place(draft: &Draft, contract: &Contract, last: Option<Ticks>) -> String 
 /// `Order/modify`; values that are not wanted are left out.
 pub fn modify(order: &Order, values: Values, contract: &Contract, last: Option<Ticks>) -> String {
     let id = order.order_id.unwrap_or(OrderId(0));
-    let mut body = format!(r#"{{"accountId":{},"orderId":{}"#, order.account.0, id.0);
+    let mut body = String::with_capacity(ROOM);
+    let _ = write!(
+        body,
+        r#"{{"accountId":{},"orderId":{}"#,
+        order.account.0, id.0
+    );
     if let Some(size) = values.size {
         let _ = write!(body, r#","size":{size}"#);
     }
@@ -125,5 +136,5 @@ fn price_field(body: &mut String, name: &str, price: Option<Ticks>, contract: &C
 
 /// A JSON string; foreign text (contract ids, search words) may hold anything.
 pub fn json_text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    serde_json::to_string(text).unwrap_or_default()
 }
