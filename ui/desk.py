@@ -139,6 +139,11 @@ class Desk(QObject):
         self._status_timer.setInterval(_STATUS_EVERY_MS)
         self._status_timer.timeout.connect(self._on_status)
         self._status_timer.start()
+        self._surfaces_due: list[str] = []
+        self._surfaces_timer = QTimer(self)
+        self._surfaces_timer.setObjectName("surfaces")
+        self._surfaces_timer.setSingleShot(True)
+        self._surfaces_timer.timeout.connect(self._on_surface_due)
         self._tables_timer = QTimer(self)
         self._tables_timer.setObjectName("tables")
         self._tables_timer.setSingleShot(True)
@@ -693,14 +698,29 @@ class Desk(QObject):
         return True
 
     def _render_surfaces(self) -> None:
-        position = self._position()
+        """The ladder now, chart and ticket each in a later turn of the loop: a press waits for one and not for all.
+
+        The frame is over when the last is painted.
+        """
+        # What the last frame did not come to is not overtaken by this one's.
+        others = [name for name in ("chart", "ticket") if name not in self._surfaces_due]
+        self._surfaces_due += others
         if self._window.is_panel_visible("ladder"):
-            self.ladder.render(self._frame, self._orders, position)
-        if self._window.is_panel_visible("chart"):
-            self.chart.render(self._frame, self._newer_bars(), self._orders, position, self._fills)
-        if self._window.is_panel_visible("ticket"):
+            self.ladder.render(self._frame, self._orders, self._position())
+        self._clock.hold()
+        self._surfaces_timer.start(0)
+
+    def _on_surface_due(self) -> None:
+        name = self._surfaces_due.pop(0)
+        if name == "chart" and self._window.is_panel_visible("chart"):
+            self.chart.render(self._frame, self._newer_bars(), self._orders, self._position(), self._fills)
+        if name == "ticket" and self._window.is_panel_visible("ticket"):
             ours = [order for order in self._orders if self._is_here(order)]
-            self.ticket.render(self._frame, ours, position)
+            self.ticket.render(self._frame, ours, self._position())
+        if self._surfaces_due:
+            self._surfaces_timer.start(0)
+        else:
+            self._clock.release()
 
     def _newer_bars(self) -> BarFrame | None:
         if self.contract is None:
@@ -854,6 +874,7 @@ class Desk(QObject):
     def stop(self) -> None:
         """No more timers and frames; for shutdown."""
         self._status_timer.stop()
+        self._surfaces_timer.stop()
         self._tables_timer.stop()
         self.toaster.clear()
         self._clock.stop()

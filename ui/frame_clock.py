@@ -26,6 +26,7 @@ class FrameClock(QObject):
         self._period_ns = round(1e9 / max(1.0, min(rate, 120.0)))
         self._last_start_ns = 0
         self._due_ns = 0
+        self._is_held = False
         self._timer = QTimer(self)
         self._timer.setObjectName("frame")
         self._timer.setSingleShot(True)
@@ -60,6 +61,15 @@ class FrameClock(QObject):
         self._timer.stop()
         self._after.stop()
 
+    def hold(self) -> None:
+        """The frame that is being shown goes on in later turns of the loop; it ends with `release`."""
+        self._is_held = True
+
+    def release(self) -> None:
+        """The last part of the frame was rendered; `painted` follows once it is on the screen."""
+        self._is_held = False
+        self._after.start(0)
+
     def note_painted(self, receive_to_painted_us: int) -> None:
         """Remember one receive-to-painted time."""
         self._paints_us.append(receive_to_painted_us)
@@ -84,7 +94,8 @@ class FrameClock(QObject):
         self.frames += 1
         self._last_start_ns = start
         self.frame.emit()
-        self._after.start(0)
+        if not self._is_held:
+            self._after.start(0)
 
     def _on_after_paint(self) -> None:
         # Posted updates are painted before a zero timer fires, so this is the frame's whole cost, painting included.

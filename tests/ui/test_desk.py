@@ -178,6 +178,19 @@ def test_a_flatten_tells_its_steps_in_one_line_and_its_end(rig: Rig) -> None:
     assert "Flat, read back" in lines[1].text()
 
 
+def test_ladder_chart_and_ticket_are_shown_in_turns_of_their_own(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.choose()
+    shown: list[str] = []
+    for name in ("ladder", "chart", "ticket"):
+        monkeypatch.setattr(getattr(rig.desk, name), "render", lambda *_given, name=name: shown.append(name))
+    rig.desk._on_frame()
+    assert shown == ["ladder"]
+    rig.desk._on_surface_due()
+    rig.desk._on_frame()
+    rig.settle()
+    assert shown == ["ladder", "chart", "ladder", "ticket", "chart"]
+
+
 def test_a_fill_is_listed_whichever_of_frame_and_tables_comes_first(rig: Rig) -> None:
     rig.choose()
     rig.settle()

@@ -33,6 +33,21 @@ def test_a_mark_during_a_frame_gets_a_frame_of_its_own(qtbot: Any) -> None:
     assert clock.frames == 2
 
 
+def test_a_frame_that_goes_on_is_painted_once_and_when_its_last_part_is(qtbot: Any) -> None:
+    clock = FrameClock(60)
+    painted = []
+    clock.painted.connect(lambda: painted.append(1))
+    clock.frame.connect(clock.hold)
+    clock.mark_dirty()
+    qtbot.waitUntil(lambda: clock.frames == 1)
+    clock.mark_dirty()
+    qtbot.waitUntil(lambda: clock.frames == 2)
+    assert painted == []
+    with qtbot.waitSignal(clock.painted):
+        clock.release()
+    assert painted == [1]
+
+
 def test_painted_times_are_reported_as_quantiles(qapp: Any) -> None:
     clock = FrameClock(60)
     assert clock.painted_us(0.5) is None

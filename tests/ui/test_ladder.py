@@ -327,6 +327,16 @@ def test_a_right_click_on_an_own_order_cancels_it_even_while_disarmed(hand: Hand
     assert hand.cancels == ["a"]
 
 
+def test_orders_beyond_the_edge_repaint_what_counts_them_and_not_the_rows(hand: Hand, qtbot: QtBot) -> None:
+    beyond = [order("a", "buy", BID - 300)]
+    hand.panel.render(frame(), beyond, None)
+    qtbot.waitUntil(lambda: hand.grid.painted_rows > 0, timeout=5_000)
+    hand.panel.grab()
+    rows = hand.grid.painted_rows
+    hand.panel.render(frame(), [*beyond, order("b", "buy", BID - 301)], None)
+    qtbot.waitUntil(lambda: 0 < hand.grid.painted_rows < rows / 4, timeout=5_000)
+
+
 def test_only_the_rows_that_changed_are_painted_again(hand: Hand, qtbot: QtBot) -> None:
     bids = np.arange(10, dtype=np.int64) + 20
     bids[4] += 1

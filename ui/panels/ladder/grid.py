@@ -413,8 +413,14 @@ class LadderGrid(QWidget):
             self._totals = values
             self.update(0, self.height() - TOTALS_HEIGHT, self.width(), TOTALS_HEIGHT)
         if edges != self._edges:
+            # A day's worth of orders may come and go beyond the edge; the rows between stay as they are painted.
+            self._update_chips()
             self._edges = edges
-            self.update()
+            self._update_chips()
+
+    def _update_chips(self) -> None:
+        for box, _arrow, _edge in self._chip_boxes():
+            self.update(box.adjusted(-1, -1, 1, 1))
 
     # the strip
 
