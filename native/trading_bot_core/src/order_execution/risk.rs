@@ -63,6 +63,11 @@ pub struct RiskDesk {
 }
 
 impl RiskDesk {
+    /// Accounts that are chosen now: what happened while they were not is judged at once.
+    pub(super) fn begin_watching(&mut self, accounts: &[AccountId]) {
+        self.dirty.extend(accounts);
+    }
+
     pub(super) fn is_due(&self, now: Nanos) -> bool {
         !self.touched.is_empty() || !self.dirty.is_empty() || (self.due.0 > 0 && now >= self.due)
     }
@@ -142,8 +147,12 @@ impl Trading {
             self.done(request, DoneOutcome::Failed, text);
             return;
         }
-        let book = self.store.books.entry(account).or_default();
-        for event in book.state(rules, self.now_ns.0) {
+        let book = self.store.books.get(&account);
+        let events = book.map_or_else(
+            || Book::default().state(rules, self.now_ns.0),
+            |book| book.state(rules, self.now_ns.0),
+        );
+        for event in events {
             self.risk_event(account, event);
         }
         self.risk.dirty.insert(account);
@@ -155,8 +164,8 @@ impl Trading {
     }
 
     fn set_mode(&mut self, request: RequestId, account: AccountId, mode: Mode, source: String) {
-        let book = self.store.books.entry(account).or_default();
-        if book.mode == Mode::Locked && mode != Mode::Locked {
+        let known = self.store.books.get(&account).map(|book| book.mode);
+        if known == Some(Mode::Locked) && mode != Mode::Locked {
             let text = "The account is locked until the next session; nobody can take that back.";
             self.done(request, DoneOutcome::Denied, text);
             return;
@@ -329,9 +338,14 @@ impl Trading {
     /// Does what the rules ask for now; called after every input.
     pub(super) fn run_risk(&mut self) {
         let touched = std::mem::take(&mut self.risk.touched);
+        let dirty = std::mem::take(&mut self.risk.dirty);
         self.risk.due = Nanos(i64::MAX);
         if self.now_ns.0 == 0 {
             return;
+        }
+        // Also of accounts that are not chosen: their day goes on, and they may be chosen again before it ends.
+        for place in &touched {
+            self.add_up(*place);
         }
         let accounts: Vec<AccountId> = self.store.books.keys().copied().collect();
         for account in accounts {
@@ -339,12 +353,8 @@ impl Trading {
                 continue;
             }
             let is_new = self.turn_day(account);
-            let mut is_touched = is_new || self.risk.dirty.remove(&account);
-            for place in touched.iter().filter(|place| place.0 == account) {
-                self.add_up(*place);
-                is_touched = true;
-            }
-            if is_touched {
+            let is_touched = touched.iter().any(|place| place.0 == account);
+            if is_new || is_touched || dirty.contains(&account) {
                 self.judge_account(account);
                 self.refresh_times(account);
             }
@@ -804,3 +814,6 @@ impl Trading {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

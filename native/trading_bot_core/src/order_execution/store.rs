@@ -223,9 +223,19 @@ impl Store {
     }
 
     fn apply_risk(&mut self, account: AccountId, event: &RiskEvent) -> Applied {
-        let book = self.books.entry(account).or_default();
+        // A book begins with the event that changes it: one that says nothing leaves no record, and no book either.
+        let is_changed = if let Some(book) = self.books.get_mut(&account) {
+            book.apply(event)
+        } else {
+            let mut book = Book::default();
+            let is_changed = book.apply(event);
+            if is_changed {
+                self.books.insert(account, book);
+            }
+            is_changed
+        };
         Applied {
-            is_changed: book.apply(event),
+            is_changed,
             ..Applied::default()
         }
     }

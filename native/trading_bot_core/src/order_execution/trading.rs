@@ -685,6 +685,7 @@ impl Trading {
         self.dirty.is_account_list = true;
         self.management.keep(accounts);
         self.ask_to_manage();
+        self.risk.begin_watching(accounts);
         self.loops.retain(|id, _| accounts.contains(id));
         for account in accounts {
             self.loops.entry(*account).or_default();
