@@ -705,9 +705,10 @@ impl Trading {
         self.run_cancels();
         self.run_changes();
         self.run_risk();
-        self.run_loops();
         self.tell_interrupted();
         self.run_tasks();
+        // After the tasks: what one of them wants to have read now has no other moment than this.
+        self.run_loops();
         self.sweep_orphans();
         self.run_rules();
         self.answer_waiting();

@@ -384,6 +384,11 @@ impl Trading {
             Goal::CancelGroup if task.orders.is_empty() || task.is_unread => {
                 self.living_of_group(task.account, &task.group)
             }
+            // The order that turns the position is judged without what rests beside it: an exit that was admitted since the
+            // key went down would come on top of it.
+            Goal::Reverse(reversal) if !reversal.is_turning() => {
+                self.living(|order| task.covers((order.account, order.contract)))
+            }
             Goal::CancelGroup | Goal::Close { .. } | Goal::Reverse(_) => {
                 let orders = task.orders.iter().copied();
                 orders

@@ -1,6 +1,7 @@
 //! Exits that a sudden end of the program cuts off: nothing of them is sent afterwards, and the trader hears of them once.
 
 use crate::engine::contract::{Command, Endpoint, Group, LinkName, LinkState};
+use crate::order_execution::order::Life;
 use crate::order_execution::record::Record;
 use crate::rig::{ACCOUNTS, CONTRACTS, Death, MILLI, Plan, SECOND, World};
 use crate::types::{AccountId, ClientTag, Lots, OrderKind, RequestId, Side, Ticks};
@@ -214,4 +215,38 @@ fn a_group_cancel_in_a_contract_that_nobody_named_yet_waits_for_the_reading_and_
     let mut left = orders.filter(|order| !order.status.is_terminal());
     assert!(left.all(|order| order.contract_id != contract));
     assert_eq!(living(&world), before - 1);
+}
+
+/// What only reduces is admitted while a reversal reads the account, and both together would pass the limit.
+#[test]
+fn an_exit_ordered_while_a_reversal_reads_is_gone_before_the_position_turns() {
+    let mut world = with_a_position();
+    let tag = reverse(&mut world);
+    let is_live = |world: &World| {
+        let mut rows = world.engine.trading.store.open_rows();
+        rows.any(|(_, order)| order.is_live())
+    };
+    for _ in 0..5_000 {
+        if !is_live(&world) {
+            break;
+        }
+        world.run_for(MILLI);
+    }
+    assert!(!is_live(&world), "the stop is known to be gone");
+    let mut exit = world.draft(ACCOUNT, 0, Side::Sell, Lots(2));
+    exit.kind = OrderKind::Limit;
+    exit.limit = Some(Ticks(world.broker.lasts[0] + 40));
+    let key = exit.tag.to_string();
+    world.submit(exit);
+    world.run_for(20 * SECOND);
+    let store = &world.engine.trading.store;
+    let life = |key: &str| store.order(key).map(|index| store.orders[index].life);
+    assert_eq!(
+        life(&key),
+        Some(Life::Cancelled),
+        "admitted, then cancelled"
+    );
+    assert_eq!(life(&tag), Some(Life::Filled), "{:?}", world.alarms);
+    assert_eq!(world.broker.net(), -2);
+    assert!(world.broken.is_none(), "{:?}", world.broken);
 }

@@ -295,6 +295,13 @@ impl World {
                     wants_flat: *part == Part::All,
                 }
             }
+            Command::Reverse {
+                tag, stop_ticks, ..
+            } => {
+                let has_stop = stop_ticks.is_some();
+                self.memory.drafts.insert(tag.to_string(), has_stop);
+                return;
+            }
             Command::Modify { key, .. } => {
                 *self.memory.modify_commands.entry(key.clone()).or_default() += 1;
                 return;

@@ -176,7 +176,7 @@ impl World {
     }
 
     /// Replaying the journal gives the state (I-26); as long as there is a journal.
-    pub(super) fn check_state(&mut self) {
+    pub fn check_state(&mut self) {
         if self.disk.is_failed || self.broken.is_some() {
             return;
         }
