@@ -16,14 +16,13 @@ import structlog
 from pydantic import ValidationError
 
 from app.config import ConnectionOptions, RiskOptions
-from app.domain import Account, Limits
+from app.domain import Account, Limits, Rules
 from app.errors import InvalidOption, NotConnected
 from app.native import NativeEngine
 from app.services import credentials
 from app.services.credentials import Secret
 from app.services.gateway import Hello
 from app.services.risk import rules_of
-from app.services.rows import LIMIT_NAMES
 
 Environment = Literal["demo", "replay", "live"]
 
@@ -81,7 +80,6 @@ class SessionService:
         self._engine = engine
         self._connection = connection
         self._risk = risk
-        self._limited: set[int] = set()
         self._endpoint: Endpoint | None = None
         self._chosen: Account | None = None
 
@@ -125,10 +123,9 @@ class SessionService:
         Raises InvalidOption, which lists the accounts there are, or InvalidRules.
         """
         account = account_named(self._engine.accounts(), wanted)
-        rules = rules_of(account, self._risk)
+        rules_of(account, self._risk)
         await self.observe([account])
-        self._state_limits(account.id)
-        await self._engine.done(self._engine.set_rules(account.id, rules), self._connection.deadline_s)
+        rules = await self._state(account)
         self._chosen = account
         _log.info("session account chosen", account=account.name, word=account.word, rules=rules.name)
         return account
@@ -148,18 +145,14 @@ class SessionService:
         except ValidationError as error:
             raise InvalidOption("limits", str(changes), str(error.errors()[0]["msg"])) from None
         if self._chosen is not None:
-            account = self._chosen
-            self._state_limits(account.id)
-            rules = rules_of(account, self._risk)
-            await self._engine.done(self._engine.set_rules(account.id, rules), self._connection.deadline_s)
+            await self._state(self._chosen)
 
-    def _state_limits(self, account_id: int) -> None:
-        """What this run has stated once is only made stricter: a limit is raised for the next session."""
-        wanted = limits_of(self._risk)
-        if account_id in self._limited:
-            wanted = stricter_of(self._engine.limits(account_id), wanted)
-        self._limited.add(account_id)
-        self._engine.set_limits(account_id, wanted)
+    async def _state(self, account: Account) -> Rules:
+        """Tell the engine the trader's limits and the firm's rules; what is looser waits there for the next session."""
+        rules = rules_of(account, self._risk)
+        self._engine.set_limits(account.id, limits_of(self._risk))
+        await self._engine.done(self._engine.set_rules(account.id, rules), self._connection.deadline_s)
+        return rules
 
     async def observe(self, accounts: Sequence[Account]) -> None:
         """Follow orders and positions of these accounts; that alone trades nothing."""
@@ -175,16 +168,6 @@ def account_named(accounts: Sequence[Account], wanted: str) -> Account:
         if wanted.lower() in {account.name.lower(), str(account.id)}:
             return account
     raise InvalidOption("account", wanted, "one of " + ", ".join(f"{held.name} ({held.word})" for held in accounts))
-
-
-# What a trader may state anew; a repetition's figures are of another kind.
-SIZES = ("max_order_lots", "max_position_lots", "max_working_orders")
-
-
-def stricter_of(held: Limits, wanted: Limits) -> Limits:
-    """What is wanted, with no size above the one that holds."""
-    values = {name: getattr(wanted, name) for name in LIMIT_NAMES}
-    return Limits(**values | {name: min(values[name], getattr(held, name)) for name in SIZES})
 
 
 def limits_of(risk: RiskOptions) -> Limits:

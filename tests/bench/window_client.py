@@ -198,6 +198,8 @@ def without_request_limits() -> None:
     from ui import application
 
     os.environ["PITDESK_ENGINE_BENCH_LIMITS_OFF"] = "1"
+    # Sizes are raised for the next session only, so the run begins with them.
+    os.environ["PITDESK_RISK__MAX_POSITION_LOTS"] = "100"
     vars(application)["practice_arguments"] = lambda *given, **named: [
         *practice_arguments(*given, **named),
         "--no-rate-limits",

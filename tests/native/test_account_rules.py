@@ -183,6 +183,29 @@ def test_what_is_not_permitted_and_a_mode_are_told_with_every_reason(rig: Rig) -
     assert (refused.outcome, "next session" in refused.text) == ("denied", True)
 
 
+def test_sizes_are_lowered_at_once_and_raised_for_the_next_session_also_over_a_restart(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    def states(rig: Rig, order_lots: int, position_lots: int) -> core.Limits:
+        wanted = core.Limits(max_order_lots=order_lots, max_position_lots=position_lots)
+        rig.engine.set_limits(rig.account, wanted)
+        rig.done(rig.engine.reconcile())
+        return rig.engine.limits(rig.account)
+
+    with Rig(tmp_path / "base", gateway) as rig:
+        chosen(rig, 7001)
+        states(rig, 5, 10)
+        state(rig, start_balance_1e4=150_000 * USD)
+        held = states(rig, 2, 20)
+        assert (held.max_order_lots, held.max_position_lots) == (2, 10)
+        assert denied(rig, lots=3) == ["max_order"]
+        rig.until(lambda: (r := risk(rig)) is not None and r.has_pending, "a raise that waits")
+    with Rig(tmp_path / "base", gateway) as rig:
+        chosen(rig, 7001)
+        held = states(rig, 5, 20)
+        assert (held.max_order_lots, held.max_position_lots) == (2, 10)
+
+
 def test_opposite_positions_of_two_accounts_are_refused(rig: Rig) -> None:
     chosen(rig, 7001)
     assert rig.done(rig.engine.choose_accounts([7001, 7003])).outcome == "done"

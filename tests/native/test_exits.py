@@ -80,7 +80,7 @@ def test_a_part_keeps_the_rest_and_its_exit_is_made_to_fit(desk: Rig) -> None:
     stop = desk.submit("sell", "stop", 3, stop_ticks=BID - 20, reduce_only=True)
     desk.life(stop, "working")
     done = desk.done(desk.engine.close_position(desk.account, CONTRACT, percent=50, source="test"))
-    assert (done.outcome, done.text) == ("done", "1 lots closed, 2 left, read back.")
+    assert (done.outcome, done.text) == ("done", "Closed 1, 2 left, read back.")
     desk.until(lambda: desk.net() == 2, "the rest")
     desk.until(lambda: sized(desk, stop) == (2, "working", "none"), "a fitting exit")
     assert steps(done) == ["closing", "fitting", "verified", "done"]
@@ -120,7 +120,7 @@ def test_reverse_ends_on_the_other_side_with_one_order(desk: Rig) -> None:
     exits(desk, 2)
     before = len(desk.gateway.counters()["posts_by_tag"])
     done = desk.done(desk.engine.reverse(desk.account, CONTRACT, source="test"))
-    assert (done.outcome, done.text) == ("done", "Reversed: -2 lots, without exits, read back from the broker.")
+    assert (done.outcome, done.text) == ("done", "Reversed to short 2, without exits, read back from the broker.")
     assert truth(desk) == (-2, 0)
     assert len(desk.gateway.counters()["posts_by_tag"]) == before + 1
     assert steps(done)[-3:] == ["turning", "verified", "done"]
@@ -136,7 +136,8 @@ def test_a_reverse_ends_with_new_exits_of_the_new_size(desk: Rig, net: int) -> N
     exits(desk, net)
     request = desk.engine.reverse(desk.account, CONTRACT, stop_ticks=20, target_ticks=40, source="test")
     done = desk.done(request)
-    assert (done.outcome, done.text) == ("done", f"Reversed: {-net} lots, its stop works, read back from the broker.")
+    turned = "short 2" if net > 0 else "long 2"
+    assert (done.outcome, done.text) == ("done", f"Reversed to {turned}, its stop works, read back from the broker.")
 
     def legs() -> list[core.Order]:
         return [order for order in desk.engine.orders() if order.life == "working"]

@@ -219,7 +219,7 @@ def test_a_breakout_from_both_sides_fills_once(armed: Rig) -> None:
     up = armed.submit("buy", "stop", 1, stop_ticks=ASK + 10)
     down = armed.submit("sell", "stop", 1, stop_ticks=BID - 10)
     done = armed.done(armed.engine.link_oco([up, down], source="test"))
-    assert done.outcome == "done", done.text
+    assert done.outcome == "done", (done.text, [(order.life, order.reason) for order in armed.engine.orders()])
     armed.life(up, "working")
     armed.life(down, "working")
     assert {armed.order(key).oco_group for key in (up, down)} == {up}  # type: ignore[union-attr]

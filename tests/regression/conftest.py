@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,14 @@ def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway
     running = Gateway(tmp_path_factory.mktemp("shared"), heartbeat(), [UNLIMITED, "--no-firm-hours"])
     yield running
     running.stop()
+
+
+@pytest.fixture
+def own_gateway(tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway that nobody else is connected to."""
+    gateway = Gateway(tmp_path, heartbeat(), [UNLIMITED, "--no-firm-hours"])
+    yield gateway
+    gateway.stop()
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ import pytest
 import trading_bot_core as core
 
 from tests.accept.journal import records
-from tests.native.rig import BID, QUOTE, UNLIMITED, Gateway
-from tests.regression.rig import SHORT, Proof, Wire, heartbeat
+from tests.native.rig import BID, QUOTE, Gateway
+from tests.regression.rig import SHORT, Proof, Wire
 
 ROOT = Path(__file__).resolve().parents[2]
 DEAF: list[dict[str, Any]] = [
@@ -36,13 +36,6 @@ def fall(proof: Proof) -> None:
     low = {"bid": BID / 4 - 10, "bid_lots": 5, "ask": BID / 4 - 9.75, "ask_lots": 5}
     steps = [{"ms": 0, "quote": low}, {"ms": 0, "print": {"price": BID / 4 - 10, "lots": 500, "side": "sell"}}]
     proof.gateway.play([*steps, {"ms": 1, "quote": QUOTE}])
-
-
-@pytest.fixture
-def own_gateway(tmp_path: Path) -> Iterator[Gateway]:
-    gateway = Gateway(tmp_path, heartbeat(), [UNLIMITED, "--no-firm-hours"])
-    yield gateway
-    gateway.stop()
 
 
 @pytest.fixture

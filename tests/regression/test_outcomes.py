@@ -187,7 +187,7 @@ def test_a_close_pressed_while_the_broker_cannot_be_read_waits_without_a_storm_a
     finally:
         wire.mend()
     done = proof.done(request)
-    assert (done.outcome, done.text) == ("done", "1 lots closed, 1 left, read back.")
+    assert (done.outcome, done.text) == ("done", "Closed 1, 1 left, read back.")
     assert (proof.requests(PARTIAL), proof.true_net()) == (asked + 1, 1)
 
 

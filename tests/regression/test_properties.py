@@ -287,13 +287,13 @@ def daily_loss(proof: Proof) -> core.RuleUse:
     return next(use for use in risk.uses if use.rule == "daily_loss")
 
 
-def test_16_a_restart_keeps_the_high_of_the_days_ends(tmp_path: Path, shared_gateway: Gateway) -> None:
+def test_16_a_restart_keeps_the_high_of_the_days_ends(tmp_path: Path, own_gateway: Gateway) -> None:
     high = 151_000 * USD
-    with Proof(tmp_path / "base", shared_gateway) as first:
+    with Proof(tmp_path / "base", own_gateway) as first:
         first.connect()
         rules = core.Rules(name="test", start_balance_1e4=150_000 * USD, stated_high_1e4=high, max_loss_1e4=4_500 * USD)
         assert first.done(first.engine.set_rules(first.account, rules)).outcome == "done"
-    with Proof(tmp_path / "base", shared_gateway) as again:
+    with Proof(tmp_path / "base", own_gateway) as again:
         again.connect()
         (risk,) = again.until(
             lambda: [held for held in again.engine.risks() if held.is_measured], "the rules of before"
@@ -305,13 +305,13 @@ def test_16_a_restart_keeps_the_high_of_the_days_ends(tmp_path: Path, shared_gat
 def test_17_only_enabled_strategies_start() -> None: ...
 
 
-def test_18_an_accepted_order_stays_with_whoever_gave_it(tmp_path: Path, shared_gateway: Gateway) -> None:
+def test_18_an_accepted_order_stays_with_whoever_gave_it(tmp_path: Path, own_gateway: Gateway) -> None:
     """Strategies come later; what they will stand on holds today: the journal keeps each order's source."""
-    with Proof(tmp_path / "base", shared_gateway) as first:
+    with Proof(tmp_path / "base", own_gateway) as first:
         first.connect()
         first.subscribe()
         tag = first.working().key
-    with Proof(tmp_path / "base", shared_gateway) as again:
+    with Proof(tmp_path / "base", own_gateway) as again:
         again.connect()
         assert again.life(tag, "working").source == "test"
         assert again.done(again.engine.cancel(tag, source="test")).outcome == "done"

@@ -122,14 +122,6 @@ def test_no_order_opens_a_connection(own_gateway: Gateway, tmp_path: Path) -> No
 
 
 @pytest.fixture
-def own_gateway(tmp_path: Path) -> Iterator[Gateway]:
-    """A gateway that nobody else is connected to."""
-    gateway = Gateway(tmp_path, heartbeat(), [UNLIMITED, "--no-firm-hours"])
-    yield gateway
-    gateway.stop()
-
-
-@pytest.fixture
 def limited(tmp_path: Path) -> Iterator[Gateway]:
     """A gateway that answers 429 as the real one does: 200 requests a minute."""
     gateway = Gateway(tmp_path, heartbeat(), ["--no-firm-hours"])

@@ -97,7 +97,7 @@ def test_an_endpoint_does_not_show_its_key() -> None:
     assert "key-of-ann" not in repr(ENDPOINT)
 
 
-def test_limits_stated_anew_are_lowered_at_once_and_never_raised_in_the_same_run(scripted: Scripted) -> None:
+def test_limits_stated_anew_go_to_the_engine_which_holds_a_raise_back(scripted: Scripted) -> None:
     async def act(session: SessionService) -> None:
         await session.choose("PRAC-1")
         await session.restate(max_order_lots=1, max_position_lots=20, daily_loss=300)
@@ -110,5 +110,5 @@ def test_limits_stated_anew_are_lowered_at_once_and_never_raised_in_the_same_run
     stated = [
         (limits.max_order_lots, limits.max_position_lots) for _account, limits in scripted[0].called("set_limits")
     ]
-    assert stated == [(2, 10), (1, 10), (1, 10)]
+    assert stated == [(2, 10), (1, 20), (1, 20)]
     assert len(scripted[0].called("set_rules")) == 3

@@ -345,6 +345,7 @@ pub enum Command {
         account: AccountId,
         is_armed: bool,
     },
+    /// States the gate's limits of an account: smaller sizes hold at once, larger ones from the next session.
     SetLimits {
         account: AccountId,
         limits: Limits,

@@ -28,7 +28,7 @@ pub fn risk_row(trading: &Trading, account: AccountId) -> Option<RiskRow> {
         rules_name: text(&rules.name),
         rules_source: text(&rules.source),
         rules_date: text(&rules.date),
-        has_pending: book.pending.is_some(),
+        has_pending: book.has_pending(),
         mode: book.mode.word(),
         is_measured: book.rules.is_none() || book.day.is_some(),
         day_ends_ns: end.0,

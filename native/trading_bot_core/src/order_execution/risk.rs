@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::calendar::{Product, TradeDate, chicago_clock, chicago_day_and_clock};
 use crate::engine::contract::{Command, Environment};
 use crate::engine::views::{DoneOutcome, NoticeLevel};
-use crate::order_execution::gate::{Exposure, Reason};
+use crate::order_execution::gate::{Exposure, Limits, Reason};
 use crate::order_execution::order::{Order, Role};
 use crate::order_execution::record::Record;
 use crate::order_execution::store::Place;
@@ -163,6 +163,28 @@ impl Trading {
         );
     }
 
+    /// States the gate's limits of an account. Its sizes are lowered at once and raised from the next session on, also over
+    /// a restart; the other figures are habits, and hold as they are stated.
+    pub(super) fn set_limits(&mut self, account: AccountId, limits: Limits) {
+        self.limits.insert(account, limits);
+        self.dirty.is_account_list = true;
+        // What cannot be meant admits nothing new, and must not be what a whole session is held to.
+        if limits.are_sane() {
+            let book = self.store.books.get(&account).cloned().unwrap_or_default();
+            let event = book.state_sizes(limits.sizes(), self.now_ns.0);
+            self.risk_event(account, event);
+            self.hold_to_sizes(account);
+        }
+    }
+
+    fn hold_to_sizes(&mut self, account: AccountId) {
+        let sizes = self.store.books.get(&account).and_then(|book| book.sizes);
+        if let (Some(sizes), Some(limits)) = (sizes, self.limits.get_mut(&account)) {
+            *limits = limits.with(sizes);
+            self.dirty.is_account_list = true;
+        }
+    }
+
     fn set_mode(&mut self, request: RequestId, account: AccountId, mode: Mode, source: String) {
         let known = self.store.books.get(&account).map(|book| book.mode);
         if known == Some(Mode::Locked) && mode != Mode::Locked {
@@ -243,6 +265,13 @@ impl Trading {
                     format!("{name}: looser limits were stored; they hold from the next session.");
                 (NoticeLevel::Info, "rules", text)
             }
+            RiskEvent::Sizes {
+                pending: Some(_), ..
+            } => {
+                let text =
+                    format!("{name}: larger sizes were stored; they hold from the next session.");
+                (NoticeLevel::Info, "rules", text)
+            }
             RiskEvent::Warned { rule, percent, .. } => {
                 let text = format!("{name}: {percent} % of the {} is used.", rule.title());
                 (NoticeLevel::Warning, "risk_warning", text)
@@ -284,6 +313,7 @@ impl Trading {
                 (NoticeLevel::Warning, "high_unknown", text)
             }
             RiskEvent::Pending { rules: None, .. }
+            | RiskEvent::Sizes { pending: None, .. }
             | RiskEvent::Day { .. }
             | RiskEvent::Rebased { .. }
             | RiskEvent::Peak { .. }
@@ -408,6 +438,7 @@ impl Trading {
             *has_gap = book.day.is_some_and(|day| is_gap(TradeDate(day), date));
         }
         self.risk_event(account, event);
+        self.hold_to_sizes(account);
     }
 
     fn add_up(&mut self, place: Place) {

@@ -143,7 +143,7 @@ impl Sweep {
         let wanted = Sight::NetAtMost(contract, left);
         self.read_until(account, &wanted, until).await?;
         Ok(format!(
-            "{} lots in {contract} are closed, {left} left, read back from the broker.",
+            "Closed {} in {contract}, {left} left, read back from the broker.",
             net.abs() - left
         ))
     }

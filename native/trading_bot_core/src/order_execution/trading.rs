@@ -545,8 +545,7 @@ impl Trading {
                 is_armed,
             } => self.arm(source, account, is_armed),
             Command::SetLimits { account, limits } => {
-                self.limits.insert(account, limits);
-                self.dirty.is_account_list = true;
+                self.set_limits(account, limits);
             }
             Command::SetRules { .. }
             | Command::SetMode { .. }

@@ -46,6 +46,29 @@ pub struct Latch {
     pub at: i64,
 }
 
+/// The trader's own limits that say how much may be at stake: lowered at once, raised from the next day on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sizes {
+    pub order_lots: i64,
+    pub position_lots: i64,
+    pub working_orders: i64,
+    /// 1/10,000 dollar.
+    pub notional: i64,
+}
+
+impl Sizes {
+    /// The smaller of each.
+    #[must_use]
+    pub fn tightened_by(self, wanted: Self) -> Self {
+        Self {
+            order_lots: self.order_lots.min(wanted.order_lots),
+            position_lots: self.position_lots.min(wanted.position_lots),
+            working_orders: self.working_orders.min(wanted.working_orders),
+            notional: self.notional.min(wanted.notional),
+        }
+    }
+}
+
 /// What can happen to the book. Journaled inside a record of the order journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "e", rename_all = "snake_case")]
@@ -58,6 +81,13 @@ pub enum RiskEvent {
     /// Looser rules that wait for the next day; `None` takes them back.
     Pending {
         rules: Option<Box<Rules>>,
+        at: i64,
+    },
+    /// Sizes that hold from now on, and larger ones that wait for the next day.
+    Sizes {
+        sizes: Sizes,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pending: Option<Sizes>,
         at: i64,
     },
     /// A day begins. `day`: days since 1970 of its trade date.
@@ -115,6 +145,8 @@ pub enum RiskEvent {
 pub struct Book {
     pub rules: Option<Rules>,
     pub pending: Option<Rules>,
+    pub sizes: Option<Sizes>,
+    pub pending_sizes: Option<Sizes>,
     pub day: Option<i32>,
     /// Balance at the day's begin; corrected when the broker's differs.
     pub opening: i64,
@@ -146,6 +178,9 @@ impl Book {
                 self.pending = None;
             }
             RiskEvent::Pending { rules, .. } => self.pending = rules.as_deref().cloned(),
+            RiskEvent::Sizes { sizes, pending, .. } => {
+                (self.sizes, self.pending_sizes) = (Some(*sizes), *pending);
+            }
             RiskEvent::Day {
                 day,
                 balance,
@@ -181,6 +216,7 @@ impl Book {
         if let Some(rules) = self.pending.take() {
             self.rules = Some(rules);
         }
+        self.sizes = self.pending_sizes.take().or(self.sizes);
         let stated = self.rules.as_ref().and_then(|rules| rules.stated_high);
         // Who states a high at least as high as ours follows the firm's own number.
         let is_stated = stated.is_some_and(|stated| stated >= self.high.max(high));
@@ -235,5 +271,21 @@ impl Book {
             });
         }
         events
+    }
+
+    /// The same for sizes. Before the first day that is measured here there is nothing to protect from a second thought.
+    pub fn state_sizes(&self, wanted: Sizes, at: i64) -> RiskEvent {
+        let held = self.sizes.filter(|_| self.day.is_some());
+        let sizes = held.map_or(wanted, |held| held.tightened_by(wanted));
+        RiskEvent::Sizes {
+            sizes,
+            pending: (sizes != wanted).then_some(wanted),
+            at,
+        }
+    }
+
+    /// Whether anything looser waits for the next day.
+    pub fn has_pending(&self) -> bool {
+        self.pending.is_some() || self.pending_sizes.is_some()
     }
 }

@@ -32,7 +32,7 @@ pub mod size;
 #[cfg(test)]
 mod tests;
 
-pub use book::{Book, Latch, Mode, RiskEvent};
+pub use book::{Book, Latch, Mode, RiskEvent, Sizes};
 pub use day::DayFills;
 pub use judge::{Marks, Use};
 pub use rules::{Action, RuleName, Rules, ScalingStep};

@@ -393,6 +393,37 @@ fn taking_a_loosening_back_leaves_nothing_pending() {
     assert_eq!((book.pending, book.rules), (None, Some(combine_50k())));
 }
 
+fn sizes(order_lots: i64, position_lots: i64) -> Sizes {
+    Sizes {
+        order_lots,
+        position_lots,
+        working_orders: 60,
+        notional: usd(10_000_000),
+    }
+}
+
+#[test]
+fn sizes_are_lowered_at_once_and_raised_with_the_next_day() {
+    let mut book = Book::default();
+    book.apply(&book.state_sizes(sizes(5, 10), 1));
+    book.apply(&book.state_sizes(sizes(6, 10), 1));
+    let before = (book.sizes, book.pending_sizes);
+    assert_eq!(before, (Some(sizes(6, 10)), None), "no day has begun");
+    book.apply(&judge::begin_day(&book, 20_000, usd(50_000), 0, 2));
+    book.apply(&book.state_sizes(sizes(2, 20), 3));
+    assert_eq!(book.sizes, Some(sizes(2, 10)));
+    assert!(book.has_pending());
+    book.apply(&book.state_sizes(sizes(4, 8), 4));
+    let held = (book.sizes, book.pending_sizes);
+    assert_eq!(
+        held,
+        (Some(sizes(2, 8)), Some(sizes(4, 8))),
+        "the last word waits"
+    );
+    book.apply(&judge::begin_day(&book, 20_001, usd(50_000), 0, 5));
+    assert_eq!((book.sizes, book.has_pending()), (Some(sizes(4, 8)), false));
+}
+
 #[test]
 fn a_lock_cannot_be_taken_back_by_the_day_but_ends_with_it() {
     let mut book = begun(&combine_50k(), usd(50_000));

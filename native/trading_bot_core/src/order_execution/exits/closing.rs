@@ -235,7 +235,7 @@ impl Trading {
             Goal::Close { size: Some(size) } => {
                 let place = task.contract.map(|contract| (task.account, contract));
                 let left = place.map_or(0, |place| self.net_of(place));
-                format!("{size} lots closed, {left} left, read back.")
+                format!("Closed {size}, {left} left, read back.")
             }
             Goal::Close { size: None } | Goal::Flatten | Goal::CancelGroup | Goal::Reverse(_) => {
                 "Flat, read back from the broker.".to_owned()
@@ -341,7 +341,7 @@ impl Trading {
         let targets = self.fit_part(place, net, Role::Target);
         let count = stops + targets;
         if count > 0 {
-            let text = format!("{count} exits are made to fit the {} lots left.", net.abs());
+            let text = format!("Exits made to fit what is left: {count} for {}.", net.abs());
             self.progress(number, task, "fitting", (count, count), text);
         }
         count > 0
@@ -410,7 +410,7 @@ pub(in crate::order_execution) fn size_of(part: Part, net: i64) -> Result<Option
         )),
         Part::Percent(percent) => match net.saturating_abs().saturating_mul(percent) / 100 {
             0 => Err(format!(
-                "{percent} % of {} lots is less than one lot; nothing was closed.",
+                "{percent} % of {} is less than one lot; nothing was closed.",
                 net.abs()
             )),
             lots => Ok(Some(lots)),

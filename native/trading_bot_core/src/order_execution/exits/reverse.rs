@@ -249,7 +249,10 @@ impl Trading {
             Some(plan) if plan.stop.is_none() => "its target is placed, there is no stop",
             Some(_) => "its stop works",
         };
-        let text = format!("Reversed: {net} lots, {exits}, read back from the broker.");
+        let text = format!(
+            "Reversed to {}, {exits}, read back from the broker.",
+            position_text(net)
+        );
         self.progress(number, &mut task, "verified", (1, 1), text.clone());
         self.end_task(number, &mut task, DoneOutcome::Done, &text);
         None
@@ -275,8 +278,8 @@ impl Trading {
     ) -> Option<Task> {
         if reversal.looks >= LOOKS_MAX {
             let text = format!(
-                "Reversed to {} lots, but a stop works for {covered} of them only: the position is not protected.",
-                reversal.wanted
+                "Reversed to {}, but a stop works for {covered} of it only: the position is not protected.",
+                position_text(reversal.wanted)
             );
             self.end_task(number, &mut task, DoneOutcome::Failed, &text);
             return None;
@@ -331,4 +334,10 @@ impl Trading {
             }
         }
     }
+}
+
+/// As a trader says it; a reversal never ends flat.
+fn position_text(net: i64) -> String {
+    let side = if net > 0 { "long" } else { "short" };
+    format!("{side} {}", net.unsigned_abs())
 }

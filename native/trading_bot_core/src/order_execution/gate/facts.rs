@@ -2,6 +2,7 @@
 
 use super::Paced;
 use crate::engine::contract::Draft;
+use crate::risk_rules::Sizes;
 use crate::types::{Contract, Side, Ticks};
 
 /// The limits of one account.
@@ -39,6 +40,28 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What of them waits for a session when it is raised.
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            order_lots: self.max_order_lots,
+            position_lots: self.max_position_lots,
+            working_orders: self.max_working_orders,
+            notional: self.max_notional,
+        }
+    }
+
+    /// The same limits with these sizes.
+    #[must_use]
+    pub fn with(self, sizes: Sizes) -> Self {
+        Self {
+            max_order_lots: sizes.order_lots,
+            max_position_lots: sizes.position_lots,
+            max_working_orders: sizes.working_orders,
+            max_notional: sizes.notional,
+            ..self
+        }
+    }
+
     /// Fails closed: limits that cannot be meant admit nothing new.
     pub fn are_sane(&self) -> bool {
         self.max_order_lots >= 0
