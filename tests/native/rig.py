@@ -167,12 +167,13 @@ class Rig:
         done = self.done(self.engine.subscribe(CONTRACT))
         assert done.outcome == "done", done.text
         index = next(c.index for c in self.engine.contracts() if c.id == CONTRACT)
-        self.until(lambda: self._best_bid(index) is not None, "a best bid")
+        self.until(lambda: self._is_quoted(index), "both sides of the market")
         return index
 
-    def _best_bid(self, index: int) -> int | None:
+    def _is_quoted(self, index: int) -> bool:
+        """The sides come in messages of their own, and a market of one side is no market to the gate."""
         frame = self.engine.frame(index, 0)
-        return frame.best_bid_ticks if frame else None
+        return frame is not None and None not in (frame.best_bid_ticks, frame.best_ask_ticks)
 
     def submit(self, side: str, kind: str, lots: int = 1, **prices: int) -> str:
         return self.engine.submit(self.account, CONTRACT, side, kind, lots, source="test", **prices)  # type: ignore[arg-type]

@@ -85,7 +85,7 @@ def test_s7_fill_during_a_drag(scene: Proof) -> None:
 
 def test_s7_a_drop_that_waits_when_the_order_fills_is_not_sent(scene: Proof) -> None:
     tag = scene.working(1, BID - 4).key
-    scene.gateway.fault(fault="delay_request", endpoint="Order/modify", ms=1_000)
+    scene.gateway.fault(fault="delay_request", endpoint="Order/modify", ms=2_500)
     asked = scene.requests("Order/modify")
     first = scene.engine.modify(tag, limit_ticks=BID - 5, source="test")
     last = scene.engine.modify(tag, limit_ticks=BID - 6, source="test")
@@ -94,7 +94,7 @@ def test_s7_a_drop_that_waits_when_the_order_fills_is_not_sent(scene: Proof) -> 
     scene.gateway.play([{"ms": 0, "quote": low}, {"ms": 0, "print": {"price": price, "lots": 99, "side": "sell"}}])
     scene.life(tag, "filled")
     answer = scene.done(last)
-    assert answer.outcome == "failed"
+    assert answer.outcome == "failed", answer.text
     assert "over" in answer.text
     assert scene.done(first).outcome == "refused"
     assert scene.requests("Order/modify") <= asked + 1

@@ -14,7 +14,7 @@ use crate::order_execution::record::Record;
 use crate::order_execution::store::Place;
 use crate::order_execution::trading::Trading;
 use crate::risk_rules::{
-    Action, Book, DayFills, Marks, Mode, RiskEvent, RuleName, Rules, judge, size,
+    Action, Book, DayFills, Latch, Marks, Mode, RiskEvent, RuleName, Rules, judge, size,
 };
 use crate::types::{AccountId, Contract, ContractIndex, Money, Mono, Nanos, RequestId, Side};
 
@@ -277,22 +277,8 @@ impl Trading {
                 (NoticeLevel::Warning, "risk_warning", text)
             }
             RiskEvent::Tripped { rule, latch } => {
-                let (used, limit) = (amount(*rule, latch.used), amount(*rule, latch.limit));
-                let reached = format!("{name}: {} reached, {used} of {limit}.", rule.title());
-                match latch.action {
-                    Action::Warn => (NoticeLevel::Warning, "risk_limit", reached),
-                    Action::Block | Action::Flatten => {
-                        let until = self.until_text(account);
-                        let is_here = self.management.is_here(account);
-                        let also = if latch.action == Action::Flatten && is_here {
-                            " Everything is flattened."
-                        } else {
-                            ""
-                        };
-                        let text = format!("{reached} Entries are blocked {until}.{also}");
-                        (NoticeLevel::Alarm, "risk_limit", text)
-                    }
-                }
+                let (level, text) = self.words_of_latch(account, *rule, *latch);
+                (level, "risk_limit", format!("{name}: {text}"))
             }
             RiskEvent::Throttled { source, .. } => {
                 let text = format!(
@@ -320,6 +306,28 @@ impl Trading {
             | RiskEvent::Flattened { .. }
             | RiskEvent::Released { .. } => return None,
         })
+    }
+
+    fn words_of_latch(
+        &self,
+        account: AccountId,
+        rule: RuleName,
+        latch: Latch,
+    ) -> (NoticeLevel, String) {
+        let (used, limit) = (amount(rule, latch.used), amount(rule, latch.limit));
+        let reached = format!("{} reached, {used} of {limit}.", rule.title());
+        if latch.action == Action::Warn {
+            return (NoticeLevel::Warning, reached);
+        }
+        let until = self.until_text(account);
+        let is_flattened = latch.action == Action::Flatten && self.management.is_here(account);
+        let also = if is_flattened {
+            " Everything is flattened."
+        } else {
+            ""
+        };
+        let text = format!("{reached} Entries are blocked {until}.{also}");
+        (NoticeLevel::Alarm, text)
     }
 
     /// `until Tue 17:00 Chicago`.
