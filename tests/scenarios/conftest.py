@@ -45,9 +45,9 @@ def cable(gateway: Gateway) -> Iterator[list[Wire]]:
 @pytest.fixture
 def scene(tmp_path: Path, gateway: Gateway, cable: list[Wire], pace: float) -> Iterator[Proof]:
     with pytest.MonkeyPatch.context() as patch:
-        # As delivered: 5 s without an answer, 30 s and 10 s for the proof of absence. Scaled, an answer has 1.5 s:
+        # As delivered: 5 s without an answer, 30 s and 10 s for the proof of absence. Scaled, an answer has 3 s:
         # a busy machine is not what these scenarios are about.
-        for name, seconds, least in (("REQUEST_TIMEOUT", 5, 1.5), ("ABSENCE_AFTER", 30, 0.25), ("READ_GAP", 10, 0.25)):
+        for name, seconds, least in (("REQUEST_TIMEOUT", 5, 3), ("ABSENCE_AFTER", 30, 0.25), ("READ_GAP", 10, 0.25)):
             patch.setenv(f"PITDESK_ENGINE_{name}_S", f"{max(seconds * pace, least):g}")
         running = Proof(tmp_path / "base", gateway)
     running.rest_url, running.user_hub_url, running.market_hub_url = (wire.url for wire in cable)

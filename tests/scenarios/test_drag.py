@@ -85,7 +85,7 @@ def test_s7_fill_during_a_drag(scene: Proof) -> None:
 
 def test_s7_a_drop_that_waits_when_the_order_fills_is_not_sent(scene: Proof) -> None:
     tag = scene.working(1, BID - 4).key
-    scene.gateway.fault(fault="delay_request", endpoint="Order/modify", ms=2_500)
+    scene.gateway.fault(fault="delay_request", endpoint="Order/modify", ms=1_000)
     asked = scene.requests("Order/modify")
     first = scene.engine.modify(tag, limit_ticks=BID - 5, source="test")
     last = scene.engine.modify(tag, limit_ticks=BID - 6, source="test")

@@ -78,7 +78,12 @@ impl Trading {
             return;
         };
         let place = (account, contract);
-        let net = self.net_of(place);
+        // What the trader sees is made of the fills; the broker's message about the position may still be on its way.
+        let net = if self.is_disputed(place) {
+            self.net_of(place)
+        } else {
+            self.net(place)
+        };
         let reversal = Reversal {
             tag,
             wanted: -net,

@@ -250,3 +250,18 @@ fn an_exit_ordered_while_a_reversal_reads_is_gone_before_the_position_turns() {
     assert_eq!(world.broker.net(), -2);
     assert!(world.broken.is_none(), "{:?}", world.broken);
 }
+
+/// The screen shows what the fills give; the message about the position comes when it comes.
+#[test]
+fn a_reverse_turns_what_the_fills_tell_before_the_broker_tells_the_position() {
+    let mut world = with_a_position();
+    for told in world.engine.trading.broker_net.values_mut() {
+        told.net = 0;
+    }
+    let tag = reverse(&mut world);
+    world.run_for(20 * SECOND);
+    let store = &world.engine.trading.store;
+    let life = store.order(&tag).map(|index| store.orders[index].life);
+    assert_eq!(life, Some(Life::Filled), "{:?}", world.alarms);
+    assert_eq!(world.broker.net(), -2);
+}
